@@ -1,0 +1,46 @@
+/* fs.h - the seam to the file system: everything storage and the metadata image do to files.
+ *
+ * Paths are relative to one root folder and never leave it. Implementations: fs_posix.c (openat
+ * below a folder descriptor) and tests/fault/fs_sim.c (an in-memory disk that can drop or tear
+ * whatever was not synced). Any thread may call; one file is used by one thread at a time unless
+ * the calls are pread. */
+#pragma once
+#include "base/bytes.h"
+#include "base/status.h"
+
+struct file; /* implementation's own */
+
+enum fs_open {
+    FS_READ = 1,
+    FS_WRITE = 2, /* read and write */
+    FS_CREATE = 4,
+};
+
+struct fs {
+    const struct fs_ops *ops;
+};
+
+struct fs_ops {
+    status (*open)(struct fs *fs, const char *path, int flags, struct file **ret_file);
+    void (*close)(struct fs *fs, struct file *file);
+    /* Short only at the end of the file; *ret_n < len says so. */
+    status (*pread)(struct fs *fs, struct file *file, void *p, size_t len, int64_t at,
+                    size_t *ret_n);
+    /* All or an error; after an error any prefix may have been written. */
+    status (*pwrite)(struct fs *fs, struct file *file, const void *p, size_t len, int64_t at);
+    status (*truncate)(struct fs *fs, struct file *file, int64_t size);
+    status (*datasync)(struct fs *fs, struct file *file);
+    status (*size)(struct fs *fs, struct file *file, int64_t *ret_size);
+    status (*sync_dir)(struct fs *fs, const char *path); /* "." is the root */
+    status (*rename)(struct fs *fs, const char *from, const char *to);
+    status (*unlink)(struct fs *fs, const char *path);
+    status (*mkdir)(struct fs *fs, const char *path); /* exists: EXISTS */
+    status (*rmdir)(struct fs *fs, const char *path);
+    /* Calls back with each name in the folder ("." and ".." left out). */
+    status (*list)(struct fs *fs, const char *path, void (*entry)(const char *name, void *arg),
+                   void *arg);
+};
+
+/* A POSIX folder as root; takes dir_fd. */
+status fs_posix_new(int dir_fd, struct fs **ret_fs);
+void fs_posix_free(struct fs *fs); /* NULL ok */

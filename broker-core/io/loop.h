@@ -1,0 +1,70 @@
+/* loop.h - the event loop: one thread that owns its connections, timers and state.
+ *
+ * Everything here is called on the loop's own thread unless it says "any thread". While there is
+ * nothing to do the loop sleeps in epoll_wait with no timeout: timers share one timerfd armed to
+ * the next deadline, so an idle process uses no CPU. Callbacks must not block; what blocks is
+ * submitted as a job to a lazily started pool thread and comes back as a completion. */
+#pragma once
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct loop;
+
+status loop_new(struct loop **ret_loop);
+void loop_free(struct loop *loop); /* NULL ok; waits for running jobs */
+void loop_run(struct loop *loop);  /* until loop_stop */
+/* One turn: waits at most max_wait_ms (-1: for ever) for events and handles them. For tests. */
+void loop_turn(struct loop *loop, int max_wait_ms);
+void loop_stop(struct loop *loop); /* any thread */
+
+int64_t loop_now(const struct loop *loop);  /* ms, CLOCK_MONOTONIC, read once a turn */
+int64_t loop_wall(const struct loop *loop); /* ms since 1970, read once a turn */
+
+/* --- timers: embedded in their owner, zero-initialised by timer_init ------------------------- */
+struct timer {
+    void (*fire)(struct timer *timer);
+    int64_t at; /* ms on loop_now's clock */
+    size_t slot; /* 0 = not set */
+};
+void timer_init(struct timer *timer, void (*fire)(struct timer *timer));
+status loop_timer_set(struct loop *loop, struct timer *timer, int64_t at_ms); /* moves it if set */
+void loop_timer_clear(struct loop *loop, struct timer *timer);                /* not set: ok */
+
+/* --- end of turn: run once after the events of this turn, in order of deferral ---------------- */
+struct deferred {
+    void (*run)(struct deferred *deferred);
+    struct deferred *next;
+    bool queued;
+};
+void loop_defer(struct loop *loop, struct deferred *deferred);        /* queued already: ok */
+void loop_undefer(struct loop *loop, struct deferred *deferred);      /* not queued: ok */
+
+/* --- readiness of a descriptor (used by stream.c, pidfds, listeners) --------------------------- */
+struct watch {
+    void (*ready)(struct watch *watch, uint32_t events); /* EPOLLIN … */
+    int fd;
+    uint32_t events;
+    bool added;
+};
+status loop_watch(struct loop *loop, struct watch *watch, uint32_t events); /* add or change */
+void loop_unwatch(struct loop *loop, struct watch *watch); /* safe inside any callback */
+
+/* --- blocking work ------------------------------------------------------------------------------ */
+enum lane {
+    LANE_COMMIT,     /* one thread: journal commits, in order of submission */
+    LANE_BACKGROUND, /* one thread: checkpoints, deletion, compaction, cold reads, hashing */
+    LANE_COUNT
+};
+struct job {
+    void (*work)(struct job *job); /* on the lane's thread */
+    void (*done)(struct job *job); /* on the loop thread, afterwards */
+    struct job *next;
+    int64_t queued_at;
+};
+/* The job must stay alive until done() was called. Each lane's thread starts at its first job. */
+status loop_submit(struct loop *loop, struct job *job, enum lane lane);
+
+/* Any thread: run job->done on the loop thread soon (job->work is not called). */
+void loop_post(struct loop *loop, struct job *job);

@@ -1,0 +1,60 @@
+/* stream.h - a connection that carries frames: int32 big-endian size, then so many bytes. TCP and
+ * Unix sockets, both ends; Kafka and the control protocol use the same framing.
+ *
+ * The owner embeds nothing: a stream is heap-allocated, closed by its owner (stream_close) or
+ * after an error, and freed at the end of the turn in which closed() was called. */
+#pragma once
+#include "base/buf.h"
+#include "io/loop.h"
+
+struct stream;
+
+struct stream_events {
+    /* A whole frame without its size; the bytes are valid during the call. `first` is true for
+     * the first frame handed out in this turn of the loop. */
+    void (*frame)(struct stream *stream, struct bytes frame, void *owner);
+    /* Called once when the stream ends for whatever reason (also stream_close). */
+    void (*closed)(struct stream *stream, status why, void *owner);
+    /* Optional: a connect finished. */
+    void (*connected)(struct stream *stream, void *owner);
+    /* Optional: everything queued was handed to the kernel. */
+    void (*drained)(struct stream *stream, void *owner);
+};
+
+/* Takes the descriptor (also on failure). max_frame bounds one frame; a larger size closes. */
+status stream_accept(struct loop *loop, int fd, size_t max_frame, const struct stream_events *events,
+                     void *owner, struct stream **ret_stream);
+/* Starts to connect; connected() or closed() follows. Numeric addresses only ("127.0.0.1", "::1"). */
+status stream_connect(struct loop *loop, const char *addr, uint16_t port, size_t max_frame,
+                      const struct stream_events *events, void *owner, struct stream **ret_stream);
+/* A Unix socket, `name` relative to the folder dir_fd (its path would be too long otherwise). */
+status stream_connect_unix(struct loop *loop, int dir_fd, const char *name, size_t max_frame,
+                           const struct stream_events *events, void *owner,
+                           struct stream **ret_stream);
+
+void stream_set_owner(struct stream *stream, void *owner);
+void stream_set_max_frame(struct stream *stream, size_t max_frame);
+/* Queues bytes that already contain their size prefix; takes the buffer (also on failure). Written
+ * at the end of the turn, together with what else is queued. LIMIT when more than 64 MiB waits. */
+status stream_send(struct stream *stream, struct buf *take_bytes);
+size_t stream_unsent(const struct stream *stream);
+size_t stream_received(const struct stream *stream); /* bytes buffered of an unfinished frame */
+void stream_pause(struct stream *stream);  /* no more frames, stop reading the socket */
+void stream_resume(struct stream *stream); /* buffered frames come at the next turn */
+void stream_close(struct stream *stream);             /* at once */
+void stream_close_when_sent(struct stream *stream);   /* after what is queued; reads no more */
+const char *stream_peer(const struct stream *stream); /* "127.0.0.1" or "unix" */
+uint16_t stream_peer_port(const struct stream *stream);
+int stream_fd(const struct stream *stream);
+
+/* --- listeners ------------------------------------------------------------------------------- */
+struct listener;
+typedef void (*accept_fn)(int fd, void *owner); /* takes fd (non-blocking, close-on-exec) */
+/* Port 0 picks a free one. Accepting pauses for 100 ms on EMFILE instead of spinning. */
+status listener_new(struct loop *loop, const char *addr, uint16_t port, accept_fn accepted,
+                    void *owner, struct listener **ret_listener);
+/* Binds `name` inside the folder (an old socket file is removed), mode 0600. */
+status listener_new_unix(struct loop *loop, int dir_fd, const char *name, accept_fn accepted,
+                         void *owner, struct listener **ret_listener);
+uint16_t listener_port(const struct listener *listener);
+void listener_free(struct listener *listener); /* NULL ok */

@@ -1,0 +1,22 @@
+/* log_config.h - the settings of a topic that its partition logs obey (Kafka's names and units). */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+struct log_config {
+    int64_t retention_ms;    /* -1 = for ever */
+    int64_t retention_bytes; /* per partition; -1 = no limit */
+    int64_t segment_bytes;
+    int64_t segment_ms;
+    int64_t max_message_bytes;          /* of one batch */
+    int64_t timestamp_before_max_ms;
+    int64_t timestamp_after_max_ms;
+    bool log_append_time;    /* message.timestamp.type=LogAppendTime */
+    bool cleanup_delete;     /* cleanup.policy contains delete */
+    bool cleanup_compact;    /* … contains compact */
+    bool flush;              /* false: leat.flush=os, the page cache is enough */
+    int8_t compression;      /* -1 = producer's; else a codec to enforce (0 none … 4 zstd) */
+};
+
+/* Kafka 4.2's defaults, and leat.flush = fsync. */
+extern const struct log_config log_config_default;

@@ -1,0 +1,83 @@
+/* plog.h - the log of one partition: segments, offsets, producer state, high watermark.
+ *
+ * Offsets: log start <= high watermark <= end. On a flushing topic the high watermark is what is
+ * durable; readers never see beyond it. Loop thread only. */
+#pragma once
+#include "base/buf.h"
+#include "storage/store.h"
+
+int64_t plog_start(const struct plog *log);          /* log start offset */
+int64_t plog_end(const struct plog *log);            /* next offset to be given */
+int64_t plog_high_watermark(const struct plog *log);
+int64_t plog_stable(const struct plog *log);         /* last stable offset (LSO) */
+int64_t plog_bytes(const struct plog *log);          /* size of its segments */
+int32_t plog_partition(const struct plog *log);
+struct uuid plog_topic(const struct plog *log);
+void plog_set_config(struct plog *log, const struct log_config *config);
+
+/* For the owner's bookkeeping (list of parked fetches of this partition). */
+void plog_set_user(struct plog *log, void *user);
+void *plog_user(const struct plog *log);
+
+/* --- append ------------------------------------------------------------------------------------ */
+enum append_origin {
+    APPEND_CLIENT,      /* a Produce request: all checks of Kafka's LogValidator */
+    APPEND_COORDINATOR, /* our own records (internal topics): CRC and framing only */
+};
+struct append_result {
+    int64_t base_offset;
+    int64_t end_offset;      /* after the batch: wait for the high watermark to reach this */
+    int64_t append_time_ms;  /* -1 with CreateTime */
+    bool duplicate;          /* idempotence: was there already, base_offset is the first one's */
+    struct why why;          /* detail for the client when an error is returned */
+    int32_t bad_record;      /* index of the record an INVALID_RECORD is about, or -1 */
+};
+/* Checks and writes one v2 batch (magic 2, exactly one), setting base offset and leader epoch in
+ * place. Written to the page cache and queued for the commit; the answer for acks=all waits with
+ * plog_wait. Errors are Kafka's: CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, INVALID_RECORD,
+ * INVALID_TIMESTAMP, UNSUPPORTED_FOR_MESSAGE_FORMAT, OUT_OF_ORDER_SEQUENCE_NUMBER,
+ * INVALID_PRODUCER_EPOCH, KAFKA_STORAGE_ERROR … */
+status plog_append(struct plog *log, uint8_t *batch, size_t len, enum append_origin origin,
+                   struct append_result *ret_result);
+
+/* Called back (on the loop) once the high watermark is >= offset, or with an error when the log is
+ * deleted or the store failed. Fires later in the turn when it is reached already. */
+struct plog_wait {
+    void (*done)(struct plog_wait *wait, status result);
+    int64_t offset;
+    struct plog_wait *prev, *next;
+};
+void plog_wait(struct plog *log, struct plog_wait *wait, int64_t offset);
+void plog_unwait(struct plog *log, struct plog_wait *wait); /* fired or not: ok */
+
+/* --- read -------------------------------------------------------------------------------------- */
+struct read_result {
+    int64_t next_offset;  /* after the last batch put out */
+    size_t bytes;
+};
+/* Appends whole stored batches to `out`, beginning with the one that contains `offset`, as long as
+ * they end at or below `bound` (usually the high watermark) and fit max_bytes; the first one is
+ * put out even if larger when `at_least_one`. offset == end: OK and nothing. OFFSET_OUT_OF_RANGE
+ * below start or above end. CORRUPT when a stored batch is damaged. */
+status plog_read(struct plog *log, int64_t offset, int64_t bound, size_t max_bytes,
+                 bool at_least_one, struct buf *out, struct read_result *ret_result);
+/* Bytes stored from the batch that contains `offset` up to bound, at most `max` (for min_bytes). */
+size_t plog_available(struct plog *log, int64_t offset, int64_t bound, size_t max);
+
+/* First record with timestamp >= ts below the high watermark: its offset, timestamp and epoch;
+ * *ret_offset = -1 when there is none. */
+status plog_offset_for_time(struct plog *log, int64_t ts, int64_t *ret_offset, int64_t *ret_ts,
+                            int32_t *ret_epoch);
+/* The record with the greatest timestamp (ListOffsets -3); -1 when the log is empty. */
+status plog_offset_of_max_time(struct plog *log, int64_t *ret_offset, int64_t *ret_ts,
+                               int32_t *ret_epoch);
+/* Leader epoch of the batch that contains offset; -1 when unknown. KIP-320. */
+int32_t plog_epoch_at(struct plog *log, int64_t offset);
+/* OffsetForLeaderEpoch (KIP-320): the largest epoch <= `epoch` and where the next one starts. */
+void plog_epoch_end(struct plog *log, int32_t epoch, int32_t *ret_epoch, int64_t *ret_end);
+/* Timestamp of the newest batch, -1 when empty. */
+int64_t plog_last_timestamp(const struct plog *log);
+
+/* Moves the log start (DeleteRecords, retention); durable before it is seen: wait's done() is
+ * called then. wait may be NULL. OFFSET_OUT_OF_RANGE above the high watermark. */
+status plog_set_start(struct plog *log, int64_t start, struct plog_wait *wait);
