@@ -1,0 +1,76 @@
+/* engine.h - the one door to a cluster's data plane. The domain says what should be; the engine
+ * makes brokers know it and answers what only they know. Native brokers now (native.c).
+ *
+ * Domain thread only (its event loop); every answer comes later by callback, never from inside
+ * the call. A cluster that is away answers BROKER_NOT_AVAILABLE or REQUEST_TIMED_OUT. */
+#pragma once
+#include "base/arena.h"
+#include "base/uuid.h"
+#include "io/loop.h"
+
+struct engine;
+struct supervisor;
+
+struct engine_events {
+    /* A broker of the cluster forwards a Kafka admin request, authorised there. Answer with
+     * engine_answer(token, …) once; `request` is decoded and valid until then. */
+    void (*admin)(void *arg, const char *cluster_id, uint64_t token, int16_t api_key,
+                  int16_t version, const void *request, struct str principal,
+                  struct arena *arena);
+    /* The whole image is wanted (a broker came up with an older or unknown version): write the
+     * current delta-from-0 of this cluster (see cluster/delta.h) into out. */
+    status (*image)(void *arg, const char *cluster_id, struct buf *out);
+    /* State of the process or fresh figures arrived: event streams are told. */
+    void (*changed)(void *arg, const char *cluster_id);
+    void *arg;
+};
+
+status engine_new(struct loop *loop, struct supervisor *supervisor,
+                  const struct engine_events *events, struct engine **ret_engine);
+void engine_free(struct engine *engine);
+
+/* Clusters the engine should know; limits etc. travel in the image. */
+status engine_attach(struct engine *engine, const char *cluster_id);
+void engine_detach(struct engine *engine, const char *cluster_id); /* deleted */
+
+/* A committed change: send the delta (bytes of cluster/delta.h, n-1 -> version). done(OK) once the
+ * broker acknowledged; PENDING after 5 s or when it is away (the change will reach it later). */
+typedef void (*engine_done)(void *arg, status result);
+void engine_push(struct engine *engine, const char *cluster_id, int64_t version,
+                 struct bytes delta, engine_done done, void *arg);
+void engine_answer(struct engine *engine, uint64_t token, status result, const void *response);
+
+/* A Kafka request to the cluster's broker over kafka.sock as `principal` ("User:leat" is the super
+ * user); request encoded at once; the response is allocated from `arena` (caller's, alive until
+ * done). Used for groups, offsets, lag, produce, fetch. */
+typedef void (*engine_response)(void *arg, status result, const void *response);
+void engine_call(struct engine *engine, const char *cluster_id, struct str principal,
+                 int16_t api_key, int16_t version, const void *request, struct arena *arena,
+                 int64_t timeout_ms, engine_response done, void *arg);
+
+/* --- live figures, as last reported; domain thread ---------------------------------------------- */
+struct engine_topic_figures {
+    char name[250];
+    int64_t bytes_in, bytes_out, records_in, records_out; /* totals since the broker started */
+    int64_t bytes_stored, last_record_at;
+    double in_per_s, out_per_s, records_in_per_s, records_out_per_s;
+};
+struct engine_principal_figures {
+    char principal[128];
+    int64_t bytes_in, bytes_out, throttle_ms; /* totals */
+    double in_per_s, out_per_s, throttle_ms_per_s;
+};
+struct engine_figures {
+    bool known;
+    int64_t reported_at;         /* ms since 1970 */
+    int64_t bytes_in, bytes_out, records_in, records_out, requests, errors, throttle_ms;
+    double in_per_s, out_per_s, requests_per_s;
+    int64_t connections, bytes_stored, memory_bytes;
+    struct engine_topic_figures *topics;      size_t topic_count;
+    struct engine_principal_figures *principals; size_t principal_count;
+};
+const struct engine_figures *engine_figures(struct engine *engine, const char *cluster_id);
+/* While someone looks, figures come once a second (else once a minute and only when changed);
+ * call again at least every 10 s. */
+void engine_watch(struct engine *engine, const char *cluster_id);
+int64_t engine_version(struct engine *engine, const char *cluster_id); /* acknowledged, -1 away */

@@ -1,0 +1,54 @@
+/* supervisor.h - the processes leatd wants: start, readiness, restart with backoff, stop, adoption.
+ *
+ * Domain thread only. A broker runs in its own session and outlives leatd; the next leatd finds it
+ * by its sockets and the lock on its data folder. Exits are noticed by pidfd. */
+#pragma once
+#include "base/status.h"
+#include "io/loop.h"
+
+struct supervisor;
+
+enum proc_state { PROC_STOPPED, PROC_STARTING, PROC_RUNNING, PROC_BACKOFF, PROC_WAITING_PORT,
+                  PROC_CRASH_LOOP, PROC_STOPPING };
+const char *proc_state_name(enum proc_state state); /* "running" … */
+
+struct proc_spec {
+    char id[64];         /* "lkc-abc123-1", "demo-lkc-…" */
+    char cluster_id[40];
+    bool is_broker;      /* has sockets and a data folder; else a plain process (demo generator) */
+    char folder[512];    /* DATA/clusters/<id>: data/, run/, log/ */
+    uint16_t port;       /* broker: the Kafka port */
+    char *argv[24];      /* program and arguments, NULL at the end; owned by the spec's maker,
+                            copied by supervisor_want. Secrets never travel in argv */
+};
+struct proc_info {
+    enum proc_state state;
+    int pid;
+    char reason[256];    /* why it is not running, a sentence; "" when fine */
+    int64_t since;       /* ms since 1970: in this state */
+    int64_t started_at;
+    int restarts;
+    int64_t memory_bytes, cpu_ms; /* of /proc, read when asked */
+    bool adopted;
+};
+
+struct supervisor_events {
+    /* A broker's sockets answer (also after adoption): the engine dials them now. */
+    void (*ready)(void *arg, const char *proc_id);
+    void (*changed)(void *arg, const char *proc_id); /* any change of state */
+    void *arg;
+};
+
+status supervisor_new(struct loop *loop, const struct supervisor_events *events,
+                      struct supervisor **ret_supervisor);
+void supervisor_free(struct supervisor *supervisor); /* processes go on */
+void supervisor_set_events(struct supervisor *supervisor, const struct supervisor_events *events);
+
+status supervisor_want(struct supervisor *supervisor, const struct proc_spec *spec); /* run it */
+/* Gracefully (SIGTERM, SIGKILL after 20 s); done may be NULL. forget: drop it afterwards. */
+void supervisor_stop(struct supervisor *supervisor, const char *proc_id, bool forget,
+                     void (*done)(void *arg), void *arg);
+status supervisor_restart(struct supervisor *supervisor, const char *proc_id); /* also out of a crash loop */
+void supervisor_stop_all(struct supervisor *supervisor, void (*done)(void *arg), void *arg);
+bool supervisor_info(struct supervisor *supervisor, const char *proc_id, struct proc_info *ret_info);
+int supervisor_run_dir(struct supervisor *supervisor, const char *proc_id); /* fd of run/, or -1 */
