@@ -13,6 +13,7 @@ struct domain; /* server/domain/domain.h */
 struct db;     /* server/store/db.h */
 
 enum api_method { GET, POST, PUT, PATCH, DELETE, METHOD_COUNT };
+const char *api_method_name(enum api_method method);
 enum api_where { READ, DOMAIN };
 enum api_dialect { CONTROL, KAFKA, LEAT }; /* decides error bodies and lists; LEAT as CONTROL */
 
@@ -35,7 +36,8 @@ enum api_access {
 struct api_request {
     enum api_method method;
     const struct api_route *route;
-    struct str path;                 /* decoded, without query */
+    struct str path;                 /* as sent (still percent-encoded), without query */
+    struct str raw_query;            /* behind the '?', as sent */
     struct str params[8];            /* decoded, in the order of the {…} in the route's path */
     struct str body;
     struct str base_url;             /* "http://host:port" of this request, for self links */
@@ -48,6 +50,7 @@ struct api_request {
     struct domain *domain;           /* both; READ handlers must not touch engine or supervisor */
     const struct api_http *http;     /* the adapter's side, see below */
     void *exchange;                  /* the adapter's own */
+    json_t *json;                    /* of api_body(); freed with the request */
 };
 
 /* What the adapter (server/http, or a test) offers to handlers. */
@@ -79,6 +82,11 @@ struct api_route {
  * unknown path, UNSUPPORTED_VERSION for a known path with another method (405). */
 const struct api_route *api_routes(size_t *ret_count);
 status api_match(struct api_request *rq);
+/* A parameter of the path by its name in the template; null when the route has none such. */
+struct str api_param(const struct api_request *rq, const char *name);
+bool api_is_utf8(const void *text, size_t len);
+/* %XX decoded into the arena ('+' too when plus_is_space). INVALID: broken escape, NUL, no UTF-8. */
+status api_decode(struct arena *arena, struct str text, bool plus_is_space, struct str *ret);
 
 /* --- answers (answer.c) ------------------------------------------------------------------------- */
 void api_reply(struct api_request *rq, int status, json_t *body);        /* takes body */
@@ -88,10 +96,31 @@ void api_fail(struct api_request *rq, status error, const char *detail);
 void api_fail_at(struct api_request *rq, int http, const char *code, const char *detail,
                  const char *pointer, const char *parameter);
 void api_fail_kafka(struct api_request *rq, int http, int error_code, const char *message);
+/* 200/201/204 as asked, but 202 with Leat-Pending when the result is PENDING (a change that the
+ * broker has not acknowledged yet), and an error body when it failed. Takes body. */
+void api_reply_change(struct api_request *rq, status result, const struct why *why, int status,
+                      int64_t version, json_t *body);
 /* Body as a JSON object; answers 400/415/422 itself and returns NULL when it is none. */
 json_t *api_body(struct api_request *rq); /* borrowed; freed with the request */
-/* A page of a control-plane list: page_size/page_token (offset-free: token = last id). */
+/* A page of a list: page_size/page_token (offset-free: token = last id). CONTROL: 10, at most 100;
+ * LEAT: 50, at most 1000. */
 struct api_page { int size; struct str after; };
 bool api_page(struct api_request *rq, struct api_page *ret_page); /* false: answered 400 */
+/* next_after NULL: last page. total < 0: not said. api_version NULL (LEAT): none. */
 void api_reply_list(struct api_request *rq, const char *api_version, const char *kind,
                     json_t *take_data, const char *next_after, int64_t total);
+/* The Kafka dialect's list: whole, metadata {self, next: null}. */
+int api_kafka_code(status error); /* error_code of the Kafka dialect */
+void api_reply_kafka_list(struct api_request *rq, const char *kind, json_t *take_data);
+
+/* --- helpers for bodies -------------------------------------------------------------------------- */
+json_t *api_str(struct str s);                 /* JSON string; null when s is null or no UTF-8 */
+json_t *api_time(int64_t ms);                  /* RFC 3339, UTC; null when ms <= 0 */
+/* base_url + "/kafka/v3/…" with %-encoded parts: each %s of the format is encoded. */
+struct str api_url(struct api_request *rq, const char *format, ...);
+struct str api_encode(struct arena *arena, struct str text); /* %XX for all but unreserved */
+/* A member of a JSON object as a view; null when absent, null or no string. */
+struct str api_get_str(const json_t *object, const char *name);
+/* A query parameter as a number; false: answered 400. Absent: fallback. */
+bool api_query_i64(struct api_request *rq, const char *name, int64_t fallback, int64_t min,
+                   int64_t max, int64_t *ret);
