@@ -1,0 +1,87 @@
+/* db.h - a thin layer over SQLite: one writer (the domain thread) and read-only connections (one an
+ * HTTP thread), with statements prepared once and kept.
+ *
+ *     struct db_query *q = DB(db, "SELECT id, name FROM t WHERE owner = ? AND at > ?", owner, at);
+ *     while (db_next(q)) use(db_text(q, 0), db_i64(q, 1));
+ *     TRY(db_end(q));
+ *
+ *     TRY(db_run(DB(db, "INSERT INTO t VALUES (?, ?)", id, name)));
+ *
+ * DB() never returns NULL: what went wrong is said by db_end or db_run, which must be called once
+ * for every DB(). A struct db belongs to one thread at a time. Errors are logged here, but for broken
+ * constraints, which callers expect: EXISTS (unique), CONFLICT (foreign key). */
+#pragma once
+#include "base/bytes.h"
+#include "base/mem.h"
+#include "base/status.h"
+
+struct db;
+struct db_query;
+
+/* WAL, foreign keys, synchronous FULL. */
+status db_open_writer(const char *path, struct db **ret_db);
+status db_open_reader(const char *path, struct db **ret_db);
+void db_free(struct db *db); /* NULL ok */
+DEFINE_CLEANUP(db);
+const char *db_path(const struct db *db);
+
+/* Applies what migrations/ holds and the database has not had: each in its own transaction, with its
+ * checksum. FORMAT (a newer database) and CORRUPT (a changed migration) come with a sentence. */
+status db_migrate(struct db *db, struct why *why);
+
+/* Runs several statements without arguments or results. */
+status db_script(struct db *db, const char *sql);
+
+/* --- transactions: writer only, not nested -------------------------------------------------------- */
+status db_begin(struct db *db); /* IMMEDIATE */
+status db_commit(struct db *db); /* failed: rolled back */
+void db_rollback(struct db *db); /* none open: ok */
+bool db_in_transaction(const struct db *db);
+
+/* --- queries -------------------------------------------------------------------------------------- */
+/* sql must stay valid for the life of db (a literal): statements are kept by its text. */
+struct db_query *db_query(struct db *db, const char *sql);
+void db_bind_str(struct db_query *q, struct str v); /* null: NULL. Copied, as all arguments */
+void db_bind_cstr(struct db_query *q, const char *v);
+void db_bind_i64(struct db_query *q, int64_t v);
+void db_bind_bytes(struct db_query *q, struct bytes v);
+#define db_bind(q, v)                                                                              \
+    _Generic((v), struct str: db_bind_str, struct bytes: db_bind_bytes, char *: db_bind_cstr,      \
+             const char *: db_bind_cstr, default: db_bind_i64)((q), (v))
+
+bool db_next(struct db_query *q);   /* true: a row is there */
+status db_end(struct db_query *q);  /* gives the statement back; the first error met */
+status db_run(struct db_query *q);  /* all rows stepped over, then db_end */
+/* The first row's first column; NOT_FOUND without a row. */
+status db_one_i64(struct db_query *q, int64_t *ret);
+
+/* Columns of the row, from 0; views are valid until the next db_next/db_end. */
+struct str db_text(const struct db_query *q, int column); /* NULL: null */
+struct bytes db_bytes(const struct db_query *q, int column);
+int64_t db_i64(const struct db_query *q, int column);
+bool db_is_null(const struct db_query *q, int column);
+/* Into a fixed field; what does not fit gives an empty one. NULL: empty. */
+#define DB_COPY(q, column, field) str_copy((field), sizeof(field), db_text((q), (column)))
+int64_t db_changes(const struct db *db); /* rows changed by the last statement */
+
+/* DB(db, sql, arguments…): a query with up to ten arguments bound in order. */
+#define DB(db, sql, ...)                                                                           \
+    ({                                                                                             \
+        struct db_query *q_ = db_query((db), (sql));                                               \
+        DB_PICK(0 __VA_OPT__(, ) __VA_ARGS__, DB10_, DB9_, DB8_, DB7_, DB6_, DB5_, DB4_, DB3_,     \
+                DB2_, DB1_, DB0_)                                                                  \
+        (__VA_ARGS__);                                                                             \
+        q_;                                                                                        \
+    })
+#define DB_PICK(a, b, c, d, e, f, g, h, i, j, k, name, ...) name
+#define DB0_()
+#define DB1_(a) db_bind(q_, a);
+#define DB2_(a, ...) db_bind(q_, a); DB1_(__VA_ARGS__)
+#define DB3_(a, ...) db_bind(q_, a); DB2_(__VA_ARGS__)
+#define DB4_(a, ...) db_bind(q_, a); DB3_(__VA_ARGS__)
+#define DB5_(a, ...) db_bind(q_, a); DB4_(__VA_ARGS__)
+#define DB6_(a, ...) db_bind(q_, a); DB5_(__VA_ARGS__)
+#define DB7_(a, ...) db_bind(q_, a); DB6_(__VA_ARGS__)
+#define DB8_(a, ...) db_bind(q_, a); DB7_(__VA_ARGS__)
+#define DB9_(a, ...) db_bind(q_, a); DB8_(__VA_ARGS__)
+#define DB10_(a, ...) db_bind(q_, a); DB9_(__VA_ARGS__)
