@@ -1,19 +1,21 @@
 /* loop.h - the event loop: one thread that owns its connections, timers and state.
  *
  * Everything here is called on the loop's own thread unless it says "any thread". While there is
- * nothing to do the loop sleeps in epoll_wait with no timeout: timers share one timerfd armed to
- * the next deadline, so an idle process uses no CPU. Callbacks must not block; what blocks is
+ * nothing to do the loop sleeps in epoll_wait until the next deadline of a timer, for ever when there
+ * is none: an idle process uses no CPU. Callbacks must not block; what blocks is
  * submitted as a job to a lazily started pool thread and comes back as a completion. */
 #pragma once
 #include "base/status.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct loop;
 
 status loop_new(struct loop **ret_loop);
-void loop_free(struct loop *loop); /* NULL ok; waits for running jobs */
+/* NULL ok. Jobs that were submitted are still run and waited for; their done() is not called. */
+void loop_free(struct loop *loop);
 void loop_run(struct loop *loop);  /* until loop_stop */
 /* One turn: waits at most max_wait_ms (-1: for ever) for events and handles them. For tests. */
 void loop_turn(struct loop *loop, int max_wait_ms);
@@ -35,7 +37,7 @@ void loop_timer_clear(struct loop *loop, struct timer *timer);                /*
 /* --- end of turn: run once after the events of this turn, in order of deferral ---------------- */
 struct deferred {
     void (*run)(struct deferred *deferred);
-    struct deferred *next;
+    struct deferred *prev, *next;
     bool queued;
 };
 void loop_defer(struct loop *loop, struct deferred *deferred);        /* queued already: ok */
@@ -68,3 +70,7 @@ status loop_submit(struct loop *loop, struct job *job, enum lane lane);
 
 /* Any thread: run job->done on the loop thread soon (job->work is not called). */
 void loop_post(struct loop *loop, struct job *job);
+
+/* Memory to read into, shared by all streams of the loop: valid until the caller returns to the
+ * loop or calls back anybody who may read. Made at first use; NULL without memory. */
+uint8_t *loop_scratch(struct loop *loop, size_t *ret_size);

@@ -10,8 +10,7 @@
 struct stream;
 
 struct stream_events {
-    /* A whole frame without its size; the bytes are valid during the call. `first` is true for
-     * the first frame handed out in this turn of the loop. */
+    /* A whole frame without its size; the bytes are valid during the call and may be changed. */
     void (*frame)(struct stream *stream, struct bytes frame, void *owner);
     /* Called once when the stream ends for whatever reason (also stream_close). */
     void (*closed)(struct stream *stream, status why, void *owner);
@@ -42,7 +41,8 @@ size_t stream_received(const struct stream *stream); /* bytes buffered of an unf
 void stream_pause(struct stream *stream);  /* no more frames, stop reading the socket */
 void stream_resume(struct stream *stream); /* buffered frames come at the next turn */
 void stream_close(struct stream *stream);             /* at once */
-void stream_close_when_sent(struct stream *stream);   /* after what is queued; reads no more */
+/* After what is queued; reads no more. The peer gets a second to take its bytes. */
+void stream_close_when_sent(struct stream *stream);
 const char *stream_peer(const struct stream *stream); /* "127.0.0.1" or "unix" */
 uint16_t stream_peer_port(const struct stream *stream);
 int stream_fd(const struct stream *stream);

@@ -1,0 +1,91 @@
+/* server.h - one broker: its options, what it owns, its life.
+ *
+ * Start order: open the data folder (then only openat below it), lock it, bind listeners, load the
+ * image, recover the store, start the coordinators, serve. Everything runs on broker->loop. The
+ * struct is open to the files of this folder; nothing outside it looks inside (see leat.h). */
+#pragma once
+#include "broker/controller.h"
+#include "broker/stats.h"
+#include "cluster/image.h"
+#include "io/loop.h"
+#include "io/stream.h"
+#include "storage/plog.h"
+#include "storage/store.h"
+
+#define BROKER_MAX_DEFAULTS 32
+
+/* A broker-wide default of a topic config (`--set log.retention.ms=…`), by its topic config name. */
+struct broker_default {
+    const char *name;
+    const char *value;
+};
+
+struct broker_options {
+    const char *data_dir;
+    const char *run_dir;        /* managed: folder of the two Unix sockets; NULL: standalone */
+    bool standalone;            /* no authentication, no ACLs, local controller */
+    const char *listen_addr;    /* numeric */
+    uint16_t listen_port;       /* 0: any free one */
+    const char *advertise_host; /* NULL: listen_addr */
+    uint16_t advertise_port;    /* 0: the port bound */
+    const char *cluster_id;     /* NULL (standalone): the image's, made at first start */
+    int32_t node_id;
+    struct limits limits;       /* standalone: what the image starts with */
+    int64_t max_idle_ms;        /* connections.max.idle.ms */
+    struct broker_default defaults[BROKER_MAX_DEFAULTS];
+    size_t defaults_count;
+};
+void broker_options_init(struct broker_options *options);
+
+struct group_coordinator;
+struct connection;
+struct control;
+struct parked; /* fetches that wait, see fetch.c */
+
+struct broker {
+    struct broker_options options;
+    struct loop *loop;
+    struct fs *fs;              /* root is the data folder */
+    int data_fd, run_fd, lock_fd;
+    struct image *image;
+    struct store *store;
+    struct controller *controller;
+    struct control *control;    /* control.c; NULL when standalone */
+    struct quotas *quotas;
+    struct group_coordinator *groups;
+    struct listener *tcp, *local, *control_listener;
+    struct connection *connections; /* utlist DL */
+    int64_t connection_count;
+    int64_t memory_used;        /* frames being read, arenas, replies being sent */
+    int64_t next_producer;      /* low half of the next producer id */
+    struct timer retention;
+    struct stats stats;
+    bool stopping;
+    int exit_code;
+};
+
+/* Opens, locks, binds, recovers; after OK the broker serves once its loop runs. `why` says what
+ * went wrong in a sentence. */
+status broker_new(const struct broker_options *options, struct broker **ret_broker,
+                  struct why *why);
+void broker_run(struct broker *broker);  /* until broker_stop or a fatal error */
+void broker_stop(struct broker *broker); /* any thread, once: graceful */
+void broker_free(struct broker *broker); /* NULL ok; stops the store cleanly when it can */
+uint16_t broker_port(const struct broker *broker);
+
+/* What clients are told. */
+const char *broker_host(const struct broker *broker);
+int32_t broker_advertised_port(const struct broker *broker);
+
+/* The log of a partition that is in the image; NULL when out of memory. */
+struct plog *broker_log(struct broker *broker, const struct topic *topic, int32_t partition);
+/* As above by name; NULL with *ret_error UNKNOWN_TOPIC_OR_PARTITION when there is none. */
+struct plog *broker_find_log(struct broker *broker, struct str topic, int32_t partition,
+                             status *ret_error);
+/* Effective settings: the topic's own, then --set, then Kafka's defaults. */
+void broker_log_config(const struct broker *broker, const struct topic *topic,
+                       struct log_config *ret_config);
+/* Ends the TCP connections of a login (STR_NULL: any) or principal (STR_NULL: any). */
+void broker_close_connections(struct broker *broker, struct str login, struct str principal);
+/* The observer to hand to image_apply: logs, groups, connections and parked fetches follow. */
+extern const struct image_observer *broker_observer(struct broker *broker);

@@ -1,0 +1,637 @@
+/* stream.c - framed connections on the event loop.
+ *
+ * Reading: bytes go into the loop's scratch memory, whole frames are handed out from there; only an
+ * unfinished frame is kept (`in`), in memory of its final size into which the next read goes
+ * directly. So a connection between two requests holds no buffer.
+ * Writing: queued buffers leave together at the end of the turn; what the kernel does not take
+ * waits for EPOLLOUT.
+ * Ending: closed() is called once, the memory goes at the end of the turn. */
+#include "io/stream.h"
+
+#include "base/mem.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define STREAM_MAGIC 0x5354524du
+#define UNSENT_MAX (64u << 20)
+#define READS_PER_TURN 4
+#define WRITE_PARTS 32
+#define LINGER_MS 1000
+#define FRAME_SIZE 4
+
+struct pending {
+    struct buf bytes;
+    size_t sent;
+    struct pending *next;
+};
+
+struct stream {
+    uint32_t magic;
+    struct loop *loop;
+    struct watch watch;
+    struct deferred flush, parse, end;
+    struct timer linger;
+    const struct stream_events *events;
+    void *owner;
+    size_t max_frame;
+    struct buf in;
+    size_t in_at; /* bytes of `in` handed out already */
+    struct pending *out_first, *out_last;
+    size_t unsent;
+    bool connecting, paused, closed, closing, lingering, blocked;
+    char peer[INET6_ADDRSTRLEN];
+    uint16_t peer_port;
+};
+
+static void stream_ready(struct watch *watch, uint32_t events);
+static void stream_flush(struct deferred *d);
+static void stream_parse_backlog(struct deferred *d);
+static void stream_end(struct deferred *d);
+static void stream_linger_over(struct timer *timer);
+static void stream_fail(struct stream *s, status why);
+
+/* --- making ---------------------------------------------------------------------------------- */
+
+static void stream_name_peer(struct stream *s)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_storage room;
+    } a = { 0 };
+    socklen_t len = sizeof a;
+    str_copy(s->peer, sizeof s->peer, STR("unix"));
+    if (getpeername(s->watch.fd, &a.any, &len) < 0) return;
+    if (a.any.sa_family == AF_INET) {
+        inet_ntop(AF_INET, &a.v4.sin_addr, s->peer, sizeof s->peer);
+        s->peer_port = ntohs(a.v4.sin_port);
+    } else if (a.any.sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &a.v6.sin6_addr, s->peer, sizeof s->peer);
+        s->peer_port = ntohs(a.v6.sin6_port);
+    }
+}
+
+static status stream_new(struct loop *loop, int fd, size_t max_frame,
+                         const struct stream_events *events, void *owner, bool connecting,
+                         struct stream **ret_stream)
+{
+    struct stream *s = mem_zalloc(sizeof *s);
+    if (!s) {
+        close(fd);
+        return FAIL(NO_MEMORY);
+    }
+    s->magic = STREAM_MAGIC;
+    s->loop = loop;
+    s->watch = (struct watch){ .ready = stream_ready, .fd = fd };
+    s->flush.run = stream_flush;
+    s->parse.run = stream_parse_backlog;
+    s->end.run = stream_end;
+    timer_init(&s->linger, stream_linger_over);
+    s->events = events;
+    s->owner = owner;
+    s->max_frame = max_frame;
+    s->connecting = connecting;
+    buf_init(&s->in, SIZE_MAX);
+    int one = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* a Unix socket refuses: fine */
+    status watched = loop_watch(loop, &s->watch, connecting ? EPOLLOUT : EPOLLIN);
+    if (failed(watched)) {
+        close(fd);
+        mem_free(s);
+        return watched;
+    }
+    stream_name_peer(s);
+    *ret_stream = s;
+    return OK;
+}
+
+status stream_accept(struct loop *loop, int fd, size_t max_frame, const struct stream_events *events,
+                     void *owner, struct stream **ret_stream)
+{
+    return stream_new(loop, fd, max_frame, events, owner, false, ret_stream);
+}
+
+static status stream_dial(struct loop *loop, int family, const struct sockaddr *to, socklen_t len,
+                          size_t max_frame, const struct stream_events *events, void *owner,
+                          struct stream **ret_stream)
+{
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) return status_from_errno(errno);
+    if (connect(fd, to, len) < 0 && errno != EINPROGRESS) {
+        /* A Unix socket whose queue is full says EAGAIN: busy, not broken. */
+        status refused = errno == EAGAIN ? FAIL(BUSY) : errno == ECONNREFUSED ? FAIL(CLOSED)
+                                                                              : status_from_errno(errno);
+        close(fd);
+        return refused;
+    }
+    return stream_new(loop, fd, max_frame, events, owner, true, ret_stream);
+}
+
+static bool address_parse(const char *addr, uint16_t port, struct sockaddr_storage *ret,
+                          socklen_t *ret_len)
+{
+    struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
+    struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+    if (inet_pton(AF_INET, addr, &v4.sin_addr) == 1) {
+        memcpy(ret, &v4, sizeof v4);
+        *ret_len = sizeof v4;
+        return true;
+    }
+    if (inet_pton(AF_INET6, addr, &v6.sin6_addr) == 1) {
+        memcpy(ret, &v6, sizeof v6);
+        *ret_len = sizeof v6;
+        return true;
+    }
+    return false;
+}
+
+status stream_connect(struct loop *loop, const char *addr, uint16_t port, size_t max_frame,
+                      const struct stream_events *events, void *owner, struct stream **ret_stream)
+{
+    struct sockaddr_storage to = { 0 };
+    socklen_t len;
+    if (!address_parse(addr, port, &to, &len)) return FAIL(INVALID);
+    return stream_dial(loop, to.ss_family, (struct sockaddr *)&to, len, max_frame, events, owner,
+                       ret_stream);
+}
+
+/* The address of a socket in a folder, short wherever the folder is. */
+static status unix_address(int dir_fd, const char *name, struct sockaddr_un *ret)
+{
+    *ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+    int n = snprintf(ret->sun_path, sizeof ret->sun_path, "/proc/self/fd/%d/%s", dir_fd, name);
+    return n < 0 || (size_t)n >= sizeof ret->sun_path ? FAIL(INVALID) : OK;
+}
+
+status stream_connect_unix(struct loop *loop, int dir_fd, const char *name, size_t max_frame,
+                           const struct stream_events *events, void *owner,
+                           struct stream **ret_stream)
+{
+    struct sockaddr_un to;
+    TRY(unix_address(dir_fd, name, &to));
+    return stream_dial(loop, AF_UNIX, (struct sockaddr *)&to, sizeof to, max_frame, events, owner,
+                       ret_stream);
+}
+
+/* --- small things ----------------------------------------------------------------------------- */
+
+void stream_set_owner(struct stream *s, void *owner) { s->owner = owner; }
+void stream_set_max_frame(struct stream *s, size_t max_frame) { s->max_frame = max_frame; }
+size_t stream_unsent(const struct stream *s) { return s->unsent; }
+size_t stream_received(const struct stream *s) { return s->in.len - s->in_at; }
+const char *stream_peer(const struct stream *s) { return s->peer; }
+uint16_t stream_peer_port(const struct stream *s) { return s->peer_port; }
+int stream_fd(const struct stream *s) { return s->watch.fd; }
+
+/* Asks epoll for what the state calls for. */
+static void stream_rewatch(struct stream *s)
+{
+    if (s->closed) return;
+    bool reads = !s->connecting && (s->lingering || (!s->paused && !s->closing));
+    uint32_t events = (reads ? EPOLLIN : 0u) | (s->connecting || s->blocked ? EPOLLOUT : 0u);
+    status watched = loop_watch(s->loop, &s->watch, events);
+    if (failed(watched)) stream_fail(s, watched);
+}
+
+void stream_pause(struct stream *s)
+{
+    if (s->paused) return;
+    s->paused = true;
+    loop_undefer(s->loop, &s->parse);
+    stream_rewatch(s);
+}
+
+void stream_resume(struct stream *s)
+{
+    if (!s->paused) return;
+    s->paused = false;
+    stream_rewatch(s);
+    if (s->in.len > s->in_at && !s->closed) loop_defer(s->loop, &s->parse);
+}
+
+/* --- ending -------------------------------------------------------------------------------------- */
+
+static void stream_drop_out(struct stream *s)
+{
+    while (s->out_first) {
+        struct pending *p = s->out_first;
+        s->out_first = p->next;
+        buf_done(&p->bytes);
+        mem_free(p);
+    }
+    s->out_last = NULL;
+    s->unsent = 0;
+}
+
+static void stream_fail(struct stream *s, status why)
+{
+    assert(s->magic == STREAM_MAGIC);
+    if (s->closed) return;
+    s->closed = true;
+    loop_unwatch(s->loop, &s->watch);
+    loop_timer_clear(s->loop, &s->linger);
+    loop_undefer(s->loop, &s->flush);
+    loop_undefer(s->loop, &s->parse);
+    close(s->watch.fd);
+    s->watch.fd = -1;
+    stream_drop_out(s);
+    loop_defer(s->loop, &s->end);
+    if (s->events->closed) s->events->closed(s, why, s->owner);
+}
+
+static void stream_end(struct deferred *d)
+{
+    struct stream *s = CONTAINER_OF(d, struct stream, end);
+    assert(s->magic == STREAM_MAGIC);
+    buf_done(&s->in);
+    s->magic = 0;
+    mem_free(s);
+}
+
+void stream_close(struct stream *s) { stream_fail(s, FAIL(CLOSED)); }
+
+/* Everything is with the kernel: say so, and wait for the peer's end, since closing a socket with
+ * unread bytes would make the kernel throw away what the peer has not read yet. */
+static void stream_linger(struct stream *s)
+{
+    s->lingering = true;
+    shutdown(s->watch.fd, SHUT_WR);
+    if (failed(loop_timer_set(s->loop, &s->linger, loop_now(s->loop) + LINGER_MS))) stream_close(s);
+    else stream_rewatch(s);
+}
+
+static void stream_linger_over(struct timer *timer)
+{
+    stream_close(CONTAINER_OF(timer, struct stream, linger));
+}
+
+void stream_close_when_sent(struct stream *s)
+{
+    if (s->closed || s->closing) return;
+    s->closing = true;
+    buf_done(&s->in);
+    s->in_at = 0;
+    loop_undefer(s->loop, &s->parse);
+    stream_rewatch(s);
+    if (!s->closed && !s->unsent) stream_linger(s);
+}
+
+/* --- reading ------------------------------------------------------------------------------------- */
+
+static inline bool stream_listens(const struct stream *s)
+{
+    return !s->closed && !s->closing && !s->paused;
+}
+
+/* Hands out whole frames from the front of [p, p + n); returns the bytes used. */
+static size_t stream_hand_out(struct stream *s, uint8_t *p, size_t n)
+{
+    size_t used = 0;
+    while (stream_listens(s) && n - used >= FRAME_SIZE) {
+        int32_t size = (int32_t)get_be32(p + used);
+        if (size < 0 || (size_t)size > s->max_frame) {
+            stream_fail(s, FAIL(LIMIT));
+            break;
+        }
+        if (n - used - FRAME_SIZE < (size_t)size) break;
+        struct bytes frame = bytes_of(p + used + FRAME_SIZE, (size_t)size);
+        used += FRAME_SIZE + (size_t)size;
+        s->events->frame(s, frame, s->owner);
+    }
+    return used;
+}
+
+/* Keeps the bytes of an unfinished frame (or, when paused, whatever came), in memory that has
+ * room for the whole frame. */
+static void stream_keep(struct stream *s, const uint8_t *p, size_t n)
+{
+    if (s->closed || s->closing || !n) return;
+    buf_put(&s->in, p, n);
+    size_t have = s->in.len - s->in_at;
+    if (have >= FRAME_SIZE && !s->in.failed) {
+        size_t size = get_be32(s->in.data + s->in_at);
+        if (size <= s->max_frame && size + FRAME_SIZE > have)
+            buf_reserve(&s->in, size + FRAME_SIZE - have);
+    }
+    if (s->in.failed) stream_fail(s, FAIL(NO_MEMORY));
+}
+
+/* Frames that are wholly in `in`. The buffer is detached while its frames are out, because the
+ * owner may close the stream meanwhile. */
+static void stream_parse(struct stream *s)
+{
+    if (!s->in.len) return;
+    struct buf in = buf_take(&s->in);
+    size_t at = s->in_at;
+    s->in_at = 0;
+    at += stream_hand_out(s, in.data + at, in.len - at);
+    if (at == 0 && !s->closed && !s->closing) {
+        s->in = in; /* nothing was whole: go on filling it */
+        return;
+    }
+    if (at < in.len) stream_keep(s, in.data + at, in.len - at);
+    buf_done(&in);
+}
+
+static void stream_parse_backlog(struct deferred *d)
+{
+    struct stream *s = CONTAINER_OF(d, struct stream, parse);
+    if (stream_listens(s)) stream_parse(s);
+}
+
+/* One read: first what the frame begun still lacks, then into the scratch memory. False when the
+ * socket has no more for now or the stream ended. */
+static bool stream_read_once(struct stream *s)
+{
+    size_t size;
+    uint8_t *scratch = loop_scratch(s->loop, &size);
+    if (!scratch) {
+        stream_fail(s, FAIL(NO_MEMORY));
+        return false;
+    }
+    size_t lacks = 0;
+    if (s->in.len - s->in_at >= FRAME_SIZE) {
+        size_t whole = FRAME_SIZE + (size_t)get_be32(s->in.data + s->in_at);
+        size_t have = s->in.len - s->in_at;
+        if (whole > have && whole - have <= s->in.cap - s->in.len) lacks = whole - have;
+    }
+    struct iovec parts[2] = { { s->in.data ? s->in.data + s->in.len : NULL, lacks },
+                              { scratch, size } };
+    ssize_t n = lacks ? readv(s->watch.fd, parts, 2) : read(s->watch.fd, scratch, size);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+    if (n <= 0) {
+        stream_fail(s, FAIL(CLOSED));
+        return false;
+    }
+    size_t got = (size_t)n, direct = got < lacks ? got : lacks, rest = got - direct;
+    s->in.len += direct;
+    if (s->in.len) {
+        if (direct < lacks) return false;
+        if (lacks) {
+            stream_parse(s);
+        } else {
+            stream_keep(s, scratch, rest);
+            if (stream_listens(s)) stream_parse(s);
+            return got == size && stream_listens(s);
+        }
+    }
+    if (rest) {
+        size_t used = s->in.len ? 0 : stream_hand_out(s, scratch, rest);
+        stream_keep(s, scratch + used, rest - used);
+    }
+    return got == lacks + size && stream_listens(s);
+}
+
+static void stream_read(struct stream *s)
+{
+    for (int i = 0; i < READS_PER_TURN && stream_listens(s); i++)
+        if (!stream_read_once(s)) break;
+}
+
+/* After close_when_sent: whatever still comes is thrown away. */
+static void stream_read_nothing(struct stream *s)
+{
+    size_t size;
+    uint8_t *scratch = loop_scratch(s->loop, &size);
+    ssize_t n = scratch ? read(s->watch.fd, scratch, size) : 0;
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) stream_close(s);
+}
+
+/* --- writing ----------------------------------------------------------------------------------------- */
+
+status stream_send(struct stream *s, struct buf *take_bytes)
+{
+    struct buf bytes = buf_take(take_bytes);
+    struct pending *p = NULL;
+    status sent = s->closed || s->closing               ? FAIL(CLOSED)
+                  : s->unsent + bytes.len > UNSENT_MAX && s->unsent ? FAIL(LIMIT)
+                  : (p = mem_zalloc(sizeof *p))         ? OK
+                                                        : FAIL(NO_MEMORY);
+    if (failed(sent)) {
+        buf_done(&bytes);
+        return sent;
+    }
+    p->bytes = bytes;
+    if (s->out_last) s->out_last->next = p;
+    else s->out_first = p;
+    s->out_last = p;
+    s->unsent += bytes.len;
+    if (!s->connecting && !s->blocked) loop_defer(s->loop, &s->flush);
+    return OK;
+}
+
+static void stream_sent(struct stream *s, size_t n)
+{
+    s->unsent -= n;
+    while (s->out_first && n >= s->out_first->bytes.len - s->out_first->sent) {
+        struct pending *p = s->out_first;
+        n -= p->bytes.len - p->sent;
+        s->out_first = p->next;
+        if (!s->out_first) s->out_last = NULL;
+        buf_done(&p->bytes);
+        mem_free(p);
+    }
+    if (s->out_first) s->out_first->sent += n;
+}
+
+/* True when the kernel took all that was offered. */
+static bool stream_write_once(struct stream *s)
+{
+    struct iovec parts[WRITE_PARTS];
+    int count = 0;
+    size_t offered = 0;
+    for (struct pending *p = s->out_first; p && count < WRITE_PARTS; p = p->next, count++) {
+        parts[count] = (struct iovec){ p->bytes.data + p->sent, p->bytes.len - p->sent };
+        offered += parts[count].iov_len;
+    }
+    struct msghdr message = { .msg_iov = parts, .msg_iovlen = (size_t)count };
+    ssize_t n = sendmsg(s->watch.fd, &message, MSG_NOSIGNAL);
+    if (n < 0) {
+        if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS) stream_fail(s, FAIL(CLOSED));
+        return false;
+    }
+    stream_sent(s, (size_t)n);
+    return (size_t)n == offered;
+}
+
+static void stream_write(struct stream *s)
+{
+    while (s->out_first && !s->closed)
+        if (!stream_write_once(s)) break;
+    if (s->closed) return;
+    s->blocked = s->out_first != NULL;
+    stream_rewatch(s);
+    if (s->closed || s->blocked) return;
+    if (s->closing && !s->lingering) stream_linger(s);
+    else if (s->events->drained) s->events->drained(s, s->owner);
+}
+
+static void stream_flush(struct deferred *d)
+{
+    struct stream *s = CONTAINER_OF(d, struct stream, flush);
+    if (!s->closed && !s->connecting && !s->blocked) stream_write(s);
+}
+
+/* --- readiness ---------------------------------------------------------------------------------------- */
+
+static void stream_connected(struct stream *s)
+{
+    int error = 0;
+    socklen_t len = sizeof error;
+    if (getsockopt(s->watch.fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0) error = errno;
+    if (error) {
+        stream_fail(s, FAIL(CLOSED));
+        return;
+    }
+    s->connecting = false;
+    stream_name_peer(s);
+    stream_rewatch(s);
+    if (s->closed) return;
+    if (s->out_first) loop_defer(s->loop, &s->flush);
+    if (s->events->connected) s->events->connected(s, s->owner);
+    if (s->closing && !s->closed && !s->out_first) stream_linger(s);
+}
+
+static void stream_ready(struct watch *watch, uint32_t events)
+{
+    struct stream *s = CONTAINER_OF(watch, struct stream, watch);
+    assert(s->magic == STREAM_MAGIC);
+    if (s->connecting) {
+        stream_connected(s);
+        return;
+    }
+    if (events & EPOLLOUT) stream_write(s);
+    if (s->closed) return;
+    if (s->lingering && (events & (EPOLLIN | EPOLLHUP | EPOLLERR))) stream_read_nothing(s);
+    else if (events & EPOLLIN) stream_read(s);
+    /* The peer is gone although we are not reading now. */
+    else if (events & (EPOLLHUP | EPOLLERR)) stream_fail(s, FAIL(CLOSED));
+}
+
+/* --- listeners ---------------------------------------------------------------------------------------- */
+
+#define ACCEPTS_PER_TURN 32
+#define LISTEN_BACKLOG 512
+#define NO_FD_PAUSE_MS 100
+
+struct listener {
+    struct loop *loop;
+    struct watch watch;
+    struct timer pause;
+    accept_fn accepted;
+    void *owner;
+    uint16_t port;
+};
+
+static void listener_ready(struct watch *watch, uint32_t events)
+{
+    (void)events;
+    struct listener *l = CONTAINER_OF(watch, struct listener, watch);
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        int fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            l->accepted(fd, l->owner);
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+            /* The queue stays readable: look again a little later instead of spinning. */
+            loop_unwatch(l->loop, watch);
+            if (failed(loop_timer_set(l->loop, &l->pause, loop_now(l->loop) + NO_FD_PAUSE_MS)))
+                (void)loop_watch(l->loop, watch, EPOLLIN);
+        }
+        return;
+    }
+}
+
+static void listener_pause_over(struct timer *timer)
+{
+    struct listener *l = CONTAINER_OF(timer, struct listener, pause);
+    if (failed(loop_watch(l->loop, &l->watch, EPOLLIN)))
+        (void)loop_timer_set(l->loop, &l->pause, loop_now(l->loop) + NO_FD_PAUSE_MS);
+}
+
+/* Takes the bound fd. */
+static status listener_start(struct loop *loop, int fd, accept_fn accepted, void *owner,
+                             struct listener **ret_listener)
+{
+    struct listener *l = mem_zalloc(sizeof *l);
+    status started = !l ? FAIL(NO_MEMORY)
+                     : listen(fd, LISTEN_BACKLOG) < 0 ? status_from_errno(errno)
+                                                      : OK;
+    if (is_ok(started)) {
+        *l = (struct listener){ .loop = loop, .accepted = accepted, .owner = owner };
+        l->watch = (struct watch){ .ready = listener_ready, .fd = fd };
+        timer_init(&l->pause, listener_pause_over);
+        started = loop_watch(loop, &l->watch, EPOLLIN);
+    }
+    if (failed(started)) {
+        close(fd);
+        mem_free(l);
+        return started;
+    }
+    *ret_listener = l;
+    return OK;
+}
+
+status listener_new(struct loop *loop, const char *addr, uint16_t port, accept_fn accepted,
+                    void *owner, struct listener **ret_listener)
+{
+    struct sockaddr_storage at = { 0 };
+    socklen_t len;
+    if (!address_parse(addr, port, &at, &len)) return FAIL(INVALID);
+    int fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) return status_from_errno(errno);
+    int one = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(fd, (struct sockaddr *)&at, len) < 0 ||
+        getsockname(fd, (struct sockaddr *)&at, &len) < 0) {
+        status refused = status_from_errno(errno);
+        close(fd);
+        return refused;
+    }
+    TRY(listener_start(loop, fd, accepted, owner, ret_listener));
+    /* The port stands at the same place in both address families. */
+    (*ret_listener)->port = ntohs(((struct sockaddr_in *)&at)->sin_port);
+    return OK;
+}
+
+status listener_new_unix(struct loop *loop, int dir_fd, const char *name, accept_fn accepted,
+                         void *owner, struct listener **ret_listener)
+{
+    struct sockaddr_un at;
+    TRY(unix_address(dir_fd, name, &at));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) return status_from_errno(errno);
+    unlinkat(dir_fd, name, 0);
+    /* The mode of the socket becomes that of its file: private from the first moment. */
+    fchmod(fd, 0600);
+    if (bind(fd, (struct sockaddr *)&at, sizeof at) < 0) {
+        status refused = status_from_errno(errno);
+        close(fd);
+        return refused;
+    }
+    return listener_start(loop, fd, accepted, owner, ret_listener);
+}
+
+uint16_t listener_port(const struct listener *l) { return l->port; }
+
+void listener_free(struct listener *l)
+{
+    if (!l) return;
+    loop_unwatch(l->loop, &l->watch);
+    loop_timer_clear(l->loop, &l->pause);
+    close(l->watch.fd);
+    mem_free(l);
+}

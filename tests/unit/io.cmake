@@ -1,0 +1,2 @@
+leat_test(loop LINK io)
+leat_test(stream LINK io)
