@@ -1,0 +1,314 @@
+/* quota.c - token buckets by client-quota entity and for the cluster. Loop thread.
+ *
+ * Two tables: `buckets` by entity (kind, user or none, client or none: Kafka's key, so a user-level
+ * quota is shared by all clients of that user), and `routes` that remember for a (kind, user,
+ * client) which bucket it charges, so that the image's list is walked once per client and not per
+ * request. quotas_changed() forgets all routes; a bucket keeps what it owes when its rate changes.
+ * Both tables are bounded; when one is full, routes are all forgotten (they are cheap to find
+ * again) and buckets that are full of tokens (idle: same as new) are dropped. */
+#include "broker/quota.h"
+
+#include "base/mem.h"
+#include "broker/handler.h"
+
+#include <math.h>
+
+enum {
+    ROUTES_MAX = 4096,
+    BUCKETS_MAX = 8192,
+    THROTTLED_MAX = 1024,
+    KEY_MAX = 2 + 256 + 256,
+    THROTTLE_MAX_MS = 30000, /* one pause; what is still owed then is asked for again */
+};
+
+struct bucket {
+    struct quota_bucket tokens;
+    UT_hash_handle hh;
+    size_t key_len;
+    uint8_t key[];
+};
+
+struct route {
+    struct bucket *bucket; /* NULL: unlimited */
+    UT_hash_handle hh;
+    size_t key_len;
+    uint8_t key[];
+};
+
+struct throttled {
+    struct quota_throttled sums;
+    UT_hash_handle hh;
+    char name[];
+};
+
+struct quotas {
+    const struct image *image;
+    struct bucket *buckets;
+    struct route *routes;
+    struct throttled *throttled;
+    struct quota_bucket cluster[2]; /* [0] ingress, [1] egress; rate <= 0 = unlimited */
+    size_t sweep_at;                /* drop idle buckets at this many */
+};
+
+/* --- the bucket ---------------------------------------------------------------------------------- */
+void quota_bucket_init(struct quota_bucket *bucket, double rate, int64_t now)
+{
+    *bucket = (struct quota_bucket){ .tokens = rate, .rate = rate, .at = now };
+}
+
+static void refill(struct quota_bucket *bucket, int64_t now)
+{
+    if (now <= bucket->at) return;
+    bucket->tokens += bucket->rate * (double)(now - bucket->at) / 1000.0;
+    if (bucket->tokens > bucket->rate) bucket->tokens = bucket->rate;
+    bucket->at = now;
+}
+
+void quota_bucket_rate(struct quota_bucket *bucket, double rate, int64_t now)
+{
+    refill(bucket, now);
+    bucket->rate = rate;
+    if (bucket->tokens > rate) bucket->tokens = rate;
+}
+
+int32_t quota_bucket_take(struct quota_bucket *bucket, double amount, int64_t now)
+{
+    refill(bucket, now);
+    bucket->tokens -= amount;
+    if (bucket->tokens >= 0 || bucket->rate <= 0) return 0;
+    double ms = ceil(-bucket->tokens * 1000.0 / bucket->rate);
+    return ms > THROTTLE_MAX_MS ? THROTTLE_MAX_MS : (int32_t)ms;
+}
+
+/* --- tables ---------------------------------------------------------------------------------------- */
+status quotas_new(const struct image *image, struct quotas **ret_quotas)
+{
+    struct quotas *q = mem_zalloc(sizeof(*q));
+    if (q == NULL) return FAIL(NO_MEMORY);
+    q->image = image;
+    q->sweep_at = 64;
+    *ret_quotas = q;
+    return OK;
+}
+
+static void forget_routes(struct quotas *q)
+{
+    struct route *r, *tmp;
+    HASH_ITER(hh, q->routes, r, tmp) {
+        HASH_DEL(q->routes, r);
+        mem_free(r);
+    }
+}
+
+void quotas_free(struct quotas *q)
+{
+    if (q == NULL) return;
+    forget_routes(q);
+    struct bucket *b, *bucket_tmp;
+    HASH_ITER(hh, q->buckets, b, bucket_tmp) {
+        HASH_DEL(q->buckets, b);
+        mem_free(b);
+    }
+    struct throttled *t, *throttled_tmp;
+    HASH_ITER(hh, q->throttled, t, throttled_tmp) {
+        HASH_DEL(q->throttled, t);
+        mem_free(t);
+    }
+    mem_free(q);
+}
+
+void quotas_changed(struct quotas *q)
+{
+    forget_routes(q);
+}
+
+/* Drops buckets that hold all their tokens; when that frees nothing, the oldest one. */
+static void sweep(struct quotas *q, int64_t now)
+{
+    forget_routes(q); /* they point to buckets */
+    struct bucket *b, *tmp;
+    HASH_ITER(hh, q->buckets, b, tmp) {
+        refill(&b->tokens, now);
+        if (b->tokens.tokens < b->tokens.rate) continue;
+        HASH_DEL(q->buckets, b);
+        mem_free(b);
+    }
+    size_t left = HASH_COUNT(q->buckets);
+    if (left >= BUCKETS_MAX) {
+        b = q->buckets; /* uthash keeps the order of insertion */
+        HASH_DEL(q->buckets, b);
+        mem_free(b);
+    }
+    q->sweep_at = left * 2 < 64 ? 64 : left * 2;
+    if (q->sweep_at > BUCKETS_MAX) q->sweep_at = BUCKETS_MAX;
+}
+
+/* kind, then each part as a flag, a length and its text; a part longer than a key is cut. */
+static size_t put_part(uint8_t *key, size_t at, bool present, struct str text)
+{
+    size_t n = !present ? 0 : text.len > 250 ? 250 : text.len;
+    key[at++] = present;
+    key[at++] = (uint8_t)n;
+    if (n > 0) memcpy(key + at, text.data, n);
+    return at + n;
+}
+
+static size_t make_key(uint8_t key[KEY_MAX], enum quota_kind kind, bool has_user, struct str user,
+                       bool has_client, struct str client)
+{
+    key[0] = (uint8_t)kind;
+    size_t at = put_part(key, 1, has_user, user);
+    return put_part(key, at, has_client, client);
+}
+
+static struct bucket *bucket_for(struct quotas *q, const uint8_t *key, size_t len, double rate,
+                                 int64_t now)
+{
+    struct bucket *b = NULL;
+    HASH_FIND(hh, q->buckets, key, len, b);
+    if (b != NULL) {
+        if (b->tokens.rate != rate) quota_bucket_rate(&b->tokens, rate, now);
+        return b;
+    }
+    if (HASH_COUNT(q->buckets) >= q->sweep_at) sweep(q, now);
+    b = mem_zalloc(sizeof(*b) + len);
+    if (b == NULL) return NULL;
+    memcpy(b->key, key, len);
+    b->key_len = len;
+    quota_bucket_init(&b->tokens, rate, now);
+    HASH_ADD_KEYPTR(hh, q->buckets, b->key, len, b);
+    if (!HASH_ADDED(hh, b)) {
+        mem_free(b);
+        return NULL;
+    }
+    return b;
+}
+
+static struct bucket *resolve(struct quotas *q, enum quota_kind kind, struct str user,
+                              struct str client, int64_t now)
+{
+    double rate = 0;
+    const struct quota *entity = NULL;
+    if (!image_quota(q->image, kind, user, client, &rate, &entity) || rate < 0) return NULL;
+    if (rate < 1) rate = 1;
+    uint8_t key[KEY_MAX];
+    size_t len = make_key(key, kind, entity->has_user, user, entity->has_client_id, client);
+    return bucket_for(q, key, len, rate, now);
+}
+
+static struct bucket *route(struct quotas *q, enum quota_kind kind, struct str user,
+                            struct str client, int64_t now)
+{
+    if (q->image->quotas == NULL) return NULL;
+    uint8_t key[KEY_MAX];
+    size_t len = make_key(key, kind, true, user, true, client);
+    struct route *r = NULL;
+    HASH_FIND(hh, q->routes, key, len, r);
+    if (r != NULL) return r->bucket;
+    struct bucket *bucket = resolve(q, kind, user, client, now);
+    if (HASH_COUNT(q->routes) >= ROUTES_MAX) forget_routes(q);
+    r = mem_zalloc(sizeof(*r) + len);
+    if (r == NULL) return bucket; /* works without being remembered */
+    memcpy(r->key, key, len);
+    r->key_len = len;
+    r->bucket = bucket;
+    HASH_ADD_KEYPTR(hh, q->routes, r->key, len, r);
+    if (!HASH_ADDED(hh, r)) mem_free(r);
+    return bucket;
+}
+
+static void remember(struct quotas *q, enum quota_kind kind, struct str principal, int32_t ms,
+                     int64_t now)
+{
+    struct throttled *t = NULL;
+    HASH_FIND(hh, q->throttled, principal.data, principal.len, t);
+    if (t == NULL) {
+        if (HASH_COUNT(q->throttled) >= THROTTLED_MAX) return;
+        t = mem_zalloc(sizeof(*t) + principal.len + 1);
+        if (t == NULL) return;
+        if (principal.len > 0) memcpy(t->name, principal.data, principal.len);
+        t->sums.principal = (struct str){ t->name, principal.len };
+        HASH_ADD_KEYPTR(hh, q->throttled, t->name, principal.len, t);
+        if (!HASH_ADDED(hh, t)) {
+            mem_free(t);
+            return;
+        }
+    }
+    if (kind == QUOTA_PRODUCER_BYTES)
+        t->sums.produce_ms += ms;
+    else
+        t->sums.fetch_ms += ms;
+    t->sums.last_at = now;
+}
+
+/* --- charging ---------------------------------------------------------------------------------------- */
+static int32_t charge_cluster(struct quotas *q, enum quota_kind kind, double bytes, int64_t now)
+{
+    if (kind != QUOTA_PRODUCER_BYTES && kind != QUOTA_CONSUMER_BYTES) return 0;
+    bool in = kind == QUOTA_PRODUCER_BYTES;
+    const struct limits *limits = &q->image->limits;
+    double rate = (double)(in ? limits->ingress_bytes_per_s : limits->egress_bytes_per_s);
+    if (rate <= 0) return 0;
+    struct quota_bucket *b = &q->cluster[in ? 0 : 1];
+    if (b->rate <= 0)
+        quota_bucket_init(b, rate, now);
+    else if (b->rate != rate)
+        quota_bucket_rate(b, rate, now);
+    return quota_bucket_take(b, bytes, now);
+}
+
+static int32_t take(struct quotas *q, enum quota_kind kind, struct str principal,
+                    struct str client_id, double bytes, int64_t now)
+{
+    struct str user = principal;
+    if (str_starts(user, STR("User:"))) user = (struct str){ user.data + 5, user.len - 5 };
+    int32_t whole = charge_cluster(q, kind, bytes, now);
+    struct bucket *b = route(q, kind, user, client_id, now);
+    int32_t own = b ? quota_bucket_take(&b->tokens, bytes, now) : 0;
+    return own > whole ? own : whole;
+}
+
+int32_t quotas_charge(struct quotas *q, enum quota_kind kind, struct str principal,
+                      struct str client_id, int64_t bytes, int64_t now)
+{
+    int32_t ms = take(q, kind, principal, client_id, (double)bytes, now);
+    if (ms > 0) remember(q, kind, principal, ms, now);
+    return ms;
+}
+
+int32_t quotas_owed(struct quotas *q, enum quota_kind kind, struct str principal,
+                    struct str client_id, int64_t now)
+{
+    return take(q, kind, principal, client_id, 0, now);
+}
+
+int32_t quota_produce(struct request *r, size_t bytes)
+{
+    struct broker *b = r->broker;
+    if (r->super || b->quotas == NULL) return 0;
+    return quotas_charge(b->quotas, QUOTA_PRODUCER_BYTES, r->principal, r->client_id,
+                         (int64_t)bytes, loop_now(b->loop));
+}
+
+int32_t quota_fetch(struct request *r, size_t bytes)
+{
+    struct broker *b = r->broker;
+    if (r->super || b->quotas == NULL) return 0;
+    return quotas_charge(b->quotas, QUOTA_CONSUMER_BYTES, r->principal, r->client_id,
+                         (int64_t)bytes, loop_now(b->loop));
+}
+
+int32_t quota_fetch_owed(struct request *r)
+{
+    struct broker *b = r->broker;
+    if (r->super || b->quotas == NULL) return 0;
+    return quotas_owed(b->quotas, QUOTA_CONSUMER_BYTES, r->principal, r->client_id,
+                       loop_now(b->loop));
+}
+
+void quotas_each_throttled(const struct quotas *q,
+                           void (*each)(void *arg, const struct quota_throttled *throttled),
+                           void *arg)
+{
+    for (const struct throttled *t = q->throttled; t != NULL; t = t->hh.next) each(arg, &t->sums);
+}

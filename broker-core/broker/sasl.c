@@ -1,0 +1,152 @@
+/* sasl.c - the mechanisms a connection may authenticate with. Loop thread. */
+#include "broker/sasl.h"
+
+#include "base/mem.h"
+
+#include <openssl/evp.h>
+
+enum mechanism { NONE, PLAIN, SHA_256, SHA_512, LOCAL_PRINCIPAL };
+static const struct {
+    enum mechanism mechanism;
+    struct str name;
+    bool local; /* on the Unix socket alone */
+} mechanisms[] = {
+    { PLAIN, { "PLAIN", 5 }, false },
+    { SHA_256, { "SCRAM-SHA-256", 13 }, false },
+    { SHA_512, { "SCRAM-SHA-512", 13 }, false },
+    { LOCAL_PRINCIPAL, { "LEAT-PRINCIPAL", 14 }, true },
+};
+static_assert(ARRAY_LEN(mechanisms) == SASL_MECHANISMS_MAX, "one slot a mechanism");
+
+void sasl_init(struct sasl *sasl, bool local)
+{
+    *sasl = (struct sasl){ .local = local };
+    scram_init(&sasl->scram, 0);
+}
+
+void sasl_done(struct sasl *sasl)
+{
+    scram_done(&sasl->scram);
+}
+
+size_t sasl_mechanisms(const struct sasl *sasl, struct str ret_names[SASL_MECHANISMS_MAX])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < ARRAY_LEN(mechanisms); i++)
+        if (!mechanisms[i].local || sasl->local) ret_names[n++] = mechanisms[i].name;
+    return n;
+}
+
+status sasl_start(struct sasl *sasl, struct str mechanism)
+{
+    if (sasl->state == SASL_STARTED || sasl->state == SASL_FAILED) return FAIL(ILLEGAL_SASL_STATE);
+    int found = NONE;
+    for (size_t i = 0; i < ARRAY_LEN(mechanisms); i++)
+        if (str_eq(mechanisms[i].name, mechanism) && (!mechanisms[i].local || sasl->local))
+            found = mechanisms[i].mechanism;
+    if (found == NONE) return FAIL(UNSUPPORTED_SASL_MECHANISM);
+    /* KIP-368: a connection re-authenticates with what it came with. */
+    if (sasl->authenticated_with != NONE && sasl->authenticated_with != found)
+        return FAIL(UNSUPPORTED_SASL_MECHANISM);
+    sasl->mechanism = found;
+    sasl->state = SASL_STARTED;
+    scram_done(&sasl->scram);
+    scram_init(&sasl->scram, found == SHA_256   ? SCRAM_SHA_256
+                             : found == SHA_512 ? SCRAM_SHA_512
+                                                : 0);
+    return OK;
+}
+
+/* Takes the identity; on re-authentication it must be the same principal. */
+static status become(struct sasl *sasl, struct str login, struct str principal)
+{
+    if (sasl->authenticated_with != NONE && !str_eq(sasl_principal(sasl), principal))
+        return FAIL(SASL_AUTHENTICATION_FAILED);
+    if (principal.len == 0 || !str_copy(sasl->principal, sizeof(sasl->principal), principal) ||
+        !str_copy(sasl->login, sizeof(sasl->login), login))
+        return FAIL(SASL_AUTHENTICATION_FAILED);
+    sasl->authenticated_with = sasl->mechanism;
+    sasl->state = SASL_DONE;
+    return OK;
+}
+
+/* --- PLAIN (RFC 4616): [authzid] NUL user NUL secret ------------------------------------------------ */
+static bool take_part(struct bytes *left, bool last, struct str *ret)
+{
+    const uint8_t *nul = left->len ? memchr(left->data, 0, left->len) : NULL;
+    if (last ? nul != NULL : nul == NULL) return false;
+    size_t n = last ? left->len : (size_t)(nul - left->data);
+    *ret = (struct str){ (const char *)left->data, n };
+    if (!last) *left = bytes_of(left->data + n + 1, left->len - n - 1);
+    return true;
+}
+
+static bool secret_is(const struct credential *c, struct str secret)
+{
+    uint8_t salted[16 + 1024], hash[32];
+    static const struct credential nobody;
+    bool possible = c != NULL && c->has_secret && secret.len <= 1024;
+    if (c == NULL) c = &nobody; /* the same work for an unknown user */
+    size_t n = secret.len <= 1024 ? secret.len : 1024;
+    memcpy(salted, c->secret_salt, 16);
+    if (n > 0) memcpy(salted + 16, secret.data, n);
+    unsigned len = sizeof(hash);
+    bool hashed = EVP_Digest(salted, 16 + n, hash, &len, EVP_sha256(), NULL) == 1;
+    bool equal = bytes_eq_secret(hash, c->secret_hash, sizeof(hash));
+    return possible && hashed && equal;
+}
+
+static status plain_step(struct sasl *sasl, const struct image *image, struct bytes token)
+{
+    struct str authzid, user, secret;
+    if (token.len > 4096 || !take_part(&token, false, &authzid) ||
+        !take_part(&token, false, &user) || !take_part(&token, true, &secret))
+        return FAIL(SASL_AUTHENTICATION_FAILED);
+    if (user.len == 0 || secret.len == 0 || (authzid.len > 0 && !str_eq(authzid, user)))
+        return FAIL(SASL_AUTHENTICATION_FAILED);
+    const struct credential *c = image_credential(image, user);
+    if (!secret_is(c, secret)) return FAIL(SASL_AUTHENTICATION_FAILED);
+    return become(sasl, user, c->principal);
+}
+
+/* --- SCRAM ------------------------------------------------------------------------------------------- */
+static bool find_verifier(void *arg, struct str user, int mechanism, struct scram_verifier *ret)
+{
+    const struct credential *c = image_credential(arg, user);
+    if (c == NULL) return false;
+    *ret = c->scram[mechanism - SCRAM_SHA_256];
+    return ret->iterations > 0;
+}
+
+static status scram_step_of(struct sasl *sasl, const struct image *image, struct bytes token,
+                            struct buf *out)
+{
+    bool done = false;
+    TRY(scram_step(&sasl->scram, token, find_verifier, (void *)image, out, &done));
+    if (!done) return OK;
+    /* Asked again: the credential may have gone between the two messages. */
+    struct str user = str_c(sasl->scram.user);
+    const struct credential *c = image_credential(image, user);
+    if (c == NULL) return FAIL(SASL_AUTHENTICATION_FAILED);
+    return become(sasl, user, c->principal);
+}
+
+static status principal_step(struct sasl *sasl, struct bytes token)
+{
+    struct str principal = bytes_str(token);
+    if (!str_starts(principal, STR("User:")) || principal.len < 6 ||
+        memchr(principal.data, 0, principal.len) != NULL)
+        return FAIL(SASL_AUTHENTICATION_FAILED);
+    return become(sasl, STR(""), principal);
+}
+
+status sasl_step(struct sasl *sasl, const struct image *image, struct bytes token, struct buf *out)
+{
+    if (sasl->state != SASL_STARTED) return FAIL(ILLEGAL_SASL_STATE);
+    status result = token.len > SASL_TOKEN_MAX        ? FAIL(SASL_AUTHENTICATION_FAILED)
+                    : sasl->mechanism == PLAIN           ? plain_step(sasl, image, token)
+                    : sasl->mechanism == LOCAL_PRINCIPAL ? principal_step(sasl, token)
+                                                         : scram_step_of(sasl, image, token, out);
+    if (failed(result)) sasl->state = SASL_FAILED;
+    return result;
+}
