@@ -5,6 +5,7 @@
  * records that leads from version n to n+1. The broker makes it durable, then applies it.
  * Loop thread only. */
 #pragma once
+#include "base/buf.h"
 #include "base/hash.h"
 #include "base/uuid.h"
 #include "cluster/acl.h"
@@ -70,22 +71,30 @@ DEFINE_CLEANUP(image);
 struct topic *image_topic(const struct image *image, struct str name);            /* or NULL */
 struct topic *image_topic_by_id(const struct image *image, struct uuid id);       /* or NULL */
 const struct credential *image_credential(const struct image *image, struct str login);
-/* Kafka's matching order (ClientQuotaManager): the first entity that matches and sets the rate.
- * NULL: unlimited. */
-const struct quota *image_quota(const struct image *image, struct str user, struct str client_id,
-                                double struct_rate(const struct quota *));
+/* Kafka's matching order (ClientQuotaManager): the rate of the first entity that matches and sets
+ * it. `user` is without "User:"; client_id may be null; for QUOTA_CONNECTION `user` is the address.
+ * false: unlimited. ret_entity (NULL ok) is whose bucket to charge. */
+enum quota_kind { QUOTA_PRODUCER_BYTES, QUOTA_CONSUMER_BYTES, QUOTA_REQUEST, QUOTA_MUTATION,
+                  QUOTA_CONNECTION };
+bool image_quota(const struct image *image, enum quota_kind kind, struct str user,
+                 struct str client_id, double *ret_rate, const struct quota **ret_entity);
 
 /* --- change -------------------------------------------------------------------------------------- */
-/* A delta or a whole image as bytes: see delta.h for making one. Told to the observer for each
- * record, after it was applied: what was created, changed (config) or deleted. */
+/* A delta or a whole image as bytes: delta.h makes them. The observer is told of each change after
+ * it was made: what was created, changed (config, partitions) or deleted. */
 enum image_event { TOPIC_CREATED, TOPIC_CHANGED, TOPIC_DELETED, CREDENTIAL_CHANGED,
                    CREDENTIAL_DELETED, ACLS_CHANGED, QUOTAS_CHANGED, LIMITS_CHANGED };
 struct image_observer {
-    /* `topic` for TOPIC_… (still valid in TOPIC_DELETED), `principal`/`login` for CREDENTIAL_…. */
+    /* `topic` for TOPIC_… (still valid in TOPIC_DELETED), `login` for CREDENTIAL_…. */
     void (*event)(void *arg, enum image_event event, struct topic *topic, struct str login);
     void *arg;
 };
-/* All or nothing: the bytes are checked wholly before the first record is applied. */
+/* All or nothing: the bytes are checked wholly before the first change is made. A delta that begins
+ * at another version than the image's is refused with CONFLICT; one from 0 (a whole image) always
+ * fits: what it does not name is deleted. Topics and credentials that stay keep their address.
+ * observer may be NULL. */
 status image_apply(struct image *image, struct bytes delta, const struct image_observer *observer);
+/* The same checks, nothing changed. */
+status image_check(const struct image *image, struct bytes delta, int64_t *ret_version);
 /* The whole image as one delta from 0. */
 status image_serialise(const struct image *image, struct buf *out);
