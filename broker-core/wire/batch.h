@@ -69,6 +69,8 @@ uint32_t batch_crc(struct bytes batch);          /* computed over the bytes */
 status batch_check_crc(struct bytes batch);      /* CORRUPT_MESSAGE */
 void batch_set_base_offset(uint8_t *batch, int64_t offset);
 void batch_set_leader_epoch(uint8_t *batch, int32_t epoch);
+/* Writes header and CRC over a batch of h->size bytes whose records are in place. */
+void batch_header_write(uint8_t *batch, const struct batch_header *h);
 /* LogAppendTime: bit, max timestamp and a new CRC. */
 void batch_set_append_time(uint8_t *batch, size_t len, int64_t now_ms);
 
