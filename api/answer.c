@@ -9,9 +9,9 @@
 #include <strings.h>
 #include <time.h>
 
-void api_reply(struct api_request *rq, int status, json_t *body)
+void api_reply(struct api_request *rq, int http, json_t *body)
 {
-    rq->http->answer(rq, status, body);
+    rq->http->answer(rq, http, body);
 }
 
 /* --- errors ------------------------------------------------------------------------------------ */
@@ -104,7 +104,7 @@ void api_fail(struct api_request *rq, status error, const char *detail)
     api_fail_at(rq, http, code, detail, NULL, NULL);
 }
 
-void api_reply_change(struct api_request *rq, status result, const struct why *why, int status,
+void api_reply_change(struct api_request *rq, status result, const struct why *why, int http,
                       int64_t version, json_t *body)
 {
     if (result.code == E_PENDING) {
@@ -116,7 +116,7 @@ void api_reply_change(struct api_request *rq, status result, const struct why *w
         json_decref(body);
         api_fail(rq, result, why ? why->text : NULL);
     } else {
-        api_reply(rq, status, body);
+        api_reply(rq, http, body);
     }
 }
 

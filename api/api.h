@@ -66,6 +66,8 @@ struct api_http {
     void (*stream_begin)(struct api_request *rq, void (*gone)(void *arg), void *arg);
     status (*stream_event)(struct api_request *rq, const char *name, json_t *data); /* BUSY: client too slow */
     void (*stream_end)(struct api_request *rq);
+    /* Appends the adapter's own figures (Prometheus text). */
+    void (*metrics)(struct api_request *rq, struct buf *out);
 };
 
 typedef void (*api_handler)(struct api_request *rq);

@@ -1,0 +1,56 @@
+/* framing.c - refuses messages whose end or target two parsers might see differently (CWE-444).
+ * HTTP thread. libmicrohttpd keeps every header it read, so the first look at a request can count
+ * them; the answer is 400 and the connection is closed. */
+#include "http/http_int.h"
+
+#include <strings.h>
+
+struct count {
+    int length, encoding, host;
+    bool bad_length, bad_encoding, bad_name;
+};
+
+static bool is_token(const char *name)
+{
+    if (!name[0]) return false;
+    for (const char *p = name; *p; p++) {
+        bool ok = (*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+                  strchr("!#$%&'*+-.^_`|~", *p);
+        if (!ok) return false;
+    }
+    return true;
+}
+
+static enum MHD_Result count_header(void *arg, enum MHD_ValueKind kind, const char *name,
+                                    const char *value)
+{
+    (void)kind;
+    struct count *c = arg;
+    if (!is_token(name)) c->bad_name = true;
+    if (strcasecmp(name, "Host") == 0) c->host++;
+    if (strcasecmp(name, "Content-Length") == 0) {
+        int64_t n;
+        c->length++;
+        if (!value || !str_to_i64(str_c(value), &n)) c->bad_length = true;
+    }
+    if (strcasecmp(name, "Transfer-Encoding") == 0) {
+        c->encoding++;
+        if (!value || strcasecmp(value, "chunked") != 0) c->bad_encoding = true;
+    }
+    return MHD_YES;
+}
+
+const char *framing_fault(struct MHD_Connection *connection, const char *version)
+{
+    struct count c = { 0 };
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, count_header, &c);
+    if (c.bad_name) return "A header's name holds characters that are not allowed.";
+    if (c.length > 1) return "There is more than one Content-Length header.";
+    if (c.bad_length) return "Content-Length is not a number.";
+    if (c.length && c.encoding) return "Content-Length and Transfer-Encoding exclude each other.";
+    if (c.encoding > 1 || c.bad_encoding) return "The only transfer encoding understood is chunked.";
+    if (c.host > 1) return "There is more than one Host header.";
+    if (c.host == 0 && strcmp(version, MHD_HTTP_VERSION_1_1) == 0) return "The Host header is missing.";
+    if (c.encoding && strcmp(version, MHD_HTTP_VERSION_1_1) != 0) return "HTTP/1.0 has no transfer encodings.";
+    return NULL;
+}

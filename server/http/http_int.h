@@ -1,0 +1,103 @@
+/* http_int.h - what the files of this folder share: the exchange, one request and its answer.
+ *
+ * Who touches an exchange when: the HTTP thread until the connection is suspended; then the domain
+ * thread, until it answers (which resumes the connection); then the HTTP thread again. `lock`
+ * guards what both may touch at once: answered, response, suspended, stream. It is freed when both
+ * sides have let go (refs). */
+#pragma once
+#include "api/api.h"
+#include "http/http.h"
+#include "io/loop.h"
+#include "store/db.h"
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define HTTP_THREADS 2
+#define HTTP_CONNECTIONS_MAX 1000
+#define HTTP_TIMEOUT_S 60
+#define HTTP_BODY_MAX (1u << 20)
+#define HTTP_PRODUCE_BODY_MAX (20u << 20)
+#define HTTP_DISCARD_MAX (4u << 20)    /* of a refused upload; then the connection is closed */
+#define HTTP_BODIES_MAX (256u << 20)   /* of all requests together */
+#define HTTP_DOMAIN_WAITING_MAX 800    /* requests at the domain at once */
+#define HTTP_ARENA_MAX (48u << 20)
+#define HTTP_STREAM_QUEUE_MAX (1u << 20)
+#define HTTP_HEADERS_MAX 8             /* that handlers may add to an answer */
+
+#define EXCHANGE_MAGIC 0x65786368u
+
+struct exchange {
+    uint32_t magic;
+    struct http *http;
+    struct MHD_Connection *connection;
+    atomic_int refs;
+    struct arena arena;
+    struct api_request rq;
+    bool routed;             /* headers were looked at */
+    bool rejected;           /* an answer is queued: the rest of the upload is ignored */
+    struct buf body;
+    size_t discarded;        /* of an upload that was refused */
+
+    struct { char name[40], value[512]; } headers[HTTP_HEADERS_MAX];
+    int header_count;
+
+    pthread_mutex_t lock;
+    bool answered, suspended, closed; /* closed: the client's side is over */
+    int status;
+    struct MHD_Response *response;
+    struct job job;          /* to the domain thread */
+
+    bool streaming, stream_ended;
+    struct buf stream;       /* events not yet sent */
+    void (*gone)(void *arg);
+    void *gone_arg;
+    struct job gone_job;
+
+    struct exchange *prev, *next;
+};
+
+struct http {
+    struct domain *domain;
+    struct MHD_Daemon *daemon;
+    uint16_t port;
+    char authority[128];     /* for self links when a request names no usable host */
+    char *data_dir;
+    int web_fd;              /* -1: no console */
+
+    pthread_mutex_t lock;    /* exchanges, readers */
+    struct exchange *exchanges;
+    struct db *readers[16];
+    int reader_count;
+    bool stopping;
+    atomic_size_t bodies;
+    atomic_int at_domain;
+    atomic_llong requests, by_class[6], rejected;
+};
+
+/* exchange.c */
+extern const struct api_http exchange_http;
+struct exchange *exchange_new(struct http *http, struct MHD_Connection *connection, const char *uri);
+void exchange_unref(struct exchange *x);
+/* Queues the stored answer on the connection; HTTP thread. */
+enum MHD_Result exchange_send(struct exchange *x);
+bool exchange_to_domain(struct exchange *x); /* suspends, and posts; false: answered (busy) */
+const char *exchange_header(const struct exchange *x, const char *name);
+void exchange_common_headers(struct exchange *x, struct MHD_Response *response);
+
+/* events.c */
+void events_begin(struct api_request *rq, void (*gone)(void *arg), void *arg);
+status events_put(struct api_request *rq, const char *name, json_t *data);
+void events_end(struct api_request *rq);
+void events_closed(struct exchange *x); /* the client left; HTTP thread */
+
+/* auth.c: fills rq->caller; false: answered */
+bool auth_check(struct exchange *x, struct db *db);
+
+/* framing.c: NULL, or what is wrong with the message's framing */
+const char *framing_fault(struct MHD_Connection *connection, const char *version);
+
+/* files.c */
+bool files_is_api(struct str path);
+enum MHD_Result files_send(struct exchange *x);
