@@ -2,7 +2,8 @@
  *
  * For the console and REST (through kafka.sock), `leat demo`, and later other clusters. Loop thread
  * only. It does not reconnect: after `closed` the owner frees the client and makes another one.
- * Callbacks never run inside the call that caused them. */
+ * Callbacks never run inside the call that caused them, except those that client_free ends. The
+ * client may be freed inside any callback. */
 #pragma once
 #include "io/stream.h"
 #include "wire/codec.h"
@@ -14,8 +15,7 @@
 struct client;
 
 struct client_events {
-    /* Connected, versions known, authenticated: client_call works from now on. (It may be called
-     * earlier too; such calls wait in the queue.) Optional. */
+    /* Connected, versions known, authenticated: client_call works from now on. Optional. */
     void (*ready)(struct client *client, void *owner);
     /* Once, when the connection is gone: refused, timed out, closed by the other side, or
      * authentication failed (SASL_AUTHENTICATION_FAILED). All calls failed before this one is
@@ -43,7 +43,8 @@ struct client_options {
 /* Starts to connect. Strings are copied. */
 status client_new(struct loop *loop, const struct client_options *options,
                   const struct client_events *events, void *owner, struct client **ret_client);
-void client_free(struct client *client); /* NULL ok; calls in flight end with CLOSED, their done() is called */
+/* NULL ok. Calls in flight end with CLOSED: their done() is called. */
+void client_free(struct client *client);
 
 /* The answer to one call. `response` (a struct of the response type) lives in the arena of the call
  * and its strings in the frame: valid during done() only. It is NULL when result is an error:
@@ -52,8 +53,9 @@ void client_free(struct client *client); /* NULL ok; calls in flight end with CL
 typedef void (*client_done)(void *arg, status result, const void *response);
 
 /* Encodes the request at once (it may be freed afterwards), sends it, and calls done exactly once.
- * version -1: the highest both sides know. BUSY with too many in flight; CLOSED; UNSUPPORTED_VERSION. When
- * it fails done() is not called. */
+ * version -1: the highest both sides know. BUSY before `ready` and with too many in flight; CLOSED
+ * afterwards; UNSUPPORTED_VERSION. When it fails done() is not called. Not for Produce with acks 0,
+ * which has no answer. */
 status client_call(struct client *client, int16_t api_key, int16_t version, const void *request,
                    client_done done, void *arg);
 /* The same with a timeout of its own. */
@@ -62,5 +64,7 @@ status client_call_within(struct client *client, int16_t api_key, int16_t versio
 
 /* The version that -1 would choose; -1 when the other side lacks the API or is not known yet. */
 int16_t client_version(const struct client *client, int16_t api_key);
+/* The same, but not above `highest`. */
+int16_t client_version_to(const struct client *client, int16_t api_key, int16_t highest);
 bool client_ready(const struct client *client);
 int client_in_flight(const struct client *client);

@@ -23,8 +23,11 @@ status client_produce(struct client *client, struct str topic, int32_t partition
 struct client_fetched {
     int64_t high_watermark;
     int64_t log_start;
-    int64_t next_offset;   /* where to go on */
+    int64_t next_offset;   /* behind the last whole batch, or the offset asked for */
     struct bytes records;  /* whole and cut-off batches: batch_next, batch_reader */
+    /* Read committed: transactions to leave out (wire/messages.h). */
+    const struct fetch_response_aborted_transaction *aborted;
+    int aborted_count;
 };
 typedef void (*client_fetch_done)(void *arg, status result, const struct client_fetched *fetched);
 /* At least min_bytes (0: whatever is there) within max_wait_ms, at most about max_bytes. */
@@ -42,8 +45,8 @@ struct client_group_offset {
     struct str topic;
     int32_t partition;
     int64_t offset; /* -1: none committed */
-    struct str metadata;
-    int16_t error;
+    struct str metadata; /* null: none */
+    status error;        /* of this partition; only in answers */
 };
 typedef void (*client_commit_done)(void *arg, status result);
 /* Commits to a group without being a member (generation -1): the group must be empty. result: the

@@ -1,7 +1,8 @@
 /* codec.h - one walker that reads and writes every message of the schema text.
  *
  * Message X of schema/kafka.txt or schema/leat.txt is `struct x_in_snake_case` (generated header
- * "wire/messages.h") described by `x_in_snake_case_message`. In the structs:
+ * "wire/messages.h") described by `x_in_snake_case_message` (the two headers have wire_ in front; see
+ * header.h for what to use instead). In the structs:
  *   string -> struct str, bytes and records -> struct bytes, uuid -> struct uuid;
  *   a nullable string or bytes that is null has data == NULL;
  *   []T -> T *name and int32_t name_count, -1 when null;

@@ -183,6 +183,11 @@ static struct message *parse_message(char **words, int n)
     m->key = strcmp(words[2], "-") ? parse_int(words[2], &end) : -1;
     copy(m->name, words[3]);
     snake(m->c_name, words[3]);
+    if (!strcmp(m->kind, "header")) { /* header.h has the structs that people use */
+        char own[NAME];
+        copy(own, m->c_name);
+        if (snprintf(m->c_name, NAME, "wire_%s", own) >= NAME) die("name too long");
+    }
     const char *valid = option(words[4], "valid"), *flex = option(words[5], "flex");
     if (!valid || !flex) die("valid=… flex=… expected");
     struct range v = parse_range(valid), f = parse_range(flex);
