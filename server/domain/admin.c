@@ -1,0 +1,56 @@
+/* admin.c - the table of admin requests and the functions behind them. Domain thread. */
+#include "domain/admin.h"
+
+#include "domain/topics.h"
+
+#include <stdio.h>
+
+enum { CREATE_TOPICS = 19, DELETE_TOPICS = 20, CREATE_PARTITIONS = 37, INCREMENTAL_ALTER_CONFIGS = 44 };
+
+struct forwarded {
+    struct domain *domain;
+    uint64_t token;
+};
+
+/* A change that the broker has not acknowledged in time stands; its client is told so by Kafka's
+ * REQUEST_TIMED_OUT, after which it looks again. */
+static void answered(void *arg, status result, int64_t version, const void *response)
+{
+    (void)version;
+    struct forwarded *f = arg;
+    if (result.code == E_PENDING) result = FAIL(REQUEST_TIMED_OUT);
+    engine_answer(f->domain->engine, f->token, result, is_ok(result) ? response : NULL);
+    mem_free(f);
+}
+
+void admin_forwarded(struct domain *domain, const char *cluster_id, uint64_t token, int16_t api_key,
+                     int16_t version, const void *request, struct str principal, struct arena *arena)
+{
+    char id[128];
+    struct forwarded *f = mem_zalloc(sizeof *f);
+    if (!f) {
+        engine_answer(domain->engine, token, FAIL(NO_MEMORY), NULL);
+        return;
+    }
+    *f = (struct forwarded){ domain, token };
+    if (str_starts(principal, STR("User:"))) {
+        principal = (struct str){ principal.data + 5, principal.len - 5 };
+    }
+    snprintf(id, sizeof id, "%.*s", STR_ARG(principal));
+    struct actor actor = { .id = id, .door = "kafka", .address = "", .request_id = "" };
+    switch (api_key) {
+    case CREATE_TOPICS:
+        topics_create(domain, cluster_id, &actor, request, version, arena, answered, f);
+        break;
+    case DELETE_TOPICS:
+        topics_delete(domain, cluster_id, &actor, request, version, arena, answered, f);
+        break;
+    case CREATE_PARTITIONS:
+        topics_add_partitions(domain, cluster_id, &actor, request, arena, answered, f);
+        break;
+    case INCREMENTAL_ALTER_CONFIGS:
+        topics_alter_configs(domain, cluster_id, &actor, request, arena, answered, f);
+        break;
+    default: answered(f, FAIL(UNSUPPORTED_VERSION), 0, NULL);
+    }
+}
