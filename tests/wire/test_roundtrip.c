@@ -125,13 +125,15 @@ static bool same_value(const struct wire_field *f, const uint8_t *a, const uint8
 
 static bool same_field(const struct wire_field *f, const uint8_t *a, const uint8_t *b)
 {
-    const uint8_t *sub_a = *(const uint8_t *const *)(const void *)(a + f->at);
-    const uint8_t *sub_b = *(const uint8_t *const *)(const void *)(b + f->at);
+    const uint8_t *sub_a, *sub_b;
+    bool plain = !(f->flags & (WIRE_ARRAY | WIRE_POINTER));
+    if (plain) return same_value(f, a + f->at, b + f->at);
+    memcpy(&sub_a, a + f->at, sizeof sub_a);
+    memcpy(&sub_b, b + f->at, sizeof sub_b);
     if (f->flags & WIRE_POINTER) {
         if (!sub_a || !sub_b) return sub_a == sub_b;
         return same_struct(&wire_structs[f->of], sub_a, sub_b);
     }
-    if (!(f->flags & WIRE_ARRAY)) return same_value(f, a + f->at, b + f->at);
     int32_t count = *(const int32_t *)(const void *)(a + f->count_at);
     if (count != *(const int32_t *)(const void *)(b + f->count_at)) return false;
     for (int32_t i = 0; i < count; i++) {
