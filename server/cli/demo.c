@@ -61,17 +61,17 @@ void demo_link_open(struct demo_link *link)
     link_later(link);
 }
 
-/* The key lies in a file that its owner alone can read, never in the arguments. */
-static bool read_key(struct demo *demo, const char *folder)
+/* Where and as whom: from the file that the first start wrote (mode 0600), never from arguments. */
+static bool read_quickstart(struct demo *demo, const char *path, char *bootstrap, size_t size)
 {
-    char path[4096];
-    json_error_t error;
-    snprintf(path, sizeof path, "%s/key.json", folder);
+    json_error_t error = { .text = "a field is missing" };
     json_t *file = json_load_file(path, 0, &error);
-    const char *key = json_string_value(json_object_get(file, "key"));
-    const char *secret = json_string_value(json_object_get(file, "secret"));
-    bool ok = key && secret && str_copy(demo->key, sizeof demo->key, str_c(key)) &&
-              str_copy(demo->secret, sizeof demo->secret, str_c(secret));
+    const char *key = json_string_value(json_object_get(file, "kafka_api_key"));
+    const char *secret = json_string_value(json_object_get(file, "kafka_api_secret"));
+    const char *servers = json_string_value(json_object_get(file, "bootstrap_servers"));
+    bool ok = key && secret && servers && str_copy(demo->key, sizeof demo->key, str_c(key)) &&
+              str_copy(demo->secret, sizeof demo->secret, str_c(secret)) &&
+              str_copy(bootstrap, size, str_c(servers));
     if (!ok) fprintf(stderr, "leat demo: %s cannot be used: %s\n", path, error.text);
     json_decref(file);
     return ok;
@@ -83,7 +83,10 @@ static bool read_address(struct demo *demo, const char *text)
     int64_t port;
     if (!colon || !str_to_i64(str_c(colon + 1), &port) || port < 1 || port > 65535) return false;
     demo->port = (uint16_t)port;
-    return str_copy(demo->addr, sizeof demo->addr, (struct str){ text, (size_t)(colon - text) });
+    struct str host = { text, (size_t)(colon - text) };
+    /* The generator runs beside the broker, whatever name other hosts are told. */
+    bool numeric = host.len && strspn(text, "0123456789.") >= host.len;
+    return str_copy(demo->addr, sizeof demo->addr, numeric ? host : STR("127.0.0.1"));
 }
 
 static struct loop *running;
@@ -96,20 +99,22 @@ static void on_signal(int signal_number)
 int demo_main(int argc, char **argv)
 {
     static struct demo demo = { .topic = STR("payments"), .group = STR("fraud-check") };
-    const char *folder = NULL, *bootstrap = NULL;
+    const char *quickstart = NULL;
+    char bootstrap[300];
     for (int i = 1; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--run") == 0) folder = argv[i + 1];
-        else if (strcmp(argv[i], "--bootstrap") == 0) bootstrap = argv[i + 1];
+        if (strcmp(argv[i], "--quickstart") == 0) quickstart = argv[i + 1];
         else if (strcmp(argv[i], "--topic") == 0) demo.topic = str_c(argv[i + 1]);
         else if (strcmp(argv[i], "--group") == 0) demo.group = str_c(argv[i + 1]);
     }
-    if (!folder || !bootstrap || !read_address(&demo, bootstrap)) {
-        fputs("usage: leat demo --run DIR --bootstrap ADDR:PORT [--topic NAME] [--group NAME]\n"
-              "DIR holds key.json: {\"key\": …, \"secret\": …} of a cluster key\n",
-              stderr);
+    if (!quickstart) {
+        fputs("usage: leat demo --quickstart FILE [--topic NAME] [--group NAME]\n", stderr);
         return 2;
     }
-    if (!read_key(&demo, folder)) return 1;
+    if (!read_quickstart(&demo, quickstart, bootstrap, sizeof bootstrap)) return 1;
+    if (!read_address(&demo, bootstrap)) {
+        fprintf(stderr, "leat demo: '%s' is not an address and a port\n", bootstrap);
+        return 1;
+    }
     if (failed(loop_new(&demo.loop))) return 1;
     running = demo.loop;
     signal(SIGTERM, on_signal);
