@@ -41,3 +41,5 @@ void group_coordinator_stop(struct group_coordinator *coordinator); /* NULL ok *
 void group_coordinator_topic_deleted(struct group_coordinator *coordinator, struct topic *topic);
 /* Also when the offsets topic arrived in the image after the start: loads it. */
 status group_coordinator_load(struct group_coordinator *coordinator);
+/* COORDINATOR_NOT_AVAILABLE until it is loaded (NULL ok: then too). Handlers ask first. */
+status group_coordinator_ready(struct group_coordinator *coordinator);

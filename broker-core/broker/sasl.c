@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 
+#include <assert.h>
 #include <openssl/evp.h>
 
 enum mechanism { NONE, PLAIN, SHA_256, SHA_512, LOCAL_PRINCIPAL };

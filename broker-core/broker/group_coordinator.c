@@ -1,0 +1,115 @@
+/* group_coordinator.c - the life of the coordinator: options, start by replay, end. Loop thread. */
+#include "broker/group_coordinator.h"
+
+#include "base/mem.h"
+#include "broker/group.h"
+#include "broker/server.h"
+
+void group_options_init(struct group_options *options)
+{
+    *options = (struct group_options){
+        .offsets_retention_ms = 10080 * 60000LL,
+        .session_min_ms = 6000,
+        .session_max_ms = 1800000,
+        .group_max_size = 2000,
+        .new_member_ms = 300000,
+        .groups_max = 100000,
+    };
+}
+
+status group_coordinator_new(const struct group_options *options,
+                             struct group_coordinator **ret_coordinator)
+{
+    struct group_coordinator *c = mem_zalloc(sizeof(*c));
+    if (c == NULL) return FAIL(NO_MEMORY);
+    c->options = *options;
+    timer_init(&c->expiry, group_expire_fire);
+    *ret_coordinator = c;
+    return OK;
+}
+
+void group_coordinator_free(struct group_coordinator *c)
+{
+    if (c == NULL) return;
+    while (c->waits != NULL) {
+        struct group_wait *w = c->waits;
+        DL_DELETE(c->waits, w);
+        plog_unwait(w->log, &w->plog);
+        w->coordinator = NULL;
+        w->done(w, FAIL(CLOSED));
+    }
+    while (c->groups != NULL) group_free(c->groups);
+    loop_timer_clear(c->options.loop, &c->expiry);
+    mem_free(c);
+}
+
+/* Members of before the restart have a session's time to be heard of. */
+static void begin(struct group_coordinator *c)
+{
+    for (struct group *g = c->groups; g != NULL; g = g->hh.next) {
+        for (struct member *m = g->members; m != NULL; m = m->hh.next)
+            group_restart_session(m, m->session_timeout_ms);
+        group_expire_by(c, group_next_expiry(g));
+    }
+}
+
+status group_coordinator_load(struct group_coordinator *c)
+{
+    const struct topic *topic = image_topic(c->options.image, OFFSETS_TOPIC);
+    if (c->loaded || topic == NULL) return OK;
+    for (int32_t p = 0; p < topic->partitions; p++) {
+        struct plog *log = store_find(c->options.store, topic->id, p);
+        if (log != NULL) TRY(group_load(c, log));
+    }
+    c->loaded = true;
+    begin(c);
+    return OK;
+}
+
+status group_coordinator_ready(struct group_coordinator *c)
+{
+    if (c == NULL) return FAIL(COORDINATOR_NOT_AVAILABLE);
+    if (!c->loaded) TRY(group_coordinator_load(c));
+    return c->loaded ? OK : FAIL(COORDINATOR_NOT_AVAILABLE);
+}
+
+void group_coordinator_topic_deleted(struct group_coordinator *c, struct topic *topic)
+{
+    if (c == NULL) return;
+    struct group *g, *tmp;
+    HASH_ITER(hh, c->groups, g, tmp) {
+        /* Should it fail, the id of the topic tells the next start that they are stale. */
+        (void)group_delete_offsets(g, topic->name, NULL, 0);
+    }
+}
+
+/* --- for a broker ---------------------------------------------------------------------------------------- */
+static struct plog *log_of_broker(void *arg, const struct topic *topic, int32_t partition)
+{
+    return broker_log(arg, topic, partition);
+}
+
+status group_coordinator_start(struct broker *broker, struct group_coordinator **ret_coordinator)
+{
+    struct group_options options;
+    group_options_init(&options);
+    options.loop = broker->loop;
+    options.image = broker->image;
+    options.store = broker->store;
+    options.log = log_of_broker;
+    options.arg = broker;
+    struct group_coordinator *c = NULL;
+    TRY(group_coordinator_new(&options, &c));
+    status s = group_coordinator_load(c);
+    if (failed(s)) {
+        group_coordinator_free(c);
+        return s;
+    }
+    *ret_coordinator = c;
+    return OK;
+}
+
+void group_coordinator_stop(struct group_coordinator *c)
+{
+    group_coordinator_free(c);
+}

@@ -1,0 +1,179 @@
+/* group_offsets.c - the offsets a group has committed. Loop thread.
+ *
+ * In memory they hang on the group, by (partition, topic name); each commit replaces the entry. A
+ * commit is written to the offsets topic first and answered once that is durable; a reader is
+ * answered once all it is shown is durable (group_wait_written). */
+#include "broker/group.h"
+
+#include "base/mem.h"
+
+enum { METADATA_MAX = 4096, TOPIC_MAX = 249 };
+
+static size_t make_key(uint8_t *key, struct str topic, int32_t partition)
+{
+    put_be32(key, (uint32_t)partition);
+    if (topic.len > 0) memcpy(key + 4, topic.data, topic.len);
+    return 4 + topic.len;
+}
+
+struct committed *group_offset(const struct group *g, struct str topic, int32_t partition)
+{
+    uint8_t key[4 + TOPIC_MAX];
+    struct committed *o = NULL;
+    if (topic.len > TOPIC_MAX) return NULL;
+    size_t len = make_key(key, topic, partition);
+    HASH_FIND(hh, g->offsets, key, len, o);
+    return o;
+}
+
+void group_drop_offset(struct group *g, struct committed *o)
+{
+    HASH_DEL(g->offsets, o);
+    mem_free(o);
+}
+
+/* One block: the struct, key (partition, topic) and metadata. */
+status group_put_offset(struct group *g, const struct commit_item *item, int64_t committed_at,
+                        int64_t expires_at)
+{
+    if (item->topic.len > TOPIC_MAX) return FAIL(INVALID_TOPIC_EXCEPTION);
+    struct committed *o = mem_zalloc(sizeof(*o) + 4 + item->topic.len + 1 + item->metadata.len + 1);
+    if (o == NULL) return FAIL(NO_MEMORY);
+    o->offset = item->offset;
+    o->leader_epoch = item->leader_epoch;
+    o->partition = item->partition;
+    o->committed_at = committed_at;
+    o->expires_at = expires_at;
+    o->topic_id = item->topic_id;
+    o->key = (uint8_t *)o->text;
+    o->key_len = make_key(o->key, item->topic, item->partition);
+    o->topic = (struct str){ o->text + 4, item->topic.len };
+    char *metadata = o->text + o->key_len + 1;
+    if (item->metadata.len > 0) memcpy(metadata, item->metadata.data, item->metadata.len);
+    o->metadata = (struct str){ metadata, item->metadata.len };
+    struct committed *before = group_offset(g, item->topic, item->partition);
+    HASH_ADD_KEYPTR(hh, g->offsets, o->key, o->key_len, o);
+    if (!HASH_ADDED(hh, o)) {
+        mem_free(o);
+        return FAIL(NO_MEMORY);
+    }
+    if (before != NULL) group_drop_offset(g, before);
+    return OK;
+}
+
+/* --- committing ---------------------------------------------------------------------------------------- */
+/* Who may commit: members of the current generation; without a generation (a consumer that
+ * assigns itself, an administrator) anybody while the group is empty. */
+static status check_commit(struct group *g, const struct member_key *key)
+{
+    bool anonymous = key->generation < 0 && key->member_id.len == 0 &&
+                     str_is_null(key->instance_id);
+    if (key->generation < 0 && g->state == GROUP_EMPTY) return OK;
+    if (anonymous) return FAIL(UNKNOWN_MEMBER_ID);
+    struct member *m;
+    TRY(group_check_member(g, key->member_id, key->instance_id, &m));
+    if (key->generation != g->generation) return FAIL(ILLEGAL_GENERATION);
+    if (g->state == GROUP_COMPLETING) return FAIL(REBALANCE_IN_PROGRESS);
+    group_restart_session(m, m->session_timeout_ms);
+    return OK;
+}
+
+static status find_committing(struct group_coordinator *c, const struct member_key *key,
+                              int16_t version, struct group **ret_group)
+{
+    if (key->group_id.len == 0) return FAIL(INVALID_GROUP_ID);
+    struct group *g = group_find(c, key->group_id);
+    if (g == NULL) {
+        if (key->generation >= 0)
+            return version >= 9 ? FAIL(GROUP_ID_NOT_FOUND) : FAIL(ILLEGAL_GENERATION);
+        TRY(group_get(c, key->group_id, &g));
+    }
+    TRY(check_commit(g, key));
+    *ret_group = g;
+    return OK;
+}
+
+static status write_items(struct group *g, struct commit_item *items, size_t count,
+                          int64_t expires_at, struct plog **ret_log, int64_t *ret_end,
+                          size_t *ret_written)
+{
+    CLEANUP(group_batch) struct group_batch *b = NULL;
+    int64_t now = loop_wall(g->coordinator->options.loop);
+    size_t written = 0;
+    TRY(group_batch_new(g->coordinator, g->id, &b));
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].metadata.len > METADATA_MAX && is_ok(items[i].result))
+            items[i].result = FAIL(OFFSET_METADATA_TOO_LARGE);
+        if (failed(items[i].result)) continue;
+        group_batch_offset(b, &items[i], now, expires_at);
+        written++;
+    }
+    *ret_written = written;
+    return group_batch_append(b, ret_log, ret_end);
+}
+
+status group_commit(struct group_coordinator *c, const struct member_key *key, int16_t version,
+                    struct commit_item *items, size_t count, int64_t retention_ms,
+                    struct group_wait *wait)
+{
+    struct group *g;
+    struct plog *log = NULL;
+    int64_t end = 0, now = loop_wall(c->options.loop);
+    int64_t expires_at = retention_ms >= 0 ? now + retention_ms : -1;
+    size_t written = 0;
+    wait->coordinator = NULL;
+    TRY(find_committing(c, key, version, &g));
+    TRY(write_items(g, items, count, expires_at, &log, &end, &written));
+    if (written == 0) return OK;
+    for (size_t i = 0; i < count; i++)
+        if (is_ok(items[i].result)) items[i].result = group_put_offset(g, &items[i], now, expires_at);
+    group_expire_by(c, group_next_expiry(g));
+    group_wait_durable(c, wait, log, end);
+    return OK;
+}
+
+/* --- deleting -------------------------------------------------------------------------------------------- */
+status group_delete(struct group_coordinator *c, struct str id, struct plog **ret_log,
+                    int64_t *ret_end)
+{
+    if (id.len == 0) return FAIL(INVALID_GROUP_ID);
+    struct group *g = group_find(c, id);
+    if (g == NULL || g->state == GROUP_DEAD) return FAIL(GROUP_ID_NOT_FOUND);
+    if (g->state != GROUP_EMPTY) return FAIL(NON_EMPTY_GROUP);
+    CLEANUP(group_batch) struct group_batch *b = NULL;
+    TRY(group_batch_new(c, id, &b));
+    for (const struct committed *o = g->offsets; o != NULL; o = o->hh.next)
+        group_batch_no_offset(b, o->topic, o->partition);
+    group_batch_no_group(b);
+    TRY(group_batch_append(b, ret_log, ret_end));
+    group_free(g);
+    return OK;
+}
+
+static bool is_listed(const struct committed *o, struct str topic, const int32_t *partitions,
+                      size_t count)
+{
+    if (!str_eq(o->topic, topic)) return false;
+    if (partitions == NULL) return true;
+    for (size_t i = 0; i < count; i++)
+        if (partitions[i] == o->partition) return true;
+    return false;
+}
+
+status group_delete_offsets(struct group *g, struct str topic, const int32_t *partitions,
+                            size_t count)
+{
+    CLEANUP(group_batch) struct group_batch *b = NULL;
+    for (struct committed *o = g->offsets; o != NULL; o = o->hh.next) {
+        if (!is_listed(o, topic, partitions, count)) continue;
+        if (b == NULL) TRY(group_batch_new(g->coordinator, g->id, &b));
+        group_batch_no_offset(b, o->topic, o->partition);
+    }
+    if (b == NULL) return OK;
+    TRY(group_batch_append(b, NULL, NULL));
+    struct committed *o, *tmp;
+    HASH_ITER(hh, g->offsets, o, tmp) {
+        if (is_listed(o, topic, partitions, count)) group_drop_offset(g, o);
+    }
+    return OK;
+}
