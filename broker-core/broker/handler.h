@@ -51,6 +51,7 @@ struct request {
     bool silent;         /* no bytes are sent */
     bool close_after;
     int32_t throttle_ms;
+    size_t charged;      /* bytes of the broker's memory budget it holds */
     struct arena memory;
 };
 

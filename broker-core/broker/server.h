@@ -5,6 +5,7 @@
  * struct is open to the files of this folder; nothing outside it looks inside (see leat.h). */
 #pragma once
 #include "broker/controller.h"
+#include "broker/quota.h"
 #include "broker/stats.h"
 #include "cluster/image.h"
 #include "io/loop.h"
@@ -40,7 +41,6 @@ void broker_options_init(struct broker_options *options);
 struct group_coordinator;
 struct connection;
 struct control;
-struct parked; /* fetches that wait, see fetch.c */
 
 struct broker {
     struct broker_options options;
@@ -48,15 +48,17 @@ struct broker {
     struct fs *fs;              /* root is the data folder */
     int data_fd, run_fd, lock_fd;
     struct image *image;
+    struct image_observer observer;
     struct store *store;
     struct controller *controller;
     struct control *control;    /* control.c; NULL when standalone */
     struct quotas *quotas;
     struct group_coordinator *groups;
-    struct listener *tcp, *local, *control_listener;
+    struct listener *tcp, *local;
     struct connection *connections; /* utlist DL */
     int64_t connection_count;
-    int64_t memory_used;        /* frames being read, arenas, replies being sent */
+    int64_t memory_used;        /* requests under way and replies that wait */
+    bool memory_short;          /* some connections are not read because of it */
     int64_t next_producer;      /* low half of the next producer id */
     struct timer retention;
     struct stats stats;
@@ -85,6 +87,8 @@ struct plog *broker_find_log(struct broker *broker, struct str topic, int32_t pa
 /* Effective settings: the topic's own, then --set, then Kafka's defaults. */
 void broker_log_config(const struct broker *broker, const struct topic *topic,
                        struct log_config *ret_config);
+/* Something was appended: retention has to look again. */
+void broker_appended(struct broker *broker);
 /* Ends the TCP connections of a login (STR_NULL: any) or principal (STR_NULL: any). */
 void broker_close_connections(struct broker *broker, struct str login, struct str principal);
 /* The observer to hand to image_apply: logs, groups, connections and parked fetches follow. */

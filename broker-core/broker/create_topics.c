@@ -1,0 +1,95 @@
+/* create_topics.c - CreateTopics (key 19): authorised here, decided by the controller. */
+#include "broker/admin.h"
+#include "broker/authorizer.h"
+#include "broker/handler.h"
+
+typedef struct create_topics_request_creatable_topic asked_topic;
+typedef struct create_topics_response_creatable_topic_result topic_answer;
+
+struct create_topics { /* of one request, in its arena */
+    struct request *request;
+    struct create_topics_request forwarded; /* what may be done */
+    struct create_topics_response response; /* rows of what may not, then the controller's */
+};
+
+static bool create_allowed(struct request *r, struct str name)
+{
+    return authorize(r, OP_CREATE, RES_CLUSTER, AUTHORIZER_CLUSTER) ||
+           authorize(r, OP_CREATE, RES_TOPIC, name);
+}
+
+static topic_answer *row_add(struct create_topics *c)
+{
+    topic_answer *row = &c->response.topics[c->response.topics_count++];
+    wire_default_struct(&create_topics_response_creatable_topic_result_struct, row);
+    return row;
+}
+
+static void rows_failed(struct create_topics *c, status why)
+{
+    for (int32_t i = 0; i < c->forwarded.topics_count; i++) {
+        topic_answer *row = row_add(c);
+        row->name = c->forwarded.topics[i].name;
+        row->error_code = status_kafka(why);
+        row->error_message = str_c(status_text(why));
+    }
+}
+
+/* KIP-525: configs come only to those who may see them. */
+static void row_hide_configs(struct request *r, topic_answer *row)
+{
+    if (row->error_code || authorize(r, OP_DESCRIBE_CONFIGS, RES_TOPIC, row->name)) return;
+    row->topic_config_error_code = status_kafka(FAIL(TOPIC_AUTHORIZATION_FAILED));
+    row->num_partitions = -1;
+    row->replication_factor = -1;
+    row->configs = NULL;
+    row->configs_count = -1;
+}
+
+static void create_topics_done(void *arg, status result, void *answer)
+{
+    struct create_topics *c = arg;
+    struct request *r = c->request;
+    const struct create_topics_response *from = answer;
+    if (failed(result)) rows_failed(c, result);
+    for (int32_t i = 0; is_ok(result) && i < from->topics_count &&
+                        i < c->forwarded.topics_count; i++) {
+        topic_answer *row = row_add(c);
+        *row = from->topics[i];
+        row_hide_configs(r, row);
+    }
+    request_reply(r, &c->response);
+}
+
+void handle_create_topics(struct request *r)
+{
+    const struct create_topics_request *body = r->body;
+    struct create_topics *c = ARENA_NEW(r->arena, struct create_topics);
+    int32_t n = body->topics_count < 0 ? 0 : body->topics_count;
+    asked_topic *allowed = ARENA_ARRAY(r->arena, asked_topic, n);
+    topic_answer *rows = ARENA_ARRAY(r->arena, topic_answer, n);
+    if (request_out_of_memory(r)) return;
+    c->request = r;
+    wire_default(&create_topics_response_message, &c->response);
+    c->response.topics = rows;
+    c->forwarded = *body;
+    c->forwarded.topics = allowed;
+    c->forwarded.topics_count = 0;
+    for (int32_t i = 0; i < n; i++) {
+        if (create_allowed(r, body->topics[i].name)) {
+            allowed[c->forwarded.topics_count++] = body->topics[i];
+            continue;
+        }
+        topic_answer *row = row_add(c);
+        row->name = body->topics[i].name;
+        row->error_code = status_kafka(FAIL(TOPIC_AUTHORIZATION_FAILED));
+        row->error_message = str_c(status_text(FAIL(TOPIC_AUTHORIZATION_FAILED)));
+    }
+    if (!c->forwarded.topics_count) {
+        request_reply(r, &c->response);
+        return;
+    }
+    struct controller *controller = r->broker->controller;
+    controller->ops->submit(controller, API_CREATE_TOPICS, CREATE_TOPICS_VERSION, &c->forwarded,
+                            r->principal, r->arena, create_topics_done, c);
+}

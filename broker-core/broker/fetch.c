@@ -1,0 +1,353 @@
+/* fetch.c - Fetch (key 1). A request is answered at once when it has an error, enough bytes, or may
+ * not wait; otherwise it is parked on its partitions until one of them moves or max_wait is over.
+ *
+ * Sessions (KIP-227) are refused the legal way: every answer carries session id 0. Whole stored
+ * batches are sent, beginning with the one that contains the offset; the first non-empty partition
+ * gets one batch even beyond the limits, so that a consumer always goes on. */
+#include "broker/handler.h"
+
+#include "broker/authorizer.h"
+#include "broker/parked.h"
+#include "wire/batch.h"
+
+#define RESPONSE_MAX (8u << 20) /* records of one answer; the client's max_bytes may be less */
+#define MAX_WAIT_MS (5 * 60 * 1000)
+#define TOPIC_IDS_SINCE 13
+
+typedef struct fetch_request_fetch_partition asked_partition;
+typedef struct fetch_response_partition_data partition_answer;
+typedef struct fetch_response_fetchable_topic_response topic_answer;
+
+struct fetch_item { /* one partition of the request */
+    const asked_partition *asked;
+    struct topic_stats *stats;
+    struct plog *log;       /* NULL with a failure, or when the log ended while parked */
+    struct uuid topic_id;
+    status failure;
+    size_t records_at, records_len; /* within fetch.records */
+};
+
+struct fetch {
+    struct request *request;
+    struct parked parked;
+    struct parked_log *logs;
+    struct fetch_item *items;
+    int32_t count;
+    size_t max_bytes;
+    int64_t min_bytes;
+    int64_t until;
+    struct buf records;
+};
+
+/* --- what is asked for ----------------------------------------------------------------------------- */
+
+static status fetch_find(struct request *r, const struct fetch_request_fetch_topic *topic,
+                         const struct topic **ret_topic)
+{
+    bool by_id = r->version >= TOPIC_IDS_SINCE;
+    const struct image *image = r->broker->image;
+    const struct topic *found = by_id ? image_topic_by_id(image, topic->topic_id)
+                                      : image_topic(image, topic->topic);
+    if (by_id && !found) return FAIL(UNKNOWN_TOPIC_ID);
+    if (!authorize(r, OP_READ, RES_TOPIC, found ? found->name : topic->topic))
+        return FAIL(TOPIC_AUTHORIZATION_FAILED);
+    if (!found) return FAIL(UNKNOWN_TOPIC_OR_PARTITION);
+    *ret_topic = found;
+    return OK;
+}
+
+/* KIP-320: a client with older or newer metadata than ours has to refresh it. */
+static status leader_epoch_check(const struct broker *b, int32_t epoch)
+{
+    int32_t ours = store_epoch(b->store);
+    if (epoch < 0 || epoch == ours) return OK;
+    return epoch < ours ? FAIL(FENCED_LEADER_EPOCH) : FAIL(UNKNOWN_LEADER_EPOCH);
+}
+
+static void fetch_item_fill(struct request *r, struct fetch_item *item, const struct topic *topic,
+                            status found, const asked_partition *asked)
+{
+    item->asked = asked;
+    item->failure = found;
+    if (failed(found)) return;
+    struct broker *b = r->broker;
+    item->topic_id = topic->id;
+    item->stats = stats_topic(&b->stats, topic->id);
+    item->stats->fetch_requests++;
+    if (asked->partition < 0 || asked->partition >= topic->partitions) {
+        item->failure = FAIL(UNKNOWN_TOPIC_OR_PARTITION);
+        return;
+    }
+    item->log = broker_log(b, topic, asked->partition);
+    item->failure = item->log ? leader_epoch_check(b, asked->current_leader_epoch)
+                              : FAIL(KAFKA_STORAGE_ERROR);
+    if (is_ok(item->failure) && (asked->fetch_offset < plog_start(item->log) ||
+                                 asked->fetch_offset > plog_end(item->log)))
+        item->failure = FAIL(OFFSET_OUT_OF_RANGE);
+    if (failed(item->failure)) item->stats->failed_fetch++;
+}
+
+static bool fetch_fill(struct fetch *f, const struct fetch_request *body)
+{
+    struct request *r = f->request;
+    for (int32_t t = 0; t < body->topics_count; t++)
+        if (body->topics[t].partitions_count > 0) f->count += body->topics[t].partitions_count;
+    f->items = ARENA_ARRAY(r->arena, struct fetch_item, f->count);
+    f->logs = ARENA_ARRAY(r->arena, struct parked_log, f->count);
+    if (r->arena->failed) return false;
+    int32_t n = 0;
+    for (int32_t t = 0; t < body->topics_count; t++) {
+        const struct topic *topic = NULL;
+        status found = fetch_find(r, &body->topics[t], &topic);
+        for (int32_t p = 0; p < body->topics[t].partitions_count; p++)
+            fetch_item_fill(r, &f->items[n++], topic, found, &body->topics[t].partitions[p]);
+    }
+    return true;
+}
+
+/* --- is there enough? ---------------------------------------------------------------------------------- */
+
+/* read_committed sees up to the last stable offset, everyone else up to the high watermark. */
+static int64_t fetch_bound(const struct request *r, const struct plog *log)
+{
+    const struct fetch_request *body = r->body;
+    return body->isolation_level == 1 ? plog_stable(log) : plog_high_watermark(log);
+}
+
+static size_t partition_max(const struct fetch_item *item)
+{
+    return item->asked->partition_max_bytes > 0 ? (size_t)item->asked->partition_max_bytes : 0;
+}
+
+static bool fetch_ready(const struct fetch *f)
+{
+    int64_t available = 0;
+    for (int32_t i = 0; i < f->count; i++) {
+        const struct fetch_item *item = &f->items[i];
+        if (failed(item->failure) || !item->log) return true;
+        int64_t bound = fetch_bound(f->request, item->log);
+        if (item->asked->fetch_offset >= bound) {
+            if (item->asked->fetch_offset < plog_start(item->log)) return true;
+            continue;
+        }
+        size_t max = partition_max(item) > 0 ? partition_max(item) : 1;
+        available += (int64_t)plog_available(item->log, item->asked->fetch_offset, bound, max);
+        if (available >= f->min_bytes) return true;
+    }
+    return available >= f->min_bytes;
+}
+
+/* --- the answer ---------------------------------------------------------------------------------------------- */
+
+static void fetch_read(struct fetch *f, struct fetch_item *item, bool at_least_one)
+{
+    int64_t offset = item->asked->fetch_offset, bound = fetch_bound(f->request, item->log);
+    item->records_at = f->records.len;
+    if (offset >= bound) return;
+    size_t left = f->records.len < f->max_bytes ? f->max_bytes - f->records.len : 0;
+    size_t max = partition_max(item) < left ? partition_max(item) : left;
+    if (!max && !at_least_one) return;
+    struct read_result result = { 0 };
+    status read = plog_read(item->log, offset, bound, max, at_least_one, &f->records, &result);
+    item->records_len = f->records.len - item->records_at;
+    if (failed(read)) {
+        f->records.len = item->records_at;
+        item->records_len = 0;
+        item->failure = read;
+        item->stats->failed_fetch++;
+    }
+}
+
+static void fetch_count(struct fetch *f, const struct fetch_item *item)
+{
+    struct broker *b = f->request->broker;
+    struct bytes left = bytes_of(f->records.data + item->records_at, item->records_len), batch;
+    struct batch_header header;
+    int64_t records = 0;
+    while (batch_next(&left, &batch, &header, NULL)) records += header.record_count;
+    item->stats->bytes_out += (int64_t)item->records_len;
+    item->stats->records_out += records;
+    b->stats.bytes_out += (int64_t)item->records_len;
+    b->stats.records_out += records;
+}
+
+/* KIP-595's truncation detection: the log of the leader has gone another way below the offset. */
+static void fetch_diverging(const struct fetch_item *item, partition_answer *answer)
+{
+    int32_t epoch;
+    int64_t end;
+    if (item->asked->last_fetched_epoch < 0) return;
+    plog_epoch_end(item->log, item->asked->last_fetched_epoch, &epoch, &end);
+    if (epoch < 0 || (epoch >= item->asked->last_fetched_epoch && end >= item->asked->fetch_offset))
+        return;
+    answer->diverging_epoch.epoch = epoch;
+    answer->diverging_epoch.end_offset = end;
+}
+
+static void fetch_partition_answer(struct fetch *f, const struct fetch_item *item,
+                                   partition_answer *answer)
+{
+    wire_default_struct(&fetch_response_partition_data_struct, answer);
+    answer->partition_index = item->asked->partition;
+    answer->error_code = status_kafka(item->failure);
+    answer->high_watermark = -1;
+    answer->aborted_transactions_count = -1; /* null; nothing is transactional */
+    answer->records = bytes_of("", 0);
+    if (item->log) {
+        answer->high_watermark = plog_high_watermark(item->log);
+        answer->last_stable_offset = plog_stable(item->log);
+        answer->log_start_offset = plog_start(item->log);
+    }
+    if (failed(item->failure)) {
+        if (item->failure.code == E_FENCED_LEADER_EPOCH ||
+            item->failure.code == E_UNKNOWN_LEADER_EPOCH) {
+            answer->current_leader.leader_id = f->request->broker->options.node_id;
+            answer->current_leader.leader_epoch = store_epoch(f->request->broker->store);
+        }
+        return;
+    }
+    fetch_diverging(item, answer);
+    if (!item->records_len) return;
+    answer->records = bytes_of(f->records.data + item->records_at, item->records_len);
+    fetch_count(f, item);
+}
+
+static void fetch_release(struct fetch *f)
+{
+    parked_leave(&f->parked);
+    buf_done(&f->records);
+}
+
+static bool fetch_topics_answer(struct fetch *f, struct fetch_response *response)
+{
+    struct request *r = f->request;
+    const struct fetch_request *body = r->body;
+    topic_answer *topics = ARENA_ARRAY(r->arena, topic_answer, body->topics_count);
+    if (!topics) return false;
+    int32_t n = 0;
+    for (int32_t t = 0; t < body->topics_count; t++) {
+        int32_t count = body->topics[t].partitions_count;
+        if (count < 0) count = 0;
+        topics[t].topic = body->topics[t].topic;
+        topics[t].topic_id = body->topics[t].topic_id;
+        topics[t].partitions = ARENA_ARRAY(r->arena, partition_answer, count);
+        if (!topics[t].partitions) return false;
+        topics[t].partitions_count = count;
+        for (int32_t p = 0; p < count; p++)
+            fetch_partition_answer(f, &f->items[n++], &topics[t].partitions[p]);
+    }
+    response->responses = topics;
+    response->responses_count = body->topics_count;
+    return true;
+}
+
+static void fetch_answer(struct fetch *f)
+{
+    struct request *r = f->request;
+    parked_leave(&f->parked);
+    bool first = true;
+    for (int32_t i = 0; i < f->count; i++) {
+        struct fetch_item *item = &f->items[i];
+        if (is_ok(item->failure) && !item->log)
+            item->failure = r->version >= TOPIC_IDS_SINCE ? FAIL(UNKNOWN_TOPIC_ID)
+                                                          : FAIL(UNKNOWN_TOPIC_OR_PARTITION);
+        if (failed(item->failure)) continue;
+        fetch_read(f, item, first);
+        if (item->records_len) first = false;
+    }
+    struct fetch_response response;
+    wire_default(&fetch_response_message, &response);
+    if (!fetch_topics_answer(f, &response)) {
+        fetch_release(f);
+        (void)request_out_of_memory(r);
+        return;
+    }
+    response.throttle_time_ms = quota_fetch(r, f->records.len);
+    /* The reply is a copy of the records: f lives in the arena, its buffer does not. */
+    struct buf records = buf_take(&f->records);
+    request_reply_throttled(r, &response, response.throttle_time_ms);
+    buf_done(&records);
+}
+
+/* --- waiting ---------------------------------------------------------------------------------------------------- */
+
+/* A log that ended while the request was parked is not there any more. Every item of a parked fetch
+ * waits for its log, in the same order. */
+static void fetch_notice_ended(struct fetch *f)
+{
+    for (int32_t i = 0; i < f->parked.count; i++)
+        if (!f->logs[i].log) f->items[i].log = NULL;
+}
+
+static void fetch_wake(struct parked *parked)
+{
+    struct fetch *f = CONTAINER_OF(parked, struct fetch, parked);
+    fetch_notice_ended(f);
+    if (parked->late || fetch_ready(f)) fetch_answer(f);
+}
+
+static void fetch_abandoned(struct request *r)
+{
+    fetch_release(r->state);
+    request_drop(r);
+}
+
+static void fetch_park(struct fetch *f)
+{
+    struct request *r = f->request;
+    for (int32_t i = 0; i < f->count; i++) parked_add(&f->parked, f->items[i].log);
+    r->state = f;
+    r->abandoned = fetch_abandoned;
+    if (failed(parked_until(&f->parked, f->until))) fetch_answer(f);
+}
+
+/* --- the request ------------------------------------------------------------------------------------------------- */
+
+/* Sessions: 0/-1 none, 0/0 wants one and gets none, n/-1 closes one that never was. */
+static status session_check(const struct fetch_request *body)
+{
+    if (body->session_epoch <= 0) return OK;
+    return body->session_id ? FAIL(FETCH_SESSION_ID_NOT_FOUND) : FAIL(INVALID_FETCH_SESSION_EPOCH);
+}
+
+static void fetch_answer_empty(struct request *r, status error, int32_t throttle_ms)
+{
+    struct fetch_response response;
+    wire_default(&fetch_response_message, &response);
+    response.error_code = status_kafka(error);
+    response.throttle_time_ms = throttle_ms;
+    request_reply_throttled(r, &response, throttle_ms);
+}
+
+void handle_fetch(struct request *r)
+{
+    struct fetch_request *body = r->body;
+    r->broker->stats.fetch_requests++;
+    if (body->topics_count < 0) body->topics_count = 0;
+    status session = session_check(body);
+    int32_t owed = is_ok(session) ? quota_fetch_owed(r) : 0;
+    if (failed(session) || owed > 0) {
+        fetch_answer_empty(r, session, owed);
+        return;
+    }
+    struct fetch *f = ARENA_NEW(r->arena, struct fetch);
+    if (!f) {
+        (void)request_out_of_memory(r);
+        return;
+    }
+    f->request = r;
+    f->max_bytes = body->max_bytes > 0 && (size_t)body->max_bytes < RESPONSE_MAX
+                       ? (size_t)body->max_bytes
+                       : RESPONSE_MAX;
+    f->min_bytes = body->min_bytes < (int64_t)f->max_bytes ? body->min_bytes : (int64_t)f->max_bytes;
+    int32_t wait = body->max_wait_ms < MAX_WAIT_MS ? body->max_wait_ms : MAX_WAIT_MS;
+    f->until = r->arrived + wait;
+    buf_init(&f->records, SIZE_MAX);
+    if (!fetch_fill(f, body)) {
+        (void)request_out_of_memory(r);
+        return;
+    }
+    parked_init(&f->parked, r->broker->loop, f->logs, fetch_wake);
+    if (wait <= 0 || f->count == 0 || fetch_ready(f)) fetch_answer(f);
+    else fetch_park(f);
+}

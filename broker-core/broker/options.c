@@ -1,0 +1,250 @@
+/* options.c - arguments of leat-broker to struct broker_options. Unknown names and bad values are
+ * refused with a sentence. --set takes Kafka's broker names. */
+#include "broker/options.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+const char options_help[] =
+    "leat-broker: one Kafka-compatible broker\n"
+    "\n"
+    "  leat-broker --standalone --data DIR [--listen ADDR:PORT] [--set NAME=VALUE]...\n"
+    "  leat-broker --data DIR --run DIR --listen ADDR:PORT --advertise HOST:PORT\n"
+    "              --cluster-id ID [--node-id N]\n"
+    "\n"
+    "  --standalone        on its own: no leatd, no authentication, loopback only\n"
+    "  --data DIR          where records live; made when it is not there\n"
+    "  --run DIR           where kafka.sock and control.sock are bound\n"
+    "  --listen ADDR:PORT  default 127.0.0.1:9092; port 0 takes a free one\n"
+    "  --advertise H:P     what clients are told; default: the address listened on\n"
+    "  --cluster-id ID     identity of the cluster\n"
+    "  --node-id N         broker id, default 1\n"
+    "  --set NAME=VALUE    standalone: a setting by Kafka's broker name, such as num.partitions,\n"
+    "                      auto.create.topics.enable, log.retention.ms, message.max.bytes\n"
+    "  --help, --version\n";
+
+/* --- addresses ------------------------------------------------------------------------------------ */
+
+/* "host:port", "[::1]:port": cuts it in two. */
+static status address_split(const char *text, char *host, size_t host_size, uint16_t *ret_port)
+{
+    const char *colon = strrchr(text, ':');
+    int64_t port;
+    if (!colon || !str_to_i64(str_c(colon + 1), &port) || port > 65535) return FAIL(INVALID);
+    struct str name = { text, (size_t)(colon - text) };
+    if (name.len >= 2 && name.data[0] == '[' && name.data[name.len - 1] == ']')
+        name = (struct str){ name.data + 1, name.len - 2 };
+    if (!name.len || !str_copy(host, host_size, name)) return FAIL(INVALID);
+    *ret_port = (uint16_t)port;
+    return OK;
+}
+
+static bool address_numeric(const char *host, bool *ret_loopback)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (inet_pton(AF_INET, host, &v4) == 1) {
+        *ret_loopback = ntohl(v4.s_addr) >> 24 == 127;
+        return true;
+    }
+    if (inet_pton(AF_INET6, host, &v6) != 1) return false;
+    *ret_loopback = IN6_IS_ADDR_LOOPBACK(&v6);
+    return true;
+}
+
+/* --- --set ------------------------------------------------------------------------------------------- */
+
+static status set_bool(struct str value, bool *ret)
+{
+    if (str_eq(value, STR("true"))) *ret = true;
+    else if (str_eq(value, STR("false"))) *ret = false;
+    else return FAIL(INVALID);
+    return OK;
+}
+
+static status set_int(struct str value, int64_t min, int64_t max, int64_t *ret)
+{
+    int64_t n;
+    if (!str_to_i64(value, &n) || n < min || n > max) return FAIL(INVALID);
+    *ret = n;
+    return OK;
+}
+
+/* Kafka's broker name of a topic config, with the factor from its unit to ours. */
+static const struct {
+    const char *name, *topic_name;
+    int64_t factor; /* 0: taken as it is */
+} set_topic[] = {
+    { "log.retention.ms", "retention.ms", 0 },
+    { "log.retention.minutes", "retention.ms", 60 * 1000 },
+    { "log.retention.hours", "retention.ms", 60 * 60 * 1000 },
+    { "log.retention.bytes", "retention.bytes", 0 },
+    { "log.segment.bytes", "segment.bytes", 0 },
+    { "log.roll.ms", "segment.ms", 0 },
+    { "log.roll.hours", "segment.ms", 60 * 60 * 1000 },
+    { "log.cleanup.policy", "cleanup.policy", 0 },
+    { "log.message.timestamp.type", "message.timestamp.type", 0 },
+    { "log.message.timestamp.before.max.ms", "message.timestamp.before.max.ms", 0 },
+    { "log.message.timestamp.after.max.ms", "message.timestamp.after.max.ms", 0 },
+    { "message.max.bytes", "max.message.bytes", 0 },
+    { "compression.type", "compression.type", 0 },
+    { "min.insync.replicas", "min.insync.replicas", 0 },
+    { "leat.flush", "leat.flush", 0 },
+};
+
+static status set_topic_default(struct options *o, const char *topic_name, struct str value,
+                                int64_t factor, struct why *why)
+{
+    struct broker_options *b = &o->broker;
+    if (b->defaults_count == BROKER_MAX_DEFAULTS) return FAIL(LIMIT);
+    char *text = o->values[b->defaults_count];
+    int64_t n;
+    if (factor && str_to_i64(value, &n) && n <= INT64_MAX / factor)
+        snprintf(text, sizeof o->values[0], "%" PRId64, n * factor);
+    else if (!str_copy(text, sizeof o->values[0], value))
+        return FAIL(INVALID);
+    TRY(topic_config_check(str_c(topic_name), str_c(text), why));
+    b->defaults[b->defaults_count++] = (struct broker_default){ topic_name, text };
+    return OK;
+}
+
+static status set_one(struct options *o, struct str name, struct str value, bool *ret_known,
+                      struct why *why)
+{
+    struct limits *limits = &o->broker.limits;
+    int64_t n = 0;
+    *ret_known = true;
+    if (str_eq(name, STR("num.partitions"))) {
+        TRY(set_int(value, 1, 10000, &n));
+        limits->default_partitions = (int32_t)n;
+    } else if (str_eq(name, STR("auto.create.topics.enable"))) {
+        TRY(set_bool(value, &limits->auto_create_topics));
+    } else if (str_eq(name, STR("group.initial.rebalance.delay.ms"))) {
+        TRY(set_int(value, 0, INT32_MAX, &n));
+        limits->group_initial_delay_ms = (int32_t)n;
+    } else if (str_eq(name, STR("connections.max.idle.ms"))) {
+        TRY(set_int(value, 1, INT64_MAX / 2, &o->broker.max_idle_ms));
+    } else if (str_eq(name, STR("max.connections"))) {
+        TRY(set_int(value, 1, INT32_MAX, &limits->connections));
+    } else {
+        for (size_t i = 0; i < ARRAY_LEN(set_topic); i++)
+            if (str_eq_c(name, set_topic[i].name))
+                return set_topic_default(o, set_topic[i].topic_name, value, set_topic[i].factor,
+                                         why);
+        *ret_known = false;
+    }
+    return OK;
+}
+
+static status set_parse(struct options *o, const char *text, struct why *why)
+{
+    const char *equals = strchr(text, '=');
+    if (!equals) {
+        why_set(why, "--set %s: expected NAME=VALUE", text);
+        return FAIL(INVALID);
+    }
+    struct str name = { text, (size_t)(equals - text) }, value = str_c(equals + 1);
+    bool known;
+    struct why detail = { "" };
+    status set = set_one(o, name, value, &known, &detail);
+    if (!known) {
+        why_set(why, "--set %.*s: there is no such setting", STR_ARG(name));
+        return FAIL(INVALID);
+    }
+    if (failed(set))
+        why_set(why, "--set %.*s: \"%.*s\" is not a legal value%s%s", STR_ARG(name),
+                STR_ARG(value), detail.text[0] ? ": " : "", detail.text);
+    return set;
+}
+
+/* --- arguments ------------------------------------------------------------------------------------------ */
+
+static status parse_value(struct options *o, const char *name, const char *value, struct why *why)
+{
+    struct broker_options *b = &o->broker;
+    int64_t n;
+    if (strcmp(name, "--data") == 0) {
+        b->data_dir = value;
+    } else if (strcmp(name, "--run") == 0) {
+        b->run_dir = value;
+    } else if (strcmp(name, "--cluster-id") == 0) {
+        b->cluster_id = value;
+    } else if (strcmp(name, "--set") == 0) {
+        return set_parse(o, value, why);
+    } else if (strcmp(name, "--node-id") == 0) {
+        if (!str_to_i64(str_c(value), &n) || n > INT32_MAX) {
+            why_set(why, "--node-id %s: expected a number from 0 on", value);
+            return FAIL(INVALID);
+        }
+        b->node_id = (int32_t)n;
+    } else if (strcmp(name, "--listen") == 0) {
+        if (failed(address_split(value, o->listen_addr, sizeof o->listen_addr, &b->listen_port))) {
+            why_set(why, "--listen %s: expected ADDR:PORT", value);
+            return FAIL(INVALID);
+        }
+    } else if (strcmp(name, "--advertise") == 0) {
+        if (failed(address_split(value, o->advertise_host, sizeof o->advertise_host,
+                                 &b->advertise_port))) {
+            why_set(why, "--advertise %s: expected HOST:PORT", value);
+            return FAIL(INVALID);
+        }
+        b->advertise_host = o->advertise_host;
+    } else {
+        why_set(why, "unknown argument %s (--help lists them)", name);
+        return FAIL(INVALID);
+    }
+    return OK;
+}
+
+static status options_check(struct options *o, struct why *why)
+{
+    struct broker_options *b = &o->broker;
+    bool loopback = false;
+    const char *text = NULL;
+    if (!b->data_dir || !*b->data_dir) text = "--data DIR is missing";
+    else if (!address_numeric(b->listen_addr, &loopback))
+        text = "--listen: the address must be a number such as 127.0.0.1 or ::1";
+    else if (b->standalone && !loopback)
+        text = "--standalone has no authentication and listens on loopback addresses only";
+    else if (b->standalone && b->run_dir)
+        text = "--run is for brokers under leatd, not with --standalone";
+    else if (!b->standalone && !b->run_dir) text = "either --standalone or --run DIR is missing";
+    else if (!b->standalone && (!b->cluster_id || !*b->cluster_id))
+        text = "--cluster-id ID is missing";
+    else if (b->cluster_id && strlen(b->cluster_id) >= sizeof((struct image *)0)->cluster_id)
+        text = "--cluster-id is too long";
+    if (!text) return OK;
+    why_set(why, "%s", text);
+    return FAIL(INVALID);
+}
+
+status options_parse(struct options *o, int count, const char *const *arguments, struct why *why)
+{
+    broker_options_init(&o->broker);
+    str_copy(o->listen_addr, sizeof o->listen_addr, STR("127.0.0.1"));
+    o->broker.listen_addr = o->listen_addr;
+    o->broker.listen_port = 9092;
+    bool set = false;
+    for (int i = 0; i < count; i++) {
+        if (strcmp(arguments[i], "--standalone") == 0) {
+            o->broker.standalone = true;
+            continue;
+        }
+        if (strncmp(arguments[i], "--", 2) != 0 || i + 1 == count) {
+            why_set(why, strncmp(arguments[i], "--", 2) ? "unexpected argument %s"
+                                                        : "%s: unknown, or its value is missing",
+                    arguments[i]);
+            return FAIL(INVALID);
+        }
+        set |= strcmp(arguments[i], "--set") == 0;
+        TRY(parse_value(o, arguments[i], arguments[i + 1], why));
+        i++;
+    }
+    if (set && !o->broker.standalone) {
+        why_set(why, "--set goes with --standalone only: leatd decides for its brokers");
+        return FAIL(INVALID);
+    }
+    return options_check(o, why);
+}
+

@@ -1,0 +1,51 @@
+/* leat_broker.c - the program leat-broker: one broker of one cluster, until SIGTERM or SIGINT.
+ *
+ * Exit codes: 0 stopped in order, 1 cannot start, 2 bad arguments, 3 the store failed. The last line
+ * on standard error is the reason, where its supervisor looks for it. */
+#include "leat.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct leat_broker *broker;
+
+static void stop(int signal_number)
+{
+    (void)signal_number;
+    leat_broker_stop(broker);
+}
+
+static void handle_signals(void)
+{
+    struct sigaction on_stop = { .sa_handler = stop };
+    sigaction(SIGTERM, &on_stop, NULL);
+    sigaction(SIGINT, &on_stop, NULL);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        fputs(leat_broker_help(), stdout);
+        return LEAT_OK;
+    }
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        printf("leat-broker %s\n", leat_version());
+        return LEAT_OK;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    char why[256];
+    int code = leat_broker_open(argc - 1, (const char *const *)argv + 1, &broker, why, sizeof why);
+    if (code != LEAT_OK) {
+        fprintf(stderr, "leat-broker: %s\n", why);
+        return code;
+    }
+    handle_signals();
+    printf("listening on %s\n", leat_broker_address(broker));
+    fflush(stdout);
+    code = leat_broker_run(broker);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
+    leat_broker_close(broker);
+    return code;
+}
