@@ -1,0 +1,3 @@
+leat_test(acl LINK cluster)
+leat_test(quota LINK broker)
+leat_test(scram LINK broker)

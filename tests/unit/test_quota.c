@@ -1,0 +1,237 @@
+/* Quotas: the arithmetic of a bucket with times given, and which bucket a client charges. */
+#include "broker/quota.h"
+
+#include "base/mem.h"
+#include "cluster/delta.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+#include <stdio.h>
+
+static void test_one_second_passes_at_once_and_the_rest_is_owed(void **state)
+{
+    (void)state;
+    struct quota_bucket b;
+    quota_bucket_init(&b, 1000, 0);
+    assert_int_equal(quota_bucket_take(&b, 1000, 0), 0);
+    assert_int_equal(quota_bucket_take(&b, 500, 0), 500);
+    assert_int_equal(quota_bucket_take(&b, 0, 250), 250);
+    assert_int_equal(quota_bucket_take(&b, 0, 500), 0);
+}
+
+static void test_a_request_larger_than_the_burst_passes_and_is_owed(void **state)
+{
+    (void)state;
+    struct quota_bucket b;
+    quota_bucket_init(&b, 1000, 0);
+    assert_int_equal(quota_bucket_take(&b, 5000, 0), 4000);
+}
+
+static void test_idle_time_saves_one_second_and_no_more(void **state)
+{
+    (void)state;
+    struct quota_bucket b;
+    quota_bucket_init(&b, 1000, 0);
+    assert_int_equal(quota_bucket_take(&b, 1000, 0), 0);
+    assert_int_equal(quota_bucket_take(&b, 1500, 60000), 500);
+}
+
+static void test_a_client_that_obeys_gets_exactly_its_rate(void **state)
+{
+    (void)state;
+    struct quota_bucket b;
+    quota_bucket_init(&b, 1 << 20, 0);
+    int64_t now = 0, sent = 0;
+    while (now < 20000) {
+        sent += 16384;
+        now += quota_bucket_take(&b, 16384, now);
+    }
+    double rate = (double)sent / 20.0;
+    assert_true(rate > 1048576 * 0.99 && rate < 1048576 * 1.06); /* the burst is one of 20 s */
+}
+
+static void test_a_lower_rate_takes_effect_at_once(void **state)
+{
+    (void)state;
+    struct quota_bucket b;
+    quota_bucket_init(&b, 1000000, 0);
+    quota_bucket_rate(&b, 1000, 0);
+    assert_int_equal(quota_bucket_take(&b, 2000, 0), 1000);
+}
+
+/* --- which bucket --------------------------------------------------------------------------------------- */
+static struct image *image;
+static struct quotas *quotas;
+static int64_t version;
+
+static void apply(void (*fill)(struct buf *out))
+{
+    struct buf b;
+    buf_init(&b, DELTA_MAX);
+    delta_begin(&b, version, version + 1);
+    if (version == 0) delta_cluster(&b, STR("lkc-test"), uuid_new());
+    if (version == 0) delta_limits(&b, &limits_standalone);
+    fill(&b);
+    assert_true(is_ok(buf_check(&b)));
+    assert_true(is_ok(image_apply(image, buf_bytes(&b), NULL)));
+    buf_done(&b);
+    version++;
+    quotas_changed(quotas);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    version = 0;
+    if (failed(image_new(&image))) return 1;
+    return failed(quotas_new(image, &quotas));
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    quotas_free(quotas);
+    image_free(image);
+    return mem_outstanding() != 0;
+}
+
+static int32_t produce(const char *principal, const char *client, int64_t bytes)
+{
+    return quotas_charge(quotas, QUOTA_PRODUCER_BYTES, str_c(principal), str_c(client), bytes, 1000);
+}
+
+static void user_quota(struct buf *out)
+{
+    struct quota q;
+    quota_init(&q);
+    q.has_user = true;
+    q.user = STR("sa-1");
+    q.producer_byte_rate = 1000;
+    delta_quota(out, &q);
+}
+
+static void default_user_quota(struct buf *out)
+{
+    struct quota q;
+    quota_init(&q);
+    q.has_user = true;
+    q.producer_byte_rate = 1000;
+    delta_quota(out, &q);
+}
+
+static void no_user_quota(struct buf *out)
+{
+    struct quota q;
+    quota_init(&q);
+    q.has_user = true;
+    q.user = STR("sa-1");
+    delta_quota_deleted(out, &q);
+}
+
+static void nothing(struct buf *out)
+{
+    (void)out;
+}
+
+static void cluster_limit(struct buf *out)
+{
+    struct limits limits = limits_standalone;
+    limits.ingress_bytes_per_s = 2000;
+    delta_limits(out, &limits);
+}
+
+static void test_without_quotas_nothing_is_throttled(void **state)
+{
+    (void)state;
+    apply(nothing);
+    assert_int_equal(produce("User:sa-1", "c", 1 << 30), 0);
+}
+
+static void test_all_clients_of_a_user_share_its_quota(void **state)
+{
+    (void)state;
+    apply(user_quota);
+    assert_int_equal(produce("User:sa-1", "c1", 1000), 0);
+    assert_int_equal(produce("User:sa-1", "c2", 1000), 1000);
+    assert_int_equal(produce("User:sa-2", "c1", 1 << 20), 0);
+}
+
+static void test_a_default_quota_counts_each_user_alone(void **state)
+{
+    (void)state;
+    apply(default_user_quota);
+    assert_int_equal(produce("User:sa-1", "c", 1000), 0);
+    assert_int_equal(produce("User:sa-2", "c", 1000), 0);
+    assert_int_equal(produce("User:sa-2", "c", 500), 500);
+}
+
+static void test_setting_and_removing_a_quota_takes_effect_at_once(void **state)
+{
+    (void)state;
+    apply(nothing);
+    assert_int_equal(produce("User:sa-1", "c", 1 << 20), 0);
+    apply(user_quota);
+    assert_int_equal(produce("User:sa-1", "c", 2000), 1000);
+    apply(no_user_quota);
+    assert_int_equal(produce("User:sa-1", "c", 1 << 20), 0);
+}
+
+static void test_the_cluster_limit_holds_for_all_users_together(void **state)
+{
+    (void)state;
+    apply(cluster_limit);
+    assert_int_equal(produce("User:sa-1", "c", 1500), 0);
+    assert_int_equal(produce("User:sa-2", "c", 1500), 500);
+}
+
+static void sum(void *arg, const struct quota_throttled *t)
+{
+    if (str_eq(t->principal, STR("User:sa-1"))) *(int64_t *)arg += t->produce_ms;
+}
+
+static void test_throttled_time_is_told_by_principal(void **state)
+{
+    (void)state;
+    apply(user_quota);
+    produce("User:sa-1", "c", 1500);
+    int64_t ms = 0;
+    quotas_each_throttled(quotas, sum, &ms);
+    assert_int_equal(ms, 500);
+}
+
+static void test_many_users_do_not_grow_the_tables_without_end(void **state)
+{
+    (void)state;
+    apply(default_user_quota);
+    char name[32];
+    for (int i = 0; i < 20000; i++) {
+        snprintf(name, sizeof(name), "User:u-%d", i);
+        quotas_charge(quotas, QUOTA_PRODUCER_BYTES, str_c(name), STR("c"), 10, 1000 + i);
+    }
+    assert_true(mem_outstanding() < 20000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_one_second_passes_at_once_and_the_rest_is_owed),
+        cmocka_unit_test(test_a_request_larger_than_the_burst_passes_and_is_owed),
+        cmocka_unit_test(test_idle_time_saves_one_second_and_no_more),
+        cmocka_unit_test(test_a_client_that_obeys_gets_exactly_its_rate),
+        cmocka_unit_test(test_a_lower_rate_takes_effect_at_once),
+        cmocka_unit_test_setup_teardown(test_without_quotas_nothing_is_throttled, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_all_clients_of_a_user_share_its_quota, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_a_default_quota_counts_each_user_alone, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_setting_and_removing_a_quota_takes_effect_at_once,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_cluster_limit_holds_for_all_users_together, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_throttled_time_is_told_by_principal, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many_users_do_not_grow_the_tables_without_end, setup,
+                                        teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
