@@ -48,9 +48,9 @@ CREATE TABLE cluster (
     store_id            TEXT NOT NULL DEFAULT '',
     deleting            INTEGER NOT NULL DEFAULT 0,
     created_at          INTEGER NOT NULL,
-    updated_at          INTEGER NOT NULL,
-    UNIQUE (environment_id, display_name)
+    updated_at          INTEGER NOT NULL
 ) STRICT;
+CREATE UNIQUE INDEX cluster_by_name ON cluster(environment_id, display_name) WHERE deleting = 0;
 
 CREATE TABLE broker (             -- one row a process that should run; the port never changes
     cluster_id TEXT NOT NULL REFERENCES cluster(id),
@@ -154,11 +154,8 @@ CREATE TABLE client_quota_principal (
     PRIMARY KEY (cluster_id, principal)     -- a principal has one quota a cluster
 ) STRICT;
 
-CREATE TABLE metadata_log (       -- what brokers have to be told, in order; short-lived
-    cluster_id TEXT NOT NULL,
-    version    INTEGER NOT NULL,
-    delta      BLOB NOT NULL,
-    PRIMARY KEY (cluster_id, version)
+CREATE TABLE removal (            -- folders of deleted clusters, until they are gone
+    cluster_id TEXT PRIMARY KEY
 ) STRICT;
 
 CREATE TABLE helper (             -- processes beside brokers: the demo's generator

@@ -3,11 +3,16 @@
  * One domain thread (an event loop) owns the writing database, the engine and the supervisor. A
  * change is one transaction; when it concerns a cluster it raises the cluster's metadata version,
  * and the delta is pushed to the broker; done() comes after the broker's acknowledgement (PENDING
- * after 5 s or when it is away: the change stands, and arrives later). */
+ * after 5 s or when it is away: the change stands, and arrives later). Each noun has its own header
+ * beside this one. */
 #pragma once
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/status.h"
 #include "engine/engine.h"
+#include "identity/lockout.h"
+#include "identity/password.h"
+#include "identity/secret.h"
 #include "store/db.h"
 #include "supervise/supervisor.h"
 
@@ -25,10 +30,26 @@ struct domain {
     struct domain_options options;
     struct loop *loop;
     struct db *db;                /* the writer; domain thread only */
-    struct engine *engine;
-    struct supervisor *supervisor;
+    struct engine *engine;        /* NULL in tests without processes: changes are done at commit */
+    struct supervisor *supervisor;/* NULL likewise */
     char organisation_id[40];
+    struct passwords passwords;
+    struct lockout *lockout;
+    int64_t started_at;           /* ms since 1970 */
+    void *watchers;               /* watchers.c's own */
 };
+
+/* Opens (and migrates) DATA/leat.db. Engine and supervisor come with domain_start; tests leave it out. */
+status domain_new(const struct domain_options *options, struct why *why, struct domain **ret_domain);
+/* Makes engine and supervisor, wants what the database names (adopting what runs), goes on with
+ * deletions that were under way. */
+status domain_start(struct domain *domain);
+void domain_free(struct domain *domain); /* NULL ok; processes go on */
+DEFINE_CLEANUP(domain);
+
+/* Runs job->done on the domain thread soon; any thread. */
+void domain_post(struct domain *domain, struct job *job);
+int64_t domain_wall(void); /* ms since 1970; any thread */
 
 /* Who does it, for audit and ownership. */
 struct actor {
@@ -37,20 +58,35 @@ struct actor {
     const char *address;
     const char *request_id;
 };
+extern const struct actor actor_system;
 
+/* May be called before the function that was given it returns. `why` is for a failure (never NULL). */
 typedef void (*domain_done)(void *arg, status result, const struct why *why);
 
-/* Runs on the domain thread soon; any thread. */
-void domain_post(struct domain *domain, struct job *job);
-
-/* Inside an open transaction: appends a metadata record (an encoded Image… message, see
- * cluster/delta.h) to the change of this cluster; domain_commit raises the version, stores the
- * delta, commits, pushes, and calls done. A change without records is done at commit. */
+/* --- changes (change.c) ------------------------------------------------------------------------- */
+/* Opens a transaction. Metadata records (cluster/delta.h) appended to change_records become the delta
+ * of this cluster: change_commit raises its version, commits, pushes, and calls done. A change without
+ * records is done at commit. NOT_FOUND: no such cluster. */
 struct change;
 status change_begin(struct domain *domain, const char *cluster_id /* NULL: none */,
-                    const struct actor *actor, struct change **ret_change); /* opens a transaction */
-struct buf *change_records(struct change *change);      /* encoded records of the delta */
+                    const struct actor *actor, struct change **ret_change);
+/* For audit rows of a cluster made in this very change. */
+void change_set_cluster(struct change *change, const char *cluster_id);
+struct buf *change_records(struct change *change);      /* delta_begin was called already */
+int64_t change_version(const struct change *change);    /* that the cluster will have */
+/* detail_json: an object as text, without secrets; NULL: {}. operation: "topic.create" … */
 status change_audit(struct change *change, const char *operation, const char *resource,
                     const char *detail_json);
-void change_commit(struct change *change, domain_done done, void *arg); /* takes change */
+void change_commit(struct change *change, domain_done done, void *arg); /* takes change; done may be NULL */
+/* For changes without records, which are done at commit: takes *change. */
+status change_commit_now(struct change **change);
 void change_abort(struct change *change);                               /* rolls back; takes it; NULL ok */
+static inline void change_abort_p(struct change **p) { change_abort(*p); }
+#define CLEANUP_CHANGE __attribute__((cleanup(change_abort_p)))
+
+/* --- what names and texts may be (names.c) -------------------------------------------------------- */
+#define NAME_MAX_BYTES 64
+#define TEXT_MAX_BYTES 512
+/* 1 to 64 bytes of UTF-8 without control characters, no space at either end. INVALID with a sentence. */
+status name_check(struct str name, struct why *why);
+status text_check(struct str text, struct why *why); /* up to 512 bytes, may be empty */

@@ -1,0 +1,159 @@
+/* change.c - one change of metadata: a transaction, its audit rows, the delta for the broker.
+ * Domain thread; at most one change is open at a time (there is one writing connection).
+ *
+ * Invariant: a cluster's metadata_version is raised in the same transaction that changes its rows, so
+ * the image made from the database at any time is the image of that version. */
+#include "domain/domain.h"
+
+#include "base/log.h"
+#include "cluster/delta.h"
+#include "domain/watchers.h"
+
+#include <stdio.h>
+
+struct change {
+    struct domain *domain;
+    char cluster_id[ID_TEXT]; /* "": none */
+    char actor_id[64], door[16], address[64], request_id[64];
+    int64_t version;          /* after the change */
+    struct buf records;
+    size_t empty_len;         /* of the records without any but the first */
+    bool open;
+    const char *what;         /* watchers are told; NULL: whoever made the change tells them */
+    struct why why;
+    domain_done done;
+    void *arg;
+};
+
+const struct actor actor_system = { "system", "system", "", "" };
+
+static void change_free(struct change *change)
+{
+    buf_done(&change->records);
+    mem_free(change);
+}
+
+static void copy_text(char *field, size_t size, const char *text)
+{
+    if (!text || !str_copy(field, size, str_c(text))) field[0] = 0;
+}
+
+status change_begin(struct domain *domain, const char *cluster_id, const struct actor *actor,
+                    struct change **ret_change)
+{
+    CLEANUP_CHANGE struct change *change = mem_zalloc(sizeof *change);
+    if (!change) return FAIL(NO_MEMORY);
+    change->domain = domain;
+    buf_init(&change->records, DELTA_MAX);
+    copy_text(change->actor_id, sizeof change->actor_id, actor->id);
+    copy_text(change->door, sizeof change->door, actor->door);
+    copy_text(change->address, sizeof change->address, actor->address);
+    copy_text(change->request_id, sizeof change->request_id, actor->request_id);
+    TRY(db_begin(domain->db));
+    change->open = true;
+    if (cluster_id) {
+        copy_text(change->cluster_id, sizeof change->cluster_id, cluster_id);
+        int64_t version = 0;
+        TRY(db_one_i64(DB(domain->db, "SELECT metadata_version FROM cluster WHERE id = ?",
+                          cluster_id), &version));
+        change->version = version + 1;
+        delta_begin(&change->records, version, version + 1);
+        change->empty_len = change->records.len;
+    }
+    *ret_change = TAKE(change);
+    return OK;
+}
+
+void change_set_cluster(struct change *change, const char *cluster_id)
+{
+    copy_text(change->cluster_id, sizeof change->cluster_id, cluster_id);
+}
+
+struct buf *change_records(struct change *change) { return &change->records; }
+int64_t change_version(const struct change *change) { return change->version; }
+
+static const char *what_of(const char *operation)
+{
+    static const struct { const char *prefix, *what; } table[] = {
+        { "cluster.", "cluster" }, { "api_key.", "keys" }, { "client_quota.", "quotas" },
+        { "service_account.leave", "keys" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        if (strncmp(operation, table[i].prefix, strlen(table[i].prefix)) == 0) return table[i].what;
+    }
+    return NULL;
+}
+
+status change_audit(struct change *change, const char *operation, const char *resource,
+                    const char *detail_json)
+{
+    change->what = what_of(operation);
+    struct db_query *q = db_query(change->domain->db,
+                                  "INSERT INTO audit (at, actor, door, address, request_id, operation, "
+                                  "resource, cluster_id, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    db_bind_i64(q, domain_wall());
+    db_bind_cstr(q, change->actor_id);
+    db_bind_cstr(q, change->door);
+    db_bind_cstr(q, change->address);
+    db_bind_cstr(q, change->request_id);
+    db_bind_cstr(q, operation);
+    db_bind_cstr(q, resource);
+    db_bind_cstr(q, change->cluster_id);
+    db_bind_cstr(q, detail_json ? detail_json : "{}");
+    return db_run(q);
+}
+
+static void change_finished(void *arg, status result)
+{
+    struct change *change = arg;
+    if (change->done) change->done(change->arg, result, &change->why);
+    change_free(change);
+}
+
+static status commit(struct change *change)
+{
+    struct db *db = change->domain->db;
+    TRY(buf_check(&change->records));
+    if (change->records.len > change->empty_len)
+        TRY(db_run(DB(db, "UPDATE cluster SET metadata_version = ? WHERE id = ?", change->version,
+                      (const char *)change->cluster_id)));
+    return db_commit(db);
+}
+
+void change_commit(struct change *change, domain_done done, void *arg)
+{
+    change->done = done;
+    change->arg = arg;
+    status result = commit(change);
+    if (failed(result)) db_rollback(change->domain->db);
+    change->open = false;
+    struct engine *engine = change->domain->engine;
+    if (is_ok(result) && change->what && change->cluster_id[0])
+        watchers_tell(change->domain, change->cluster_id, change->what);
+    if (failed(result) || !engine || change->records.len <= change->empty_len) {
+        change_finished(change, result);
+        return;
+    }
+    engine_push(engine, change->cluster_id, change->version, buf_bytes(&change->records),
+                change_finished, change);
+}
+
+static void keep_result(void *arg, status result, const struct why *why)
+{
+    (void)why;
+    *(status *)arg = result;
+}
+
+status change_commit_now(struct change **change)
+{
+    status result = FAIL(PENDING);
+    change_commit(TAKE(*change), keep_result, &result);
+    return result;
+}
+
+void change_abort(struct change *change)
+{
+    if (!change) return;
+    if (change->open) db_rollback(change->domain->db);
+    change_free(change);
+}

@@ -1,0 +1,10 @@
+/* cluster_run.h - a cluster's processes, folders and ports; inside server/domain only. Domain thread. */
+#pragma once
+#include "domain/domain.h"
+
+/* A port of the range that no broker has and nobody listens on now. */
+status cluster_run_port(struct domain *domain, uint16_t *ret_port, struct why *why);
+/* Ends the processes of a cluster that is marked deleting, then its rows, then its folder. */
+void cluster_run_end(struct domain *domain, const char *cluster_id);
+/* The demo's generator, when the table helper names one for this cluster. */
+status cluster_run_helpers(struct domain *domain, const char *cluster_id);

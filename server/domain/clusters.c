@@ -1,0 +1,333 @@
+/* clusters.c - the rows of clusters: reading, making, changing. Their processes: cluster_run.c.
+ *
+ * A new cluster has metadata version 1 and its internal topics from the start: its broker comes up
+ * with nothing, asks for the whole image and serves. */
+#include "domain/clusters.h"
+
+#include "cluster/delta.h"
+#include "domain/cluster_image.h"
+#include "domain/cluster_run.h"
+#include "domain/environments.h"
+#include "domain/plans.h"
+
+#define COLUMNS                                                                                    \
+    "SELECT c.id, c.environment_id, e.display_name, c.display_name, c.plan, c.kind, c.availability, " \
+    "c.cloud, c.region, c.tag, c.cku, c.metadata_version, c.created_at, c.updated_at, "            \
+    "c.deletion_protection, c.deleting, b.port FROM cluster c "                                    \
+    "JOIN environment e ON e.id = c.environment_id "                                               \
+    "JOIN broker b ON b.cluster_id = c.id AND b.node_id = 1 "
+
+const struct cluster_patch cluster_patch_none = { .cku = -1, .deletion_protection = -1 };
+
+static void read_row(const struct db_query *q, struct cluster *c)
+{
+    *c = (struct cluster){
+        .cku = db_i64(q, 10), .metadata_version = db_i64(q, 11), .created_at = db_i64(q, 12),
+        .updated_at = db_i64(q, 13), .deletion_protection = db_i64(q, 14) != 0,
+        .deleting = db_i64(q, 15) != 0, .port = (uint16_t)db_i64(q, 16),
+    };
+    DB_COPY(q, 0, c->id);
+    DB_COPY(q, 1, c->environment_id);
+    DB_COPY(q, 2, c->environment_name);
+    DB_COPY(q, 3, c->display_name);
+    DB_COPY(q, 4, c->plan);
+    DB_COPY(q, 5, c->kind);
+    DB_COPY(q, 6, c->availability);
+    DB_COPY(q, 7, c->cloud);
+    DB_COPY(q, 8, c->region);
+    DB_COPY(q, 9, c->tag);
+}
+
+static status read_one(struct db_query *q, struct cluster *ret)
+{
+    struct cluster c;
+    bool found = db_next(q);
+    if (found) read_row(q, &c);
+    TRY(db_end(q));
+    if (!found) return FAIL(NOT_FOUND);
+    *ret = c;
+    return OK;
+}
+
+status clusters_get(struct db *db, struct str id, struct cluster *ret)
+{
+    return read_one(DB(db, COLUMNS "WHERE c.id = ?", id), ret);
+}
+
+status clusters_find(struct db *db, struct str environment_id, struct str name, struct cluster *ret)
+{
+    return read_one(DB(db, COLUMNS "WHERE c.environment_id = ? AND c.display_name = ? AND c.deleting = 0",
+                       environment_id, name), ret);
+}
+
+status clusters_list(struct db *db, struct str environment_id, struct str after, int64_t limit,
+                     void (*each)(void *arg, const struct cluster *c), void *arg)
+{
+    struct cluster c;
+    struct db_query *q = DB(db, COLUMNS "WHERE c.id > ? AND (?2 IS NULL OR c.environment_id = ?2) "
+                                "ORDER BY c.id LIMIT ?",
+                            str_is_null(after) ? STR("") : after, environment_id, limit);
+    while (db_next(q)) {
+        read_row(q, &c);
+        each(arg, &c);
+    }
+    return db_end(q);
+}
+
+status clusters_count(struct db *db, struct str environment_id, int64_t *ret)
+{
+    return db_one_i64(DB(db, "SELECT count(*) FROM cluster WHERE ?1 IS NULL OR environment_id = ?1",
+                         environment_id), ret);
+}
+
+struct str clusters_bootstrap(const struct domain *domain, const struct cluster *c, struct arena *arena)
+{
+    const char *host = domain->options.advertise ? domain->options.advertise : "127.0.0.1";
+    return arena_printf(arena, "%s:%u", host, c->port);
+}
+
+/* --- making -------------------------------------------------------------------------------------- */
+
+static status check_availability(struct str availability, struct why *why)
+{
+    static const char *const known[] = { "SINGLE_ZONE", "MULTI_ZONE", "LOW", "HIGH" };
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        if (str_eq_c(availability, known[i])) return OK;
+    }
+    why_set(why, "availability is one of SINGLE_ZONE, MULTI_ZONE, LOW, HIGH.");
+    return FAIL(INVALID);
+}
+
+static status check_kind(struct str kind, int64_t cku, struct why *why)
+{
+    if (!plans_of_kind(kind)) {
+        why_set(why, "config.kind %.*s is not offered here: use Basic, Standard or Dedicated.", STR_ARG(kind));
+        return FAIL(PRECONDITION);
+    }
+    if (cku < 1 || cku > CKU_MAX) {
+        why_set(why, "config.cku is a number from 1 to %d.", CKU_MAX);
+        return FAIL(PRECONDITION);
+    }
+    return OK;
+}
+
+static status check_spec(const struct cluster_spec *spec, struct why *why)
+{
+    TRY(name_check(spec->display_name, why));
+    TRY(check_availability(spec->availability, why));
+    if (failed(name_check(spec->cloud, NULL)) || failed(name_check(spec->region, NULL))) {
+        why_set(why, "cloud and region are texts of 1 to %d bytes.", NAME_MAX_BYTES);
+        return FAIL(INVALID);
+    }
+    return check_kind(spec->kind, spec->cku, why);
+}
+
+static status insert_internal_topic(struct db *db, const char *cluster_id, int64_t now)
+{
+    static const char *const configs[][2] = {
+        { "cleanup.policy", "compact" }, { "compression.type", "producer" },
+        { "segment.bytes", "104857600" },
+    };
+    char id[UUID_TEXT];
+    uuid_format(uuid_new(), id);
+    TRY(db_run(DB(db, "INSERT INTO topic VALUES (?, ?, ?, ?, 1, 1, ?)", cluster_id, (const char *)id,
+                  CONSUMER_OFFSETS_TOPIC, CONSUMER_OFFSETS_PARTITIONS, now)));
+    for (size_t i = 0; i < ARRAY_LEN(configs); i++)
+        TRY(db_run(DB(db, "INSERT INTO topic_config VALUES (?, ?, ?, ?)", cluster_id,
+                      CONSUMER_OFFSETS_TOPIC, configs[i][0], configs[i][1])));
+    return OK;
+}
+
+status clusters_insert(struct domain *domain, const struct cluster_spec *spec, struct cluster *ret,
+                       struct why *why)
+{
+    char id[ID_TEXT];
+    uint16_t port = 0;
+    int64_t count = 0, now = domain_wall();
+    struct db *db = domain->db;
+    TRY(check_spec(spec, why));
+    TRY(clusters_count(db, STR_NULL, &count));
+    if (count >= CLUSTERS_MAX) {
+        why_set(why, "There are %d clusters already, which is the limit.", CLUSTERS_MAX);
+        return FAIL(LIMIT);
+    }
+    TRY(cluster_run_port(domain, &port, why));
+    secret_id_new("lkc-", id);
+    struct db_query *q = db_query(db, "INSERT INTO cluster (id, environment_id, display_name, plan, kind, "
+                                      "cku, availability, cloud, region, metadata_version, created_at, "
+                                      "updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)");
+    db_bind_cstr(q, id);
+    db_bind_str(q, spec->environment_id);
+    db_bind_str(q, spec->display_name);
+    db_bind_cstr(q, plans_of_kind(spec->kind));
+    db_bind_str(q, spec->kind);
+    db_bind_i64(q, spec->cku);
+    db_bind_str(q, spec->availability);
+    db_bind_str(q, spec->cloud);
+    db_bind_str(q, spec->region);
+    db_bind_i64(q, now);
+    db_bind_i64(q, now);
+    status result = db_run(q);
+    if (result.code == E_EXISTS)
+        why_set(why, "The environment has a cluster named %.*s already.", STR_ARG(spec->display_name));
+    TRY(result);
+    TRY(db_run(DB(db, "INSERT INTO broker (cluster_id, node_id, port) VALUES (?, 1, ?)",
+                  (const char *)id, port)));
+    TRY(insert_internal_topic(db, id, now));
+    return clusters_get(db, str_c(id), ret);
+}
+
+status clusters_create(struct domain *domain, const struct actor *actor, const struct cluster_spec *spec,
+                       struct cluster *ret, struct why *why)
+{
+    CLEANUP_CHANGE struct change *change = NULL;
+    struct environment e;
+    struct cluster c;
+    TRY(change_begin(domain, NULL, actor, &change));
+    if (failed(environments_get(domain->db, spec->environment_id, &e))) {
+        why_set(why, "There is no environment %.*s.", STR_ARG(spec->environment_id));
+        return FAIL(NOT_FOUND);
+    }
+    TRY(clusters_insert(domain, spec, &c, why));
+    change_set_cluster(change, c.id);
+    TRY(change_audit(change, "cluster.create", c.id, NULL));
+    TRY(change_commit_now(&change));
+    *ret = c;
+    return clusters_launch(domain, c.id);
+}
+
+/* --- changing ------------------------------------------------------------------------------------ */
+
+static status check_tag(struct str tag, struct why *why)
+{
+    if (str_eq_c(tag, "production") || str_eq_c(tag, "staging") || str_eq_c(tag, "test")) return OK;
+    why_set(why, "tag is one of production, staging, test.");
+    return FAIL(INVALID);
+}
+
+/* The kind, plan and units the cluster will have. */
+static status plan_of_patch(struct db *db, const struct cluster *c, const struct cluster_patch *patch,
+                            struct cluster *next, struct why *why)
+{
+    struct plan plan;
+    if (patch->cku >= 0) next->cku = patch->cku;
+    if (patch->kind.data) {
+        TRY(check_kind(patch->kind, next->cku, why));
+        str_copy(next->kind, sizeof next->kind, patch->kind);
+        /* A trial shows as Basic: saying so again changes nothing. */
+        if (!str_eq_c(patch->kind, c->kind))
+            str_copy(next->plan, sizeof next->plan, str_c(plans_of_kind(patch->kind)));
+    }
+    if (patch->plan.data) {
+        if (!str_copy(next->plan, sizeof next->plan, patch->plan) ||
+            failed(plans_get(db, next->plan, &plan))) {
+            why_set(why, "There is no plan %.*s.", STR_ARG(patch->plan));
+            return FAIL(PRECONDITION);
+        }
+        str_copy(next->kind, sizeof next->kind, str_c(plans_kind(next->plan)));
+    }
+    if (strcmp(next->kind, "Dedicated") != 0) next->cku = 1;
+    return check_kind(str_c(next->kind), next->cku, why);
+}
+
+/* A plan that allows less than is there already would stop the cluster from changing at all. */
+static status check_fits(struct db *db, const struct cluster *next, struct why *why)
+{
+    struct limits limits;
+    int64_t partitions = 0;
+    TRY(plans_limits(db, next->plan, next->cku, &limits));
+    TRY(db_one_i64(DB(db, "SELECT coalesce(sum(partitions), 0) FROM topic WHERE cluster_id = ? AND "
+                          "internal = 0", (const char *)next->id), &partitions));
+    if (limits.partitions < 0 || partitions <= limits.partitions) return OK;
+    why_set(why, "The cluster has %lld partitions; the plan %s allows %lld.", (long long)partitions,
+            next->plan, (long long)limits.partitions);
+    return FAIL(PRECONDITION);
+}
+
+static status apply_patch(struct db *db, const struct cluster *c, const struct cluster_patch *patch,
+                          struct change *change, struct why *why)
+{
+    struct cluster next = *c;
+    TRY(plan_of_patch(db, c, patch, &next, why));
+    if (patch->display_name.data) {
+        TRY(name_check(patch->display_name, why));
+        str_copy(next.display_name, sizeof next.display_name, patch->display_name);
+    }
+    if (patch->availability.data) {
+        TRY(check_availability(patch->availability, why));
+        str_copy(next.availability, sizeof next.availability, patch->availability);
+    }
+    if (patch->tag.data) {
+        TRY(check_tag(patch->tag, why));
+        str_copy(next.tag, sizeof next.tag, patch->tag);
+    }
+    if (patch->deletion_protection >= 0) next.deletion_protection = patch->deletion_protection != 0;
+    bool limits = strcmp(next.plan, c->plan) != 0 || next.cku != c->cku;
+    if (limits) TRY(check_fits(db, &next, why));
+    status result = db_run(DB(db, "UPDATE cluster SET display_name = ?, plan = ?, kind = ?, cku = ?, "
+                              "availability = ?, tag = ?, deletion_protection = ?, updated_at = ? "
+                              "WHERE id = ?",
+                              (const char *)next.display_name, (const char *)next.plan,
+                              (const char *)next.kind, next.cku, (const char *)next.availability,
+                              (const char *)next.tag, next.deletion_protection, domain_wall(),
+                              (const char *)next.id));
+    if (result.code == E_EXISTS)
+        why_set(why, "The environment has a cluster named %s already.", next.display_name);
+    TRY(result);
+    if (limits) TRY(cluster_image_limits(db, next.id, change_records(change)));
+    return change_audit(change, "cluster.update", next.id, NULL);
+}
+
+void clusters_update(struct domain *domain, const struct actor *actor, struct str id,
+                     const struct cluster_patch *patch, domain_done done, void *arg)
+{
+    CLEANUP_CHANGE struct change *change = NULL;
+    struct why why = { "" };
+    struct cluster c;
+    status result = clusters_get(domain->db, id, &c);
+    if (is_ok(result) && c.deleting) result = FAIL(NOT_FOUND);
+    if (is_ok(result)) result = change_begin(domain, c.id, actor, &change);
+    if (is_ok(result)) result = apply_patch(domain->db, &c, patch, change, &why);
+    if (failed(result)) {
+        change_abort(TAKE(change));
+        done(arg, result, &why);
+        return;
+    }
+    change_commit(TAKE(change), done, arg);
+}
+
+status clusters_delete(struct domain *domain, const struct actor *actor, struct str id, struct why *why)
+{
+    CLEANUP_CHANGE struct change *change = NULL;
+    struct cluster c;
+    TRY(clusters_get(domain->db, id, &c));
+    if (c.deleting) return OK; /* under way: deleting again is no error */
+    if (c.deletion_protection) {
+        why_set(why, "The cluster is protected from deletion; switch that off first.");
+        return FAIL(CONFLICT);
+    }
+    TRY(change_begin(domain, c.id, actor, &change));
+    TRY(db_run(DB(domain->db, "UPDATE cluster SET deleting = 1, updated_at = ? WHERE id = ?",
+                  domain_wall(), id)));
+    TRY(change_audit(change, "cluster.delete", c.id, NULL));
+    TRY(change_commit_now(&change));
+    cluster_run_end(domain, c.id);
+    return OK;
+}
+
+status clusters_restart(struct domain *domain, const struct actor *actor, struct str id, struct why *why)
+{
+    CLEANUP_CHANGE struct change *change = NULL;
+    struct cluster c;
+    char proc[64];
+    TRY(clusters_get(domain->db, id, &c));
+    if (c.deleting) {
+        why_set(why, "The cluster is being deleted.");
+        return FAIL(CONFLICT);
+    }
+    TRY(change_begin(domain, c.id, actor, &change));
+    TRY(change_audit(change, "cluster.restart", c.id, NULL));
+    TRY(change_commit_now(&change));
+    clusters_proc_id(c.id, proc);
+    return domain->supervisor ? supervisor_restart(domain->supervisor, proc) : OK;
+}

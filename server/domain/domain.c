@@ -1,0 +1,86 @@
+/* domain.c - the domain's parts put together, and what the engine tells and asks. Domain thread, but
+ * for domain_post and domain_wall. */
+#include "domain/domain.h"
+
+#include "base/log.h"
+#include "domain/admin.h"
+#include "domain/cluster_image.h"
+#include "domain/clusters.h"
+#include "domain/settings.h"
+#include "domain/watchers.h"
+
+#include <stdio.h>
+#include <time.h>
+
+int64_t domain_wall(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void domain_post(struct domain *domain, struct job *job) { loop_post(domain->loop, job); }
+
+static void on_admin(void *arg, const char *cluster_id, uint64_t token, int16_t api_key, int16_t version,
+                     const void *request, struct str principal, struct arena *arena)
+{
+    admin_forwarded(arg, cluster_id, token, api_key, version, request, principal, arena);
+}
+
+static status on_image(void *arg, const char *cluster_id, struct buf *out)
+{
+    struct domain *domain = arg;
+    return cluster_image_build(domain->db, cluster_id, out);
+}
+
+static void on_changed(void *arg, const char *cluster_id) { watchers_tell(arg, cluster_id, "figures"); }
+
+static status open_database(struct domain *domain, struct why *why)
+{
+    char path[512];
+    int n = snprintf(path, sizeof path, "%s/leat.db", domain->options.data_dir);
+    if (n < 0 || (size_t)n >= sizeof path) return FAIL(INVALID);
+    status result = db_open_writer(path, &domain->db);
+    if (failed(result)) why_set(why, "The database %s cannot be opened: %s", path, status_text(result));
+    TRY(result);
+    TRY(db_migrate(domain->db, why));
+    return settings_organisation(domain->db, domain->organisation_id);
+}
+
+status domain_new(const struct domain_options *options, struct why *why, struct domain **ret_domain)
+{
+    CLEANUP(domain) struct domain *domain = mem_zalloc(sizeof *domain);
+    if (!domain) return FAIL(NO_MEMORY);
+    domain->options = *options;
+    domain->started_at = domain_wall();
+    domain->lockout = mem_zalloc(sizeof *domain->lockout);
+    if (!domain->lockout) return FAIL(NO_MEMORY);
+    TRY(loop_new(&domain->loop));
+    domain->passwords.loop = domain->loop;
+    TRY(open_database(domain, why));
+    *ret_domain = TAKE(domain);
+    return OK;
+}
+
+status domain_start(struct domain *domain)
+{
+    const struct supervisor_events none = { 0 };
+    const struct engine_events events = {
+        .admin = on_admin, .image = on_image, .changed = on_changed, .arg = domain,
+    };
+    TRY(supervisor_new(domain->loop, &none, &domain->supervisor));
+    TRY(engine_new(domain->loop, domain->supervisor, &events, &domain->engine));
+    return clusters_resume(domain);
+}
+
+void domain_free(struct domain *domain)
+{
+    if (!domain) return;
+    engine_free(domain->engine);
+    supervisor_free(domain->supervisor);
+    if (domain->watchers) watchers_done(domain);
+    loop_free(domain->loop);
+    db_free(domain->db);
+    mem_free(domain->lockout);
+    mem_free(domain);
+}

@@ -1,0 +1,99 @@
+/* lifecycle.c - SIGTERM (and SIGHUP) end leatd alone, brokers serve on; SIGINT stops all processes
+ * first, gracefully; a second signal does not wait for them. */
+#include "domain/lifecycle.h"
+
+#include "base/log.h"
+#include "domain/clusters.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define READY_LOOK_MS 10
+#define READY_MAX_MS 15000
+
+struct lifecycle {
+    struct domain *domain;
+    struct watch watch;
+    struct timer timer;
+    int64_t give_up_at;
+    char proc_id[64];
+    bool stopping;
+    void (*ready)(void *arg);
+    void *arg;
+};
+
+static void signal_set(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGHUP);
+}
+
+void lifecycle_block_signals(void)
+{
+    sigset_t set;
+    signal_set(&set);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void all_stopped(void *arg)
+{
+    struct lifecycle *l = arg;
+    log_info("all processes have ended");
+    loop_stop(l->domain->loop);
+}
+
+static void on_signal(struct watch *watch, uint32_t events)
+{
+    struct lifecycle *l = CONTAINER_OF(watch, struct lifecycle, watch);
+    struct signalfd_siginfo info;
+    (void)events;
+    if (read(watch->fd, &info, sizeof info) != (ssize_t)sizeof info) return;
+    if (info.ssi_signo == SIGINT && !l->stopping) {
+        l->stopping = true;
+        log_info("stopping all brokers, then leatd");
+        supervisor_stop_all(l->domain->supervisor, all_stopped, l);
+        return;
+    }
+    log_info("leatd ends; brokers serve on");
+    loop_stop(l->domain->loop);
+}
+
+static void look_whether_ready(struct timer *timer)
+{
+    struct lifecycle *l = CONTAINER_OF(timer, struct lifecycle, timer);
+    struct proc_info info = { 0 };
+    bool known = l->proc_id[0] && supervisor_info(l->domain->supervisor, l->proc_id, &info);
+    if (known && info.state != PROC_RUNNING && loop_now(l->domain->loop) < l->give_up_at) {
+        (void)loop_timer_set(l->domain->loop, timer, loop_now(l->domain->loop) + READY_LOOK_MS);
+        return;
+    }
+    if (known && info.state != PROC_RUNNING)
+        log_warn("the demo's broker does not serve yet: %s", info.reason);
+    l->ready(l->arg);
+}
+
+status lifecycle_run(struct domain *domain, const char *cluster_id, void (*ready)(void *arg), void *arg)
+{
+    sigset_t set;
+    struct lifecycle l = { .domain = domain, .ready = ready, .arg = arg };
+    signal_set(&set);
+    l.watch.ready = on_signal;
+    l.watch.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (l.watch.fd < 0) return status_from_errno(errno);
+    if (cluster_id && cluster_id[0]) clusters_proc_id(cluster_id, l.proc_id);
+    timer_init(&l.timer, look_whether_ready);
+    l.give_up_at = loop_now(domain->loop) + READY_MAX_MS;
+    status result = loop_watch(domain->loop, &l.watch, EPOLLIN);
+    if (is_ok(result)) result = loop_timer_set(domain->loop, &l.timer, loop_now(domain->loop));
+    if (is_ok(result)) loop_run(domain->loop);
+    loop_timer_clear(domain->loop, &l.timer);
+    loop_unwatch(domain->loop, &l.watch);
+    close(l.watch.fd);
+    return result;
+}

@@ -1,0 +1,177 @@
+/* options.c - parses leatd's arguments and claims its data folder. Main thread, at start. */
+#include "domain/options.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char usage[] =
+    "usage: leatd --data DIR [options]\n"
+    "\n"
+    "  --data DIR           where everything is kept (made when it is not there)\n"
+    "  --listen ADDR:PORT   console and REST (default 127.0.0.1:8080)\n"
+    "  --broker-ports A-B   Kafka ports to give out (default 19092-29091)\n"
+    "  --advertise HOST     the host Kafka clients are told; without it brokers bind loopback only\n"
+    "  --web DIR            the console's files\n"
+    "  --no-demo            no demo at the first start\n"
+    "  --show               print how to reach the service of this folder, and end\n"
+    "\n"
+    "SIGTERM ends leatd alone, brokers serve on; SIGINT stops the brokers first.\n"
+    "LEAT_ADMIN_PASSWORD sets the admin's password at the first start.\n";
+
+static status parse_ports(const char *text, struct domain_options *o, struct why *why)
+{
+    int64_t first = 0, last = 0;
+    const char *dash = strchr(text, '-');
+    if (dash && str_to_i64((struct str){ text, (size_t)(dash - text) }, &first) &&
+        str_to_i64(str_c(dash + 1), &last) && first > 0 && first <= last && last < 65536) {
+        o->broker_port_first = (uint16_t)first;
+        o->broker_port_last = (uint16_t)last;
+        return OK;
+    }
+    why_set(why, "--broker-ports wants two ports like 19092-29091, not %s", text);
+    return FAIL(INVALID);
+}
+
+static status parse_listen(const char *text, struct domain_options *o, struct why *why)
+{
+    int64_t port = -1;
+    const char *colon = strrchr(text, ':');
+    if (!colon || !str_to_i64(str_c(colon + 1), &port) || port > 65535) {
+        why_set(why, "--listen wants ADDRESS:PORT like 127.0.0.1:8080, not %s", text);
+        return FAIL(INVALID);
+    }
+    o->listen = text;
+    return OK;
+}
+
+static status parse_host(const char *text, struct domain_options *o, struct why *why)
+{
+    size_t n = strlen(text);
+    if (n == 0 || n > 253 || strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]") != n) {
+        why_set(why, "--advertise wants a host name or address, not %s", text);
+        return FAIL(INVALID);
+    }
+    o->advertise = text;
+    return OK;
+}
+
+static status parse_value(struct options *options, const char *name, const char *value, struct why *why)
+{
+    struct domain_options *o = &options->domain;
+    if (strcmp(name, "--data") == 0) o->data_dir = value;
+    else if (strcmp(name, "--web") == 0) o->web_dir = value;
+    else if (strcmp(name, "--broker-ports") == 0) return parse_ports(value, o, why);
+    else if (strcmp(name, "--listen") == 0) return parse_listen(value, o, why);
+    else return parse_host(value, o, why);
+    return OK;
+}
+
+static bool takes_value(const char *name)
+{
+    static const char *const names[] = { "--data", "--web", "--broker-ports", "--listen", "--advertise" };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (strcmp(name, names[i]) == 0) return true;
+    }
+    return false;
+}
+
+static status find_bin_dir(struct options *options)
+{
+    ssize_t n = readlink("/proc/self/exe", options->bin_dir, sizeof options->bin_dir - 1);
+    if (n <= 0) return status_from_errno(errno);
+    options->bin_dir[n] = 0;
+    char *slash = strrchr(options->bin_dir, '/');
+    if (slash) *slash = 0;
+    options->domain.bin_dir = options->bin_dir;
+    return OK;
+}
+
+status options_parse(struct options *options, int argc, char **argv, bool *ret_help, struct why *why)
+{
+    *options = (struct options){ .domain = { .listen = "127.0.0.1:8080", .broker_port_first = 19092,
+                                             .broker_port_last = 29091, .demo = true } };
+    *ret_help = false;
+    for (int i = 1; i < argc; i++) {
+        const char *name = argv[i];
+        if (strcmp(name, "--no-demo") == 0) {
+            options->domain.demo = false;
+        } else if (strcmp(name, "--show") == 0) {
+            options->show = true;
+        } else if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+            fputs(usage, stdout);
+            *ret_help = true;
+            return OK;
+        } else if (!takes_value(name)) {
+            why_set(why, "unknown option %.100s; see leatd --help", name);
+            return FAIL(INVALID);
+        } else if (i + 1 == argc) {
+            why_set(why, "%s needs a value; see leatd --help", name);
+            return FAIL(INVALID);
+        } else {
+            TRY(parse_value(options, name, argv[++i], why));
+        }
+    }
+    if (!options->domain.data_dir) {
+        why_set(why, "--data DIR is needed; see leatd --help");
+        return FAIL(INVALID);
+    }
+    return find_bin_dir(options);
+}
+
+static status lock_folder(const char *path, struct why *why)
+{
+    char text[32];
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        why_set(why, "%s cannot be written: %s", path, strerror(errno));
+        return status_from_errno(errno);
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        ssize_t n = read(fd, text, sizeof text - 1);
+        text[n > 0 ? n : 0] = 0;
+        text[strcspn(text, "\n")] = 0;
+        why_set(why, "leatd is running already on this folder (process %s)", text);
+        close(fd);
+        return FAIL(LOCKED);
+    }
+    int n = snprintf(text, sizeof text, "%d\n", (int)getpid());
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)n, 0) != n) {
+        why_set(why, "%s cannot be written: %s", path, strerror(errno));
+        close(fd);
+        return FAIL(IO);
+    }
+    return OK; /* fd stays open: it is the lock */
+}
+
+status options_claim_folder(struct options *options, struct why *why)
+{
+    char path[512], resolved[4096];
+    const char *dir = options->domain.data_dir;
+    if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
+        why_set(why, "the data folder %s cannot be made: %s", dir, strerror(errno));
+        return status_from_errno(errno);
+    }
+    if (!realpath(dir, resolved) || !str_copy(options->data_dir, sizeof options->data_dir, str_c(resolved))) {
+        why_set(why, "the data folder %s cannot be used: its path is too long or not a folder", dir);
+        return FAIL(INVALID);
+    }
+    options->domain.data_dir = options->data_dir;
+    if (access(resolved, W_OK | X_OK) != 0) {
+        why_set(why, "the data folder %s is not writable", options->data_dir);
+        return FAIL(NOT_PERMITTED);
+    }
+    snprintf(path, sizeof path, "%s/leatd.pid", options->data_dir);
+    return lock_folder(path, why);
+}
+
+void options_release_folder(const struct options *options)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/leatd.pid", options->data_dir);
+    unlink(path);
+}

@@ -1,0 +1,9 @@
+/* settings.h - facts of the installation, one row each. Any thread that may use the database. */
+#pragma once
+#include "store/db.h"
+
+/* NOT_FOUND leaves ret_value empty. */
+status settings_get(struct db *db, const char *name, char *ret_value, size_t size);
+status settings_set(struct db *db, const char *name, const char *value);
+/* The id of this installation, as other tools expect it: a UUID in its usual form. Made once. */
+status settings_organisation(struct db *db, char ret_id[40]);
