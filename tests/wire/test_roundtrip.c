@@ -198,7 +198,8 @@ static void check_round(struct sample *s)
               same_struct(wire_body(s->message), s->object, back);
     buf_init(&again, BYTES_MAX);
     ok = ok && is_ok(wire_encode(s->message, s->version, back, &again)) &&
-         again.len == s->bytes.len && !memcmp(again.data, s->bytes.data, again.len);
+         again.len == s->bytes.len &&
+         (again.len == 0 || !memcmp(again.data, s->bytes.data, again.len));
     if (!ok) {
         print_error("%s v%d variant %d: %s, used %zu of %zu\n", s->message->name, s->version,
                     s->variant, status_name(read), used, s->bytes.len);
