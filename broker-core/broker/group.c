@@ -109,7 +109,7 @@ static void rebalance_fired(struct timer *timer)
 }
 
 /* --- members --------------------------------------------------------------------------------------------- */
-struct member *group_member(const struct group *g, struct str id)
+struct member *group_find_member(const struct group *g, struct str id)
 {
     struct member *m = NULL;
     if (id.len > 0) HASH_FIND(hh, g->members, id.data, id.len, m);
@@ -339,7 +339,7 @@ status group_check_member(const struct group *g, struct str member_id, struct st
 {
     struct member *fixed = group_static_member(g, instance_id);
     if (fixed != NULL && !str_eq(fixed->id, member_id)) return FAIL(FENCED_INSTANCE_ID);
-    struct member *m = group_member(g, member_id);
+    struct member *m = group_find_member(g, member_id);
     if (m == NULL || (!str_is_null(instance_id) && fixed == NULL)) return FAIL(UNKNOWN_MEMBER_ID);
     *ret_member = m;
     return OK;

@@ -164,7 +164,7 @@ void group_enter(struct group *group, enum group_state state);
 bool group_set_text(struct str *field, struct str value);
 bool group_set_bytes(struct bytes *field, struct bytes value);
 
-struct member *group_member(const struct group *group, struct str id);
+struct member *group_find_member(const struct group *group, struct str id);
 struct member *group_static_member(const struct group *group, struct str instance_id);
 struct pending_member *group_pending(const struct group *group, struct str id);
 /* A new member, in the table; the first becomes leader. NULL: no memory. */

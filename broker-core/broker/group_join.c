@@ -184,7 +184,7 @@ static size_t joining_count(const struct group *g)
 static bool has_room(const struct group *g, struct str member_id)
 {
     size_t max = (size_t)g->coordinator->options.group_max_size;
-    const struct member *m = group_member(g, member_id);
+    const struct member *m = group_find_member(g, member_id);
     if (HASH_COUNT(g->pending) >= max && m == NULL && group_pending(g, member_id) == NULL)
         return false;
     if (g->state == GROUP_EMPTY) return true;
@@ -267,7 +267,7 @@ static void replaced_is_durable(struct group_wait *wait, status result)
     struct join_waiter *w = CONTAINER_OF(wait, struct join_waiter, wait);
     const struct join_request *q = w->request;
     struct group *g = wait->coordinator ? group_find(wait->coordinator, q->group_id) : NULL;
-    struct member *m = g ? group_member(g, str_c(w->member_id)) : NULL;
+    struct member *m = g ? group_find_member(g, str_c(w->member_id)) : NULL;
     if (failed(result) || m == NULL) {
         refuse(w, failed(result) ? FAIL(COORDINATOR_NOT_AVAILABLE) : FAIL(UNKNOWN_MEMBER_ID),
                q->member_id);

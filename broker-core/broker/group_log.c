@@ -299,7 +299,7 @@ static status load_member(struct group *g, const struct group_metadata_value *v,
                                                           ? e->session_timeout
                                                           : e->rebalance_timeout,
                               .protocols = &protocol, .protocols_count = 1 };
-    if (group_member(g, e->member_id) != NULL) return FAIL(CORRUPT);
+    if (group_find_member(g, e->member_id) != NULL) return FAIL(CORRUPT);
     struct member *m = group_add_member(g, &q, e->member_id);
     if (m == NULL || !group_set_bytes(&m->assignment, e->assignment)) return FAIL(NO_MEMORY);
     if (str_eq(e->member_id, v->leader)) g->leader = m;

@@ -159,7 +159,7 @@ static status set_assignments(struct group *g, const struct sync_request *q)
     for (struct member *m = g->members; m != NULL; m = m->hh.next)
         if (!group_set_bytes(&m->assignment, BYTES_NULL)) return FAIL(NO_MEMORY);
     for (int32_t i = 0; i < q->assignments_count; i++) {
-        struct member *m = group_member(g, q->assignments[i].member_id);
+        struct member *m = group_find_member(g, q->assignments[i].member_id);
         if (m != NULL && !group_set_bytes(&m->assignment, q->assignments[i].assignment))
             return FAIL(NO_MEMORY);
     }
