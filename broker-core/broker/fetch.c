@@ -199,8 +199,9 @@ static void fetch_partition_answer(struct fetch *f, const struct fetch_item *ite
         answer->log_start_offset = plog_start(item->log);
     }
     if (failed(item->failure)) {
-        if (item->failure.code == E_FENCED_LEADER_EPOCH ||
-            item->failure.code == E_UNKNOWN_LEADER_EPOCH) {
+        bool leader_told = f->request->version >= 12; /* KIP-595's tagged field */
+        if (leader_told && (item->failure.code == E_FENCED_LEADER_EPOCH ||
+                            item->failure.code == E_UNKNOWN_LEADER_EPOCH)) {
             answer->current_leader.leader_id = f->request->broker->options.node_id;
             answer->current_leader.leader_epoch = store_epoch(f->request->broker->store);
         }

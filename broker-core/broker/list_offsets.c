@@ -77,6 +77,7 @@ static void partition_fill(struct request *r, struct str topic, bool allowed, bo
         result = offset_of(log, asked->timestamp, bound, store_epoch(r->broker->store), answer);
     }
     answer->error_code = status_kafka(result);
+    if (r->version < 4) answer->leader_epoch = -1; /* KIP-320 came with version 4 */
 }
 
 static bool named_twice(const struct list_offsets_request_list_offsets_topic *topic, int32_t i)
