@@ -1,0 +1,186 @@
+/* clusters.c - /cmk/v2/clusters: clusters as other tools know them. Domain thread throughout, since the
+ * phase comes from the supervisor. */
+#include "api/control.h"
+#include "api/handlers.h"
+#include "domain/clusters.h"
+
+#define API_VERSION "cmk/v2"
+#define PROVISIONING_MS 60000 /* a start that takes longer is not called provisioning any more */
+
+static struct str self_of(struct api_request *rq, const char *id)
+{
+    return api_url(rq, "/cmk/v2/clusters/%s", str_c(id));
+}
+
+/* Clients know three phases and fail on any other; what we know beyond stands under /leat/v1. */
+static const char *phase_of(const struct domain *domain, const struct cluster *c)
+{
+    char proc[64];
+    struct proc_info info;
+    clusters_proc_id(c->id, proc);
+    if (!domain->supervisor || !supervisor_info(domain->supervisor, proc, &info)) return "PROVISIONING";
+    if (info.state == PROC_CRASH_LOOP) return "FAILED";
+    bool serves = info.state == PROC_RUNNING && (!domain->engine || engine_version(domain->engine, c->id) > 0);
+    if (serves || domain_wall() - c->created_at > PROVISIONING_MS) return "PROVISIONED";
+    return "PROVISIONING";
+}
+
+static json_t *config_of(const struct cluster *c)
+{
+    if (strcmp(c->kind, "Dedicated") != 0) return json_pack("{s:s}", "kind", c->kind);
+    return json_pack("{s:s, s:I, s:[]}", "kind", c->kind, "cku", (json_int_t)c->cku, "zones");
+}
+
+static json_t *to_json(struct api_request *rq, const struct cluster *c)
+{
+    struct str crn = control_crn(rq, "/environment=%s/cloud-cluster=%s/kafka=%s", c->environment_id, c->id, c->id);
+    struct str at = clusters_bootstrap(rq->domain, c, rq->arena);
+    struct str kafka = arena_printf(rq->arena, "SASL_PLAINTEXT://%.*s", STR_ARG(at));
+    json_t *spec = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:b, s:o}", "display_name",
+                             c->display_name, "availability", c->availability, "cloud", c->cloud, "region",
+                             c->region, "config", config_of(c), "kafka_bootstrap_endpoint", api_str(kafka),
+                             "http_endpoint", api_str(rq->base_url), "deletion_protection",
+                             c->deletion_protection, "environment",
+                             control_ref_environment(rq, c->environment_id));
+    json_t *phase = json_pack("{s:s}", "phase", phase_of(rq->domain, c));
+    if (strcmp(c->kind, "Dedicated") == 0) json_object_set_new(phase, "cku", json_integer(c->cku));
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "api_version", API_VERSION, "kind", "Cluster", "id", c->id,
+                     "metadata", control_metadata(rq, self_of(rq, c->id), crn, c->created_at, c->updated_at),
+                     "spec", spec, "status", phase);
+}
+
+static void add_row(void *arg, const struct cluster *c)
+{
+    struct control_page *p = arg;
+    if (control_page_room(p)) control_page_add(p, to_json(p->rq, c), c->id);
+}
+
+void clusters_list_get(struct api_request *rq)
+{
+    struct control_page p;
+    int64_t total = 0;
+    struct str environment = rq->http->query(rq, "environment", 0);
+    if (!environment.data) {
+        api_fail_at(rq, 400, "invalid_request", "The query parameter environment is required.", NULL,
+                    "environment");
+        return;
+    }
+    if (!control_page_begin(&p, rq)) return;
+    status result = clusters_count(rq->db, environment, &total);
+    if (is_ok(result))
+        result = clusters_list(rq->db, environment, p.page.after, p.page.size + 1, add_row, &p);
+    control_page_end(&p, result, API_VERSION, "ClusterList", total);
+}
+
+/* The cluster of the path; with ?environment= it must be that one's. False: answered 404. */
+static bool find(struct api_request *rq, struct cluster *ret)
+{
+    struct str environment = rq->http->query(rq, "environment", 0);
+    status result = clusters_get(rq->db, rq->params[0], ret);
+    if (is_ok(result) && environment.data && !str_eq_c(environment, ret->environment_id))
+        result = FAIL(NOT_FOUND);
+    if (is_ok(result)) return true;
+    api_fail(rq, result, "There is no such cluster in this environment.");
+    return false;
+}
+
+void clusters_one_get(struct api_request *rq)
+{
+    struct cluster c;
+    if (find(rq, &c)) api_reply(rq, 200, to_json(rq, &c));
+}
+
+/* config {"kind", "cku"}: kind as is or as "cmk.v2.Kind". */
+static bool read_config(struct api_request *rq, const json_t *spec, bool required, struct str *ret_kind,
+                        int64_t *ret_cku)
+{
+    const json_t *config = json_object_get(spec, "config");
+    const json_t *cku = json_object_get(config, "cku");
+    if (!config && !required) return true;
+    if (!json_is_object(config)) {
+        api_fail_at(rq, 400, "invalid_request", "/spec/config is required: an object with a kind.",
+                    "/spec/config", NULL);
+        return false;
+    }
+    if (!control_str(rq, config, "kind", "/spec/config/kind", true, ret_kind)) return false;
+    if (str_starts(*ret_kind, STR("cmk.v2."))) {
+        ret_kind->data += 7;
+        ret_kind->len -= 7;
+    }
+    if (json_is_integer(cku) && json_integer_value(cku) > 0) {
+        *ret_cku = json_integer_value(cku);
+    } else if (cku && !json_is_null(cku)) {
+        api_fail_at(rq, 422, "invalid_configuration", "cku is a number from 1.", "/spec/config/cku", NULL);
+        return false;
+    }
+    return true;
+}
+
+static bool read_create(struct api_request *rq, const json_t *spec, struct cluster_spec *out)
+{
+    *out = (struct cluster_spec){ .cku = 1 };
+    return control_str(rq, spec, "display_name", "/spec/display_name", true, &out->display_name) &&
+           control_str(rq, spec, "availability", "/spec/availability", true, &out->availability) &&
+           control_str(rq, spec, "cloud", "/spec/cloud", true, &out->cloud) &&
+           control_str(rq, spec, "region", "/spec/region", true, &out->region) &&
+           control_ref_id(rq, spec, "environment", "/spec/environment/id", true, &out->environment_id) &&
+           read_config(rq, spec, true, &out->kind, &out->cku);
+}
+
+void clusters_post(struct api_request *rq)
+{
+    struct cluster_spec spec;
+    struct cluster c;
+    struct why why = { "" };
+    struct actor actor = control_actor(rq);
+    json_t *body = control_spec(rq);
+    if (!body || !read_create(rq, body, &spec)) return;
+    status result = clusters_create(rq->domain, &actor, &spec, &c, &why);
+    if (is_ok(result)) {
+        rq->http->set_header(rq, "Location", self_of(rq, c.id).data);
+        api_reply(rq, 202, to_json(rq, &c));
+        return;
+    }
+    bool taken = result.code == E_EXISTS &&
+                 is_ok(clusters_find(rq->db, spec.environment_id, spec.display_name, &c));
+    if (result.code == E_PRECONDITION)
+        api_fail_at(rq, 422, "invalid_configuration", why.text, "/spec/config", NULL);
+    else
+        control_fail(rq, result, &why, taken ? self_of(rq, c.id) : STR_NULL);
+}
+
+static void patched(void *arg, status result, const struct why *why)
+{
+    struct api_request *rq = arg;
+    struct cluster c;
+    bool found = is_ok(clusters_get(rq->db, rq->params[0], &c));
+    if (failed(result) && result.code != E_PENDING) control_fail(rq, result, why, STR_NULL);
+    else api_reply_change(rq, result, why, 200, found ? c.metadata_version : 0, found ? to_json(rq, &c) : NULL);
+}
+
+void clusters_patch(struct api_request *rq)
+{
+    struct cluster_patch patch = cluster_patch_none;
+    struct cluster c;
+    struct actor actor = control_actor(rq);
+    json_t *spec = control_spec(rq);
+    if (!spec || !find(rq, &c) ||
+        !control_str(rq, spec, "display_name", "/spec/display_name", false, &patch.display_name) ||
+        !control_str(rq, spec, "availability", "/spec/availability", false, &patch.availability) ||
+        !read_config(rq, spec, false, &patch.kind, &patch.cku))
+        return;
+    const json_t *protect = json_object_get(spec, "deletion_protection");
+    if (json_is_boolean(protect)) patch.deletion_protection = json_is_true(protect);
+    clusters_update(rq->domain, &actor, rq->params[0], &patch, patched, rq);
+}
+
+void clusters_one_delete(struct api_request *rq)
+{
+    struct cluster c;
+    struct why why = { "" };
+    struct actor actor = control_actor(rq);
+    if (!find(rq, &c)) return;
+    status result = clusters_delete(rq->domain, &actor, rq->params[0], &why);
+    if (failed(result)) control_fail(rq, result, &why, STR_NULL);
+    else api_reply(rq, 204, NULL);
+}

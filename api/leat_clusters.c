@@ -1,0 +1,173 @@
+/* leat_clusters.c - /leat/v1/clusters and /leat/v1/plans: everything the console shows of a cluster in
+ * one object. Domain thread, but for the plans. */
+#include "api/leat_clusters.h"
+
+#include "api/control.h"
+#include "api/handlers.h"
+#include "domain/clusters.h"
+#include "domain/plans.h"
+
+#include <stdio.h>
+
+json_t *leat_limits_json(const struct limits *l)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "ingress_bytes_per_s",
+                     (json_int_t)l->ingress_bytes_per_s, "egress_bytes_per_s",
+                     (json_int_t)l->egress_bytes_per_s, "storage_bytes", (json_int_t)l->storage_bytes,
+                     "partitions", (json_int_t)l->partitions, "connections", (json_int_t)l->connections,
+                     "message_bytes", (json_int_t)l->message_bytes);
+}
+
+/* --- one cluster ------------------------------------------------------------------------------------ */
+
+static json_t *state_of(const struct cluster *c, const struct proc_info *info, bool known)
+{
+    const char *name = c->deleting ? "deleting" : known ? proc_state_name(info->state) : "stopped";
+    return json_pack("{s:s, s:s, s:o, s:o, s:i, s:o, s:b}", "name", name, "reason",
+                     known ? info->reason : "", "since", api_time(known ? info->since : c->created_at),
+                     "started_at", api_time(known ? info->started_at : 0), "restarts",
+                     known ? info->restarts : 0, "pid",
+                     known && info->pid > 0 ? json_integer(info->pid) : json_null(), "adopted",
+                     known && info->adopted);
+}
+
+static void records_per_s(const struct engine_figures *f, double *ret_in, double *ret_out)
+{
+    *ret_in = *ret_out = 0;
+    for (size_t i = 0; i < f->topic_count; i++) {
+        *ret_in += f->topics[i].records_in_per_s;
+        *ret_out += f->topics[i].records_out_per_s;
+    }
+}
+
+static json_t *use_of(struct domain *domain, const char *id, const struct engine_figures *f,
+                      const struct proc_info *info)
+{
+    int64_t topics = 0, partitions = 0;
+    double in = 0, out = 0;
+    struct db_query *q = DB(domain->db, "SELECT count(*), coalesce(sum(partitions), 0) FROM topic WHERE "
+                                        "cluster_id = ? AND internal = 0", id);
+    if (db_next(q)) {
+        topics = db_i64(q, 0);
+        partitions = db_i64(q, 1);
+    }
+    (void)db_end(q); /* logged; the counts are 0 then */
+    records_per_s(f, &in, &out);
+    return json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I}", "topics", (json_int_t)topics,
+                     "partitions", (json_int_t)partitions, "storage_bytes", (json_int_t)f->bytes_stored,
+                     "connections", (json_int_t)f->connections, "ingress_bytes_per_s", f->in_per_s,
+                     "egress_bytes_per_s", f->out_per_s, "records_in_per_s", in, "records_out_per_s", out,
+                     "requests_per_s", f->requests_per_s, "memory_bytes", (json_int_t)info->memory_bytes,
+                     "cpu_ms", (json_int_t)info->cpu_ms);
+}
+
+static json_t *totals_of(const struct engine_figures *f)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "bytes_in", (json_int_t)f->bytes_in, "bytes_out",
+                     (json_int_t)f->bytes_out, "records_in", (json_int_t)f->records_in, "records_out",
+                     (json_int_t)f->records_out, "requests", (json_int_t)f->requests, "errors",
+                     (json_int_t)f->errors, "throttle_ms", (json_int_t)f->throttle_ms);
+}
+
+static json_t *head_of(struct domain *domain, const struct cluster *c)
+{
+    const char *host = domain->options.advertise ? domain->options.advertise : "127.0.0.1";
+    char at[300];
+    snprintf(at, sizeof at, "%.255s:%u", host, c->port);
+    return json_pack("{s:s, s:s, s:{s:s, s:s}, s:s, s:s, s:I, s:s, s:s, s:s, s:o, s:s, s:s, s:[sss], s:I, s:b}",
+                     "id", c->id, "display_name", c->display_name, "environment", "id", c->environment_id,
+                     "display_name", c->environment_name, "plan", c->plan, "kind", c->kind, "cku",
+                     (json_int_t)c->cku, "tag", c->tag, "cloud", c->cloud, "region", c->region, "created_at",
+                     api_time(c->created_at), "bootstrap_servers", at, "security_protocol", "SASL_PLAINTEXT",
+                     "sasl_mechanisms", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "metadata_version",
+                     (json_int_t)c->metadata_version, "deletion_protection", c->deletion_protection);
+}
+
+static json_t *to_json(struct domain *domain, const struct cluster *c, bool with_limits)
+{
+    static const struct engine_figures nothing;
+    struct proc_info info = { 0 };
+    struct limits limits;
+    char proc[64];
+    clusters_proc_id(c->id, proc);
+    bool known = domain->supervisor && supervisor_info(domain->supervisor, proc, &info);
+    const struct engine_figures *f = domain->engine ? engine_figures(domain->engine, c->id) : NULL;
+    if (!f || !f->known) f = &nothing;
+    int64_t acknowledged = domain->engine ? engine_version(domain->engine, c->id) : -1;
+    json_t *json = head_of(domain, c);
+    json_object_set_new(json, "acknowledged_version", json_integer(acknowledged));
+    json_object_set_new(json, "state", state_of(c, &info, known));
+    json_object_set_new(json, "use", use_of(domain, c->id, f, &info));
+    json_object_set_new(json, "totals", totals_of(f));
+    json_object_set_new(json, "worst_lag", json_null());
+    if (with_limits && is_ok(plans_limits(domain->db, c->plan, c->cku, &limits)))
+        json_object_set_new(json, "limits", leat_limits_json(&limits));
+    return json;
+}
+
+json_t *leat_cluster_json(struct domain *domain, const char *cluster_id, bool with_limits)
+{
+    struct cluster c;
+    if (failed(clusters_get(domain->db, str_c(cluster_id), &c))) return NULL;
+    return to_json(domain, &c, with_limits);
+}
+
+/* --- routes ----------------------------------------------------------------------------------------- */
+
+static void add_row(void *arg, const struct cluster *c)
+{
+    struct control_page *p = arg;
+    if (control_page_room(p)) control_page_add(p, to_json(p->rq->domain, c, true), c->id);
+}
+
+void leat_clusters_list_get(struct api_request *rq)
+{
+    struct control_page p;
+    int64_t total = 0;
+    if (!control_page_begin(&p, rq)) return;
+    status result = clusters_count(rq->db, STR_NULL, &total);
+    if (is_ok(result))
+        result = clusters_list(rq->db, STR_NULL, p.page.after, p.page.size + 1, add_row, &p);
+    control_page_end(&p, result, NULL, "LeatClusterList", total);
+}
+
+static void reply_one(struct api_request *rq, status result, int http)
+{
+    struct cluster c;
+    status found = clusters_get(rq->db, rq->params[0], &c);
+    if (failed(found)) {
+        api_fail(rq, found, "There is no such cluster.");
+        return;
+    }
+    if (rq->domain->engine) engine_watch(rq->domain->engine, c.id);
+    api_reply_change(rq, result, NULL, http, c.metadata_version, to_json(rq->domain, &c, true));
+}
+
+void leat_clusters_one_get(struct api_request *rq) { reply_one(rq, OK, 200); }
+
+static void patched(void *arg, status result, const struct why *why)
+{
+    struct api_request *rq = arg;
+    if (failed(result) && result.code != E_PENDING) control_fail(rq, result, why, STR_NULL);
+    else reply_one(rq, result, 200);
+}
+
+void leat_clusters_patch(struct api_request *rq)
+{
+    struct cluster_patch patch = cluster_patch_none;
+    struct actor actor = control_actor(rq);
+    json_t *body = api_body(rq);
+    if (!body || !control_str(rq, body, "tag", "/tag", false, &patch.tag) ||
+        !control_str(rq, body, "plan", "/plan", false, &patch.plan))
+        return;
+    clusters_update(rq->domain, &actor, rq->params[0], &patch, patched, rq);
+}
+
+void leat_clusters_restart(struct api_request *rq)
+{
+    struct why why = { "" };
+    struct actor actor = control_actor(rq);
+    status result = clusters_restart(rq->domain, &actor, rq->params[0], &why);
+    if (failed(result)) control_fail(rq, result, &why, STR_NULL);
+    else reply_one(rq, OK, 202);
+}

@@ -1,0 +1,133 @@
+/* session.c - /leat/v1/session: login of people by password, a cookie and a CSRF token. Domain thread;
+ * the password's hash is computed on the pool, one at a time. */
+#include "api/control.h"
+#include "api/handlers.h"
+#include "identity/identity.h"
+
+#include <stdio.h>
+
+#define COOKIE "leat_session"
+
+static struct str token_of(struct api_request *rq)
+{
+    const char *header = rq->http->header(rq, "Cookie");
+    const char *at = header ? header : "";
+    while (*at) {
+        at += strspn(at, "; ");
+        size_t len = strcspn(at, ";");
+        if (len > sizeof COOKIE && memcmp(at, COOKIE "=", sizeof COOKIE) == 0)
+            return (struct str){ at + sizeof COOKIE, len - sizeof COOKIE };
+        at += len;
+    }
+    return STR_NULL;
+}
+
+static json_t *to_json(const char *id, const char *login, const char *full_name, const char *csrf,
+                       int64_t expires_at)
+{
+    return json_pack("{s:{s:s, s:s, s:s}, s:s, s:o}", "user", "id", id, "login", login, "full_name", full_name,
+                     "csrf", csrf, "expires_at", api_time(expires_at));
+}
+
+/* --- login ----------------------------------------------------------------------------------------- */
+
+struct login {
+    struct api_request *rq;
+    struct str name;
+    struct identity_user user;
+};
+
+static void set_cookie(struct api_request *rq, const char *token, int64_t seconds)
+{
+    char text[160];
+    snprintf(text, sizeof text, COOKIE "=%s; HttpOnly; SameSite=Strict; Path=/; Max-Age=%lld", token,
+             (long long)seconds);
+    rq->http->set_header(rq, "Set-Cookie", text);
+}
+
+static status begin_session(struct login *login, char token[SECRET_TEXT], char csrf[SECRET_TEXT], int64_t now)
+{
+    struct actor actor = control_actor(login->rq);
+    CLEANUP_CHANGE struct change *change = NULL;
+    actor.id = login->user.id;
+    actor.door = "console";
+    TRY(change_begin(login->rq->domain, NULL, &actor, &change));
+    TRY(identity_session_new(login->rq->db, login->user.id, now, token, csrf));
+    TRY(change_audit(change, "session.create", login->user.id, NULL));
+    return change_commit_now(&change);
+}
+
+static void checked(void *arg, status result)
+{
+    struct login *login = arg;
+    struct api_request *rq = login->rq;
+    struct domain *domain = rq->domain;
+    char token[SECRET_TEXT], csrf[SECRET_TEXT];
+    int64_t now = domain_wall();
+    if (result.code == E_UNAUTHENTICATED)
+        lockout_failed(domain->lockout, login->name, str_c(rq->address), loop_now(domain->loop));
+    if (is_ok(result)) {
+        lockout_passed(domain->lockout, login->name, str_c(rq->address));
+        result = begin_session(login, token, csrf, now);
+    }
+    if (failed(result)) {
+        api_fail(rq, result, result.code == E_UNAUTHENTICATED ? "The login or the password is wrong." : NULL);
+        return;
+    }
+    set_cookie(rq, token, SESSION_LIFE_MS / 1000);
+    api_reply(rq, 200, to_json(login->user.id, login->user.login, login->user.full_name, csrf,
+                               now + SESSION_LIFE_MS));
+    explicit_bzero(token, sizeof token);
+}
+
+static bool locked_out(struct api_request *rq, struct str name)
+{
+    char seconds[24];
+    int64_t wait = lockout_wait(rq->domain->lockout, name, str_c(rq->address), loop_now(rq->domain->loop));
+    if (wait == 0) return false;
+    snprintf(seconds, sizeof seconds, "%lld", (long long)((wait + 999) / 1000));
+    rq->http->set_header(rq, "Retry-After", seconds);
+    api_fail_at(rq, 429, NULL, "Too many failed logins; wait a moment and try again.", NULL, NULL);
+    return true;
+}
+
+void session_post(struct api_request *rq)
+{
+    struct str name, password;
+    json_t *body = api_body(rq);
+    if (!body || !control_str(rq, body, "login", "/login", true, &name) ||
+        !control_str(rq, body, "password", "/password", true, &password) || locked_out(rq, name))
+        return;
+    struct login *login = ARENA_NEW(rq->arena, struct login);
+    if (!login) {
+        api_fail(rq, FAIL(NO_MEMORY), NULL);
+        return;
+    }
+    login->rq = rq;
+    login->name = name;
+    bool known = is_ok(identity_user(rq->db, name, &login->user));
+    /* Somebody unknown takes as long as a wrong password. */
+    struct bytes salt = known ? bytes_of(login->user.salt, sizeof login->user.salt) : BYTES_NULL;
+    struct bytes hash = known ? bytes_of(login->user.hash, sizeof login->user.hash) : BYTES_NULL;
+    status result = password_check(&rq->domain->passwords, password, salt, hash, checked, login);
+    if (failed(result)) checked(login, result);
+}
+
+/* --- the session that there is ----------------------------------------------------------------------- */
+
+void session_get(struct api_request *rq)
+{
+    struct identity id;
+    if (failed(identity_session(rq->db, token_of(rq), &id)))
+        api_fail(rq, FAIL(UNAUTHENTICATED), "There is no session; log in.");
+    else
+        api_reply(rq, 200, to_json(id.owner, id.login, id.full_name, id.csrf, id.expires_at));
+}
+
+void session_delete(struct api_request *rq)
+{
+    status result = identity_session_end(rq->db, token_of(rq));
+    set_cookie(rq, "", 0);
+    if (failed(result)) api_fail(rq, result, NULL);
+    else api_reply(rq, 204, NULL);
+}

@@ -1,0 +1,80 @@
+/* leatd.c - the control plane: parses, wires, runs. Its main thread is the domain thread; HTTP threads
+ * are libmicrohttpd's; what blocks runs on the loop's pool.
+ * Layers: store, identity, supervise, engine, collect, domain, api, http. */
+#include "base/log.h"
+#include "domain/bootstrap.h"
+#include "domain/lifecycle.h"
+#include "domain/options.h"
+#include "http/http.h"
+
+#include <stdio.h>
+
+struct run {
+    struct options options;
+    struct domain *domain;
+    struct http *http;
+    struct quickstart quickstart;
+};
+
+static int complain(const struct why *why, status result, int code)
+{
+    fprintf(stderr, "leatd: %s\n", why->text[0] ? why->text : status_text(result));
+    return code;
+}
+
+static int show(const struct options *options)
+{
+    struct quickstart quickstart;
+    struct why why = { "" };
+    status result = quickstart_read(options->domain.data_dir, &quickstart);
+    if (failed(result)) {
+        why_set(&why, "%s/quickstart.json cannot be read: %s", options->domain.data_dir, status_text(result));
+        return complain(&why, result, 1);
+    }
+    quickstart_print(stdout, options->domain.data_dir, &quickstart);
+    return 0;
+}
+
+static void ready(void *arg)
+{
+    struct run *run = arg;
+    if (run->quickstart.rest_url[0])
+        quickstart_print(stdout, run->options.domain.data_dir, &run->quickstart);
+    puts("ready");
+    fflush(stdout);
+    explicit_bzero(&run->quickstart, sizeof run->quickstart);
+}
+
+static status start(struct run *run, struct why *why)
+{
+    const struct domain_options *o = &run->options.domain;
+    TRY(domain_new(o, why, &run->domain));
+    if (bootstrap_needed(run->domain)) {
+        TRY(bootstrap_run(run->domain, &run->quickstart, why));
+    } else if (failed(quickstart_read(o->data_dir, &run->quickstart))) {
+        log_warn("%s/quickstart.json cannot be read; starting without it", o->data_dir);
+    }
+    const struct http_options http = { o->listen, o->web_dir, o->data_dir };
+    TRY(http_start(&http, run->domain, why, &run->http));
+    return domain_start(run->domain);
+}
+
+int main(int argc, char **argv)
+{
+    static struct run run;
+    struct why why = { "" };
+    bool help = false;
+    status result = options_parse(&run.options, argc, argv, &help, &why);
+    if (failed(result)) return complain(&why, result, 2);
+    if (help) return 0;
+    if (run.options.show) return show(&run.options);
+    lifecycle_block_signals();
+    result = options_claim_folder(&run.options, &why);
+    if (failed(result)) return complain(&why, result, 1);
+    result = start(&run, &why);
+    if (is_ok(result)) result = lifecycle_run(run.domain, run.quickstart.cluster_id, ready, &run);
+    http_stop(run.http);
+    domain_free(run.domain);
+    options_release_folder(&run.options);
+    return failed(result) ? complain(&why, result, 1) : 0;
+}
