@@ -2,8 +2,9 @@
  *
  * Paths are relative to one root folder and never leave it. Implementations: fs_posix.c (openat
  * below a folder descriptor) and tests/fault/fs_sim.c (an in-memory disk that can drop or tear
- * whatever was not synced). Any thread may call; one file is used by one thread at a time unless
- * the calls are pread. */
+ * whatever was not synced). Any thread may call; several threads may use one file at a time, as
+ * long as no two write to it (a sync beside a write covers the bytes written before it began).
+ * A path that begins with '/' or has ".." as a part is refused (NOT_PERMITTED). */
 #pragma once
 #include "base/bytes.h"
 #include "base/status.h"

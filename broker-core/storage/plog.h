@@ -40,12 +40,15 @@ struct append_result {
 status plog_append(struct plog *log, uint8_t *batch, size_t len, enum append_origin origin,
                    struct append_result *ret_result);
 
-/* Called back (on the loop) once the high watermark is >= offset, or with an error when the log is
- * deleted or the store failed. Fires later in the turn when it is reached already. */
+/* Called back (on the loop) once the high watermark is >= offset, or with
+ * UNKNOWN_TOPIC_OR_PARTITION when the topic is deleted; never after the store failed (the process
+ * exits then). Fires later in the turn when it is reached already; without a loop, at once.
+ * Zero-initialise it; free to use again from inside done(). */
 struct plog_wait {
     void (*done)(struct plog_wait *wait, status result);
     int64_t offset;
-    struct plog_wait *prev, *next;
+    struct plog_wait *prev, *next; /* plog's own, as is the rest */
+    bool for_start;
 };
 void plog_wait(struct plog *log, struct plog_wait *wait, int64_t offset);
 void plog_unwait(struct plog *log, struct plog_wait *wait); /* fired or not: ok */

@@ -13,33 +13,48 @@ struct plog;
 
 struct store_options {
     struct fs *fs;     /* root is the data folder */
-    struct loop *loop; /* NULL: no jobs, everything synchronous (recovery tools, some tests) */
+    /* NULL: no jobs, everything synchronous (recovery tools, some tests): an append is durable and
+     * its waits are called when plog_append returns. */
+    struct loop *loop;
     /* Is this partition in the metadata image? Fills its config. Asked during recovery. */
     bool (*known)(void *arg, struct uuid topic, int32_t partition, struct log_config *ret_config);
     /* High watermark of a partition moved (parked fetches, group commits wait for this). Called
      * on the loop, never from inside a plog_append of the same call chain. */
     void (*moved)(void *arg, struct plog *log);
-    /* A sync failed: nothing more is acknowledged; the process has to exit. */
+    /* A sync failed: nothing more is acknowledged (waits are never called); the process has to
+     * exit with its own code. NULL: logged and abort(). */
     void (*fatal)(void *arg, status why);
+    /* ms since 1970; NULL: the loop's wall clock, or the system's without a loop. */
+    int64_t (*wall)(void *arg);
+    /* Tests, with loop NULL: jobs are handed here instead of being run in place; store_turn() is
+     * then called by the test. */
+    void (*submit)(void *arg, struct job *job, enum lane lane);
     void *arg;
+    struct why *why; /* NULL ok: which file or partition store_open could not recover */
 };
 
 /* Recovers everything (synchronously), then is ready to serve. */
 status store_open(const struct store_options *options, struct store **ret_store);
-/* Clean stop: checkpoint, journals cut to 0 (synchronously, after running jobs ended). */
+/* Clean stop: turns the loop until running jobs have ended, then checkpoint, journals cut to 0. */
 status store_stop(struct store *store);
-void store_free(struct store *store); /* NULL ok; without store_stop this is like a kill */
+/* NULL ok; without store_stop this is like a kill. Call it before loop_free: it turns the loop
+ * until running jobs have ended. */
+void store_free(struct store *store);
+/* The end of a turn: starts what is pending. Called by the loop; tests with `submit` call it. */
+void store_turn(struct store *store);
 
 /* Raised and persisted by every start; serves as leader epoch. >= 1. */
 int32_t store_epoch(const struct store *store);
 int64_t store_bytes(const struct store *store); /* all segments, on disk */
 
 /* The log of a partition, made at first use (lazily: no file before the first append). NULL: no
- * memory. The pointer stays valid until store_delete_topic. */
+ * memory. A log that exists takes over `config` (may be NULL then). The pointer stays valid until
+ * store_delete_topic. */
 struct plog *store_log(struct store *store, struct uuid topic, int32_t partition,
                        const struct log_config *config);
 struct plog *store_find(struct store *store, struct uuid topic, int32_t partition); /* or NULL */
-/* The image without this topic is durable: appends are refused, folders go in the background. */
+/* The image without this topic is durable: waits fail with UNKNOWN_TOPIC_OR_PARTITION before this
+ * returns, folders go in the background. Its plog pointers are dead afterwards. */
 void store_delete_topic(struct store *store, struct uuid topic);
 /* Retention by time and size over all logs; unlinking happens in the background. Returns when (on
  * loop_now's clock, ms) something could next expire, or INT64_MAX: the caller arms a timer. */

@@ -1,0 +1,380 @@
+/* commit.c - commit rounds and direct syncs: how appended bytes become durable.
+ *
+ * The loop builds a round out of what is pending; the commit lane copies the spans out of the
+ * segments (append-only, so they cannot change) into one frame, writes and syncs it. One frame is
+ * one sync, and the next frame is not written before the last one's sync returned, so that at most
+ * one frame can be torn. A partition with much to commit syncs its own segments instead, and while
+ * that runs nothing of it goes to the journal: journaled spans continue without a gap from bytes on
+ * disk. Protocol: FORMAT.md, "Commit". */
+#include "storage/files.h"
+#include "storage/sync_set.h"
+
+#include <assert.h>
+
+struct commit_span {
+    struct segment *segment;
+    struct frame_record record;
+    size_t len;
+};
+/* What a partition gains by the round. */
+struct commit_mark {
+    struct plog *log;
+    int64_t end;                 /* -1: no data */
+    int64_t start, start_before; /* -1: none */
+};
+struct commit_round {
+    struct task task;
+    struct journal_file *file;
+    const char *path;
+    int64_t position;
+    struct frame_header header;
+    uint8_t *buffer; /* the store's */
+    struct commit_span *spans;
+    struct commit_mark *marks;
+    size_t span_count, span_cap, mark_count, mark_cap;
+    size_t length;
+    bool no_space;
+};
+
+static const char *const journal_paths[2] = { "journal-0", "journal-1" };
+
+static void *grow(void *items, size_t *cap, size_t count, size_t size)
+{
+    if (count < *cap) return items;
+    *cap = *cap ? *cap * 2 : 8;
+    return mem_must(mem_realloc(items, *cap * size));
+}
+
+/* --- direct sync --------------------------------------------------------------------------------- */
+
+struct direct {
+    struct task task;
+    struct sync_set set;
+    int64_t end;
+};
+
+static void direct_work(struct job *job)
+{
+    struct direct *d = CONTAINER_OF(job, struct direct, task.job);
+    d->task.result = sync_set_run(d->task.store->fs, &d->set);
+}
+
+static void direct_finish(struct task *task)
+{
+    struct direct *d = CONTAINER_OF(task, struct direct, task);
+    struct plog *log = d->set.log;
+    sync_set_settle(&d->set);
+    task->store->directs--;
+    log->direct = false;
+    if (log->want_direct && log->config.flush) log->flushing = true;
+    log->want_direct = false;
+    plog_advance(log, d->end);
+    if (log->unhanded > 0 && log->flushing) plog_queue(log);
+    store_want_turn(task->store); /* others may have waited for the slot */
+}
+
+static void direct_free(struct task *task)
+{
+    struct direct *d = CONTAINER_OF(task, struct direct, task);
+    sync_set_done(&d->set);
+    plog_release(d->set.log);
+    mem_free(d);
+}
+
+static bool direct_start(struct plog *log)
+{
+    struct store *store = log->store;
+    struct direct *d = mem_zalloc(sizeof *d);
+    if (!d || failed(sync_set_collect(log, &d->set))) {
+        mem_free(d);
+        return false;
+    }
+    log->holds++;
+    log->direct = true;
+    store->directs++;
+    d->end = log->end;
+    plog_mark_handed(log);
+    d->task.job.work = direct_work;
+    d->task.finish = direct_finish;
+    d->task.free = direct_free;
+    store_submit(store, &d->task, LANE_COMMIT);
+    return true;
+}
+
+/* --- the round on the commit lane ----------------------------------------------------------------- */
+
+static status round_fill(struct commit_round *r, struct fs *fs)
+{
+    size_t at = FRAME_HEADER;
+    for (size_t i = 0; i < r->span_count; i++) {
+        struct commit_span *s = &r->spans[i];
+        journal_put_record(r->buffer + at, &s->record, s->len);
+        if (s->len) {
+            size_t n;
+            uint8_t *data = r->buffer + at + RECORD_HEADER;
+            TRY(fs->ops->pread(fs, s->segment->file, data, s->len, s->record.position, &n));
+            if (n != s->len) return FAIL(IO);
+            memset(data + n, 0, record_padded(n) - RECORD_HEADER - n);
+        }
+        at += record_padded(s->len);
+    }
+    assert(at == r->length);
+    memset(r->buffer + at, 0, frame_padded(at) - at);
+    r->header.length = (uint32_t)at;
+    r->header.count = (uint32_t)r->span_count;
+    journal_seal(r->buffer, &r->header);
+    return OK;
+}
+
+static status round_write(struct commit_round *r, struct fs *fs)
+{
+    struct journal_file *j = r->file;
+    if (!j->file) TRY(fs->ops->open(fs, r->path, FS_WRITE | FS_CREATE, &j->file));
+    return fs->ops->pwrite(fs, j->file, r->buffer, frame_padded(r->length), r->position);
+}
+
+static status round_commit(struct commit_round *r, struct fs *fs)
+{
+    TRY(round_fill(r, fs));
+    status written = round_write(r, fs);
+    if (written.code == E_NO_SPACE) {
+        r->no_space = true;
+        return OK;
+    }
+    TRY(written);
+    TRY(files_datasync(fs, r->file->file));
+    if (!r->file->entry_synced) TRY(files_sync_dir(fs, "."));
+    r->file->entry_synced = true;
+    return OK;
+}
+
+static void round_work(struct job *job)
+{
+    struct commit_round *r = CONTAINER_OF(job, struct commit_round, task.job);
+    r->task.result = round_commit(r, r->task.store->fs);
+}
+
+/* The frame is durable. */
+static void round_settle(struct commit_round *r)
+{
+    struct store *store = r->task.store;
+    store->position += (int64_t)frame_padded(r->length);
+    store->previous = r->header.sequence;
+    store->rounds++;
+    for (size_t i = 0; i < r->mark_count; i++) {
+        struct commit_mark *m = &r->marks[i];
+        if (m->end >= 0) plog_advance(m->log, m->end);
+        if (m->start >= 0) plog_expose_start(m->log, m->start);
+    }
+    if (store->position > JOURNAL_CAP) checkpoint_want(store);
+}
+
+/* The disk is full: the frame's number is used up, its place is not; sync the segments instead. The
+ * log starts wait for the next frame or checkpoint. */
+static void round_fall_back(struct commit_round *r)
+{
+    struct store *store = r->task.store;
+    store->journal_full = true;
+    for (size_t i = 0; i < r->mark_count; i++) {
+        struct commit_mark *m = &r->marks[i];
+        if (m->log->gone) continue;
+        if (m->start >= 0) {
+            if (m->start_before < m->log->start_handed) m->log->start_handed = m->start_before;
+            plog_queue(m->log);
+        }
+        if (m->end >= 0 && !m->log->direct && !direct_start(m->log))
+            store_fail(store, FAIL(NO_MEMORY));
+    }
+    checkpoint_want(store);
+}
+
+static void round_finish(struct task *task)
+{
+    struct commit_round *r = CONTAINER_OF(task, struct commit_round, task);
+    struct store *store = task->store;
+    store->round = NULL;
+    store->sequence = r->header.sequence + 1;
+    if (r->no_space) round_fall_back(r);
+    else round_settle(r);
+    store_want_turn(store);
+}
+
+static void round_free(struct task *task)
+{
+    struct commit_round *r = CONTAINER_OF(task, struct commit_round, task);
+    struct store *store = task->store;
+    if (store->round == r) store->round = NULL;
+    for (size_t i = 0; i < r->span_count; i++)
+        if (r->spans[i].segment) segment_unpin(r->spans[i].segment);
+    for (size_t i = 0; i < r->mark_count; i++) plog_release(r->marks[i].log);
+    if (store->frame_cap > COMMIT_BUFFER_KEEP) {
+        mem_free(store->frame_buffer);
+        store->frame_buffer = NULL;
+        store->frame_cap = 0;
+    }
+    mem_free(r->spans);
+    mem_free(r->marks);
+    mem_free(r);
+}
+
+/* --- building a round ------------------------------------------------------------------------------ */
+
+static struct commit_span *round_span(struct commit_round *r)
+{
+    r->spans = grow(r->spans, &r->span_cap, r->span_count, sizeof *r->spans);
+    struct commit_span *s = &r->spans[r->span_count++];
+    *s = (struct commit_span){ 0 };
+    return s;
+}
+
+/* Bytes that the log's data take in a frame. */
+static size_t span_length(const struct plog *log)
+{
+    size_t length = 0;
+    for (uint32_t i = log->count; i > 0; i--) {
+        const struct segment *s = log->segments[i - 1];
+        if (s->base < log->handed_segment) break;
+        int64_t from = s->base == log->handed_segment ? log->handed_position : 0;
+        if (s->size > from) length += record_padded((size_t)(s->size - from));
+    }
+    return length;
+}
+
+static bool round_add_data(struct commit_round *r, struct plog *log)
+{
+    for (uint32_t i = 0; i < log->count; i++) {
+        struct segment *s = log->segments[i];
+        if (s->base < log->handed_segment) continue;
+        int64_t from = s->base == log->handed_segment ? log->handed_position : 0;
+        if (s->size <= from) continue;
+        if (failed(segment_open(s, 0))) return false;
+        segment_pin(s);
+        struct commit_span *span = round_span(r);
+        span->segment = s;
+        span->len = (size_t)(s->size - from);
+        span->record = (struct frame_record){ .type = RECORD_DATA,
+                                              .topic = log->key.topic,
+                                              .partition = log->key.partition,
+                                              .offset = log->handed > s->base ? log->handed
+                                                                              : s->base,
+                                              .end = s->end,
+                                              .segment = s->base,
+                                              .position = from };
+        r->length += record_padded(span->len);
+    }
+    return true;
+}
+
+static bool log_has_start(const struct plog *log)
+{
+    return log->start_wanted > log->start_handed;
+}
+
+static int64_t log_data(const struct plog *log)
+{
+    return (log->flushing || log->want_direct) && !log->direct ? log->unhanded : 0;
+}
+
+static void round_add_start(struct commit_round *r, struct plog *log, struct commit_mark *mark)
+{
+    struct commit_span *span = round_span(r);
+    span->record = (struct frame_record){ .type = RECORD_START,
+                                          .topic = log->key.topic,
+                                          .partition = log->key.partition,
+                                          .offset = log->start_wanted };
+    mark->start = log->start_wanted;
+    mark->start_before = log->start_handed;
+    log->start_handed = log->start_wanted;
+    r->length += RECORD_HEADER;
+}
+
+/* Puts what fits into the frame; true when nothing of the log is left over. */
+static bool round_add(struct commit_round *r, struct plog *log)
+{
+    struct commit_mark mark = { .log = log, .end = -1, .start = -1 };
+    bool rest = false;
+    size_t room = COMMIT_FRAME_MAX - r->length;
+    if (log_has_start(log)) {
+        if (room >= RECORD_HEADER) round_add_start(r, log, &mark);
+        else rest = true;
+        room = COMMIT_FRAME_MAX - r->length;
+    }
+    if (log_data(log) > 0) {
+        bool fits = !log->want_direct && log->unhanded <= COMMIT_SPAN_MAX &&
+                    span_length(log) <= room && round_add_data(r, log);
+        if (fits) {
+            mark.end = log->end;
+            plog_mark_handed(log);
+        } else {
+            rest = true;
+        }
+    }
+    if (mark.end >= 0 || mark.start >= 0) {
+        r->marks = grow(r->marks, &r->mark_cap, r->mark_count, sizeof *r->marks);
+        r->marks[r->mark_count++] = mark;
+        log->holds++;
+    }
+    return !rest;
+}
+
+/* Starts direct syncs where they pay or must be, the largest first. */
+static void start_directs(struct store *store, bool no_frame)
+{
+    while (store->directs < COMMIT_DIRECT_ROUND) {
+        struct plog *best = NULL;
+        for (struct plog *log = store->pending_first; log; log = log->pending_next) {
+            int64_t data = log->gone ? 0 : log_data(log);
+            if (data < COMMIT_DIRECT_MIN && !(data > 0 && (no_frame || log->want_direct))) continue;
+            if (!best || data > log_data(best)) best = log;
+        }
+        if (!best || !direct_start(best)) return;
+    }
+}
+
+static void round_submit(struct store *store, struct commit_round *r)
+{
+    r->file = &store->journal[store->current];
+    r->path = journal_paths[store->current];
+    r->position = store->position;
+    r->header = (struct frame_header){ .store_id = store->store_id,
+                                       .generation = store->generation,
+                                       .sequence = store->sequence,
+                                       .previous = store->previous };
+    size_t need = frame_padded(r->length);
+    if (store->frame_cap < need) {
+        mem_free(store->frame_buffer);
+        store->frame_buffer = mem_must(mem_alloc(need));
+        store->frame_cap = need;
+    }
+    r->buffer = store->frame_buffer;
+    r->task.job.work = round_work;
+    r->task.finish = round_finish;
+    r->task.free = round_free;
+    store->round = r;
+    store_submit(store, &r->task, LANE_COMMIT);
+}
+
+void commit_start(struct store *store)
+{
+    if (store->round || failed(store->failure) || !store->pending_first) return;
+    bool no_frame = store->journal_full || store->position > JOURNAL_HARD;
+    start_directs(store, no_frame);
+    struct plog *list = store->pending_first, *next;
+    store->pending_first = store->pending_last = NULL;
+    struct commit_round *r = no_frame ? NULL : mem_must(mem_zalloc(sizeof *r));
+    if (r) {
+        r->task.store = store;
+        r->length = FRAME_HEADER;
+    }
+    for (struct plog *log = list; log; log = next) {
+        next = log->pending_next;
+        log->pending = false;
+        if (log->gone) continue;
+        bool left = r ? !round_add(r, log) : log_has_start(log) || log_data(log) > 0;
+        /* What is left over waits for a completion, which wants a turn; while its direct sync runs
+         * nothing of a log can go on, and the end of it queues the log. */
+        if (left) plog_queue_quietly(log);
+    }
+    if (r && r->mark_count) round_submit(store, r);
+    else if (r) round_free(&r->task);
+}

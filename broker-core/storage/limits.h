@@ -1,0 +1,34 @@
+/* limits.h - the bounds of storage (see FORMAT.md for those that are part of a format). */
+#pragma once
+#include <stdint.h>
+
+#define KIB 1024
+#define MIB (1024 * 1024)
+
+/* The commit journal (FORMAT.md, "Tunables"). */
+#define COMMIT_DIRECT_MIN (64 * KIB)   /* from here on a partition's span syncs its own segment */
+#define COMMIT_DIRECT_ROUND 4          /* direct syncs in flight */
+#define COMMIT_SPAN_MAX (512 * KIB)    /* largest span of one partition in a frame */
+#define COMMIT_FRAME_MAX (1 * MIB)
+#define COMMIT_BUFFER_KEEP (64 * KIB)  /* frame buffer kept between rounds */
+#define JOURNAL_CAP (16 * MIB)         /* a checkpoint is wanted */
+#define JOURNAL_HARD (32 * MIB)        /* all commits are direct */
+#define CHECKPOINT_TAIL_MAX (256LL * MIB)
+#define CHECKPOINT_RETRY_BYTES (1 * MIB) /* appended after a full disk before the next attempt */
+#define CHECKPOINT_ENTRIES_MAX (1 << 20)
+#define SNAPSHOT_EVERY (64LL * MIB)
+
+#define SEGMENT_SIZE_MAX (1LL << 31)   /* positions are 32 bits in the index */
+#define SEGMENT_SCAN_WINDOW (256 * KIB)
+#define INDEX_INTERVAL 4096            /* bytes between entries, at first */
+#define INDEX_ENTRIES_MAX 4096         /* beyond it, every second entry goes and the interval doubles */
+#define FILES_OPEN_MAX 256             /* descriptors of clean segments; dirty ones stay open */
+#define FILES_DIRTY_MAX 512            /* a checkpoint is wanted */
+
+#define PRODUCER_BATCHES 5             /* Kafka's max.in.flight for idempotence */
+#define PRODUCERS_MAX 65536            /* per partition; then the one unused longest goes */
+#define PRODUCER_EXPIRATION_MS (24LL * 3600 * 1000)
+#define EPOCHS_MAX 4096
+#define BATCH_PLAIN_MAX (64u * MIB)    /* what decompressing one batch may make */
+#define BATCH_STORED_MAX (128 * MIB)   /* no stored batch is larger */
+#define TRASH_KEEP_MS (24LL * 3600 * 1000)

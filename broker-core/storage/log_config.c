@@ -1,0 +1,17 @@
+/* log_config.c - Kafka 4.2's defaults for a topic's log. */
+#include "storage/log_config.h"
+
+const struct log_config log_config_default = {
+    .retention_ms = 7LL * 24 * 3600 * 1000,
+    .retention_bytes = -1,
+    .segment_bytes = 1LL << 30,
+    .segment_ms = 7LL * 24 * 3600 * 1000,
+    .max_message_bytes = 1048588,
+    .timestamp_before_max_ms = INT64_MAX,
+    .timestamp_after_max_ms = 3600 * 1000,
+    .log_append_time = false,
+    .cleanup_delete = true,
+    .cleanup_compact = false,
+    .flush = true,
+    .compression = -1,
+};

@@ -1,0 +1,353 @@
+/* recovery.c - from what a crash left to a store that serves. Before the loop runs, synchronous.
+ *
+ * Until the new checkpoint is durable recovery only adds bytes that were already meant to be there,
+ * so a crash anywhere means starting again; only afterwards anything is removed, since what
+ * justifies a removal may have been in the page cache alone until then. Steps as numbered in
+ * FORMAT.md, "Recovery"; one log's scan is in recovery_log.c. */
+#include "storage/recovery.h"
+
+#include "base/log.h"
+#include "storage/checkpoint.h"
+#include "storage/files.h"
+
+#include <stdio.h>
+
+#define FRAMES_MAX (JOURNAL_HARD / FRAME_ALIGN + FRAME_SIZE_MAX / FRAME_ALIGN + 1)
+
+status recovery_bad(struct store *store, const char *what, const char *name)
+{
+    why_set(store->options.why, "%s: %s", name, what);
+    return FAIL(CORRUPT);
+}
+
+/* The log of a partition that the image knows; NULL when it does not, or without memory (*ret). */
+static struct plog *recovery_find(struct store *store, struct log_key key, status *ret)
+{
+    struct log_config config = log_config_default;
+    *ret = OK;
+    struct plog *log = store_find(store, key.topic, key.partition);
+    if (log) return log;
+    if (!store->options.known(store->options.arg, key.topic, key.partition, &config)) return NULL;
+    log = store_make_log(store, key, &config);
+    if (!log || failed(plog_need_folder(log))) {
+        *ret = FAIL(NO_MEMORY);
+        return NULL;
+    }
+    return log;
+}
+
+/* --- step 1: checkpoint ---------------------------------------------------------------------------- */
+
+static status read_checkpoint(struct store *store, uint64_t *ret_first_live)
+{
+    struct buf in;
+    struct checkpoint_header h;
+    buf_init(&in, CHECKPOINT_HEADER + (size_t)CHECKPOINT_ENTRIES_MAX * CHECKPOINT_ENTRY);
+    status s = files_read(store->fs, "checkpoint", &in);
+    if (s.code == E_NOT_FOUND) { /* a new store */
+        random_bytes(&store->store_id, sizeof store->store_id);
+        *ret_first_live = 1;
+        buf_done(&in);
+        return OK;
+    }
+    if (is_ok(s)) s = checkpoint_open(buf_bytes(&in), &h);
+    if (s.code == E_CORRUPT) s = recovery_bad(store, "damaged", "checkpoint");
+    for (uint32_t i = 0; is_ok(s) && i < h.count; i++) {
+        struct checkpoint_entry e;
+        checkpoint_get(buf_bytes(&in), i, &e);
+        struct plog *log = recovery_find(store, (struct log_key){ e.topic, e.partition }, &s);
+        if (!log) continue;
+        log->start = e.start;
+        log->rp = (struct recovery_point){ e.offset, e.segment, e.position, e.snapshot };
+        log->cut = e.flags & CHECKPOINT_CUT;
+    }
+    if (is_ok(s)) {
+        store->store_id = h.store_id;
+        store->generation = h.generation;
+        *ret_first_live = h.first_live;
+    }
+    buf_done(&in);
+    return s;
+}
+
+/* --- step 2: journals ------------------------------------------------------------------------------ */
+
+struct live_frame {
+    int64_t at;
+    uint64_t sequence;
+};
+struct live_file {
+    struct file *file;
+    struct live_frame *frames;
+    size_t count;
+    uint64_t previous; /* of the first frame */
+};
+
+static status live_add(struct live_file *l, int64_t at, const struct frame_header *h)
+{
+    if ((l->count & (l->count - 1)) == 0) {
+        size_t cap = l->count ? l->count * 2 : 1;
+        struct live_frame *f = mem_realloc(l->frames, cap * sizeof *f);
+        if (!f) return FAIL(NO_MEMORY);
+        l->frames = f;
+    }
+    if (l->count == 0) l->previous = h->previous;
+    l->frames[l->count++] = (struct live_frame){ at, h->sequence };
+    return OK;
+}
+
+/* A valid frame of this generation behind a break, newer than what stands before it: the medium has
+ * lost something that was synced. Said, and served without: there is no better copy. */
+static status report_damage(struct store *store, struct live_file *l, const char *path, int64_t at)
+{
+    int64_t size;
+    struct buf frame;
+    TRY(store->fs->ops->size(store->fs, l->file, &size));
+    buf_init(&frame, FRAME_SIZE_MAX);
+    uint64_t last = l->frames[l->count - 1].sequence;
+    for (at += FRAME_ALIGN; at < size; at += FRAME_ALIGN) {
+        struct frame_header h;
+        status s = journal_read_frame(store->fs, l->file, at, store->store_id, &frame, &h);
+        if (failed(s) || h.generation != store->generation || h.sequence <= last + 1) continue;
+        log_error("%s is damaged: frame %llu at %lld stands behind a break; records may be lost",
+                  path, (unsigned long long)h.sequence, (long long)at);
+        break;
+    }
+    buf_done(&frame);
+    return OK;
+}
+
+static status read_journal(struct store *store, const char *path, uint64_t first_live,
+                           struct live_file *l)
+{
+    struct buf frame;
+    struct frame_header h;
+    int64_t at = 0;
+    status s = store->fs->ops->open(store->fs, path, FS_READ, &l->file);
+    if (s.code == E_NOT_FOUND) return OK;
+    TRY(s);
+    buf_init(&frame, FRAME_SIZE_MAX);
+    while (l->count < FRAMES_MAX) {
+        s = journal_read_frame(store->fs, l->file, at, store->store_id, &frame, &h);
+        if (failed(s) || h.generation != store->generation) break;
+        if (l->count && h.previous != l->frames[l->count - 1].sequence) break;
+        s = live_add(l, at, &h);
+        if (failed(s)) break;
+        at += (int64_t)frame_padded(h.length);
+    }
+    buf_done(&frame);
+    if (failed(s) && s.code != E_NOT_FOUND) return s;
+    if (l->count && l->frames[0].sequence < first_live) l->count = 0;
+    return l->count ? report_damage(store, l, path, at) : OK;
+}
+
+static status apply_record(struct store *store, const struct frame_record *r)
+{
+    status s;
+    struct plog *log = recovery_find(store, (struct log_key){ r->topic, r->partition }, &s);
+    if (!log) return s;
+    if (r->type == RECORD_START) {
+        if (r->offset > log->start) log->start = r->offset;
+        return OK;
+    }
+    if (r->end <= log->rp.offset) return OK;
+    struct fs *fs = store->fs;
+    status made = fs->ops->mkdir(fs, log->folder);
+    if (failed(made) && made.code != E_EXISTS) return made;
+    char path[PATH_SIZE];
+    snprintf(path, sizeof path, "%s/%020lld.log", log->folder, (long long)r->segment);
+    struct file *file;
+    TRY(fs->ops->open(fs, path, FS_WRITE | FS_CREATE, &file));
+    s = fs->ops->pwrite(fs, file, r->data.data, r->data.len, r->position);
+    fs->ops->close(fs, file);
+    return s;
+}
+
+static status apply_file(struct store *store, struct live_file *l, const char *path)
+{
+    struct buf frame;
+    struct frame_header h;
+    status s = OK;
+    buf_init(&frame, FRAME_SIZE_MAX);
+    for (size_t i = 0; i < l->count && is_ok(s); i++) {
+        s = journal_read_frame(store->fs, l->file, l->frames[i].at, store->store_id, &frame, &h);
+        size_t position = 0;
+        uint32_t index = 0;
+        struct frame_record r;
+        while (is_ok(s)) {
+            s = journal_next_record(buf_bytes(&frame), &h, &position, &index, &r);
+            if (s.code == E_NOT_FOUND) {
+                s = OK;
+                break;
+            }
+            if (is_ok(s)) s = apply_record(store, &r);
+        }
+        if (s.code == E_CORRUPT) s = recovery_bad(store, "a frame cannot be read", path);
+    }
+    buf_done(&frame);
+    return s;
+}
+
+/* The chain of frames must begin in what the checkpoint freed and have no gap. */
+static status check_chain(struct store *store, struct live_file *older, struct live_file *newer,
+                          uint64_t first_live)
+{
+    if (older->count && newer->count) { /* drop from the older what lies after newer.previous */
+        while (older->count && older->frames[older->count - 1].sequence > newer->previous)
+            older->count--;
+        if (!older->count || older->frames[older->count - 1].sequence != newer->previous)
+            return recovery_bad(store, "the two files do not continue each other", "journal");
+    }
+    struct live_file *first = older->count ? older : newer;
+    if (first->count && first->previous >= first_live)
+        return recovery_bad(store, "its first frames are missing", "journal");
+    return OK;
+}
+
+static status replay(struct store *store, uint64_t first_live)
+{
+    static const char *const paths[2] = { "journal-0", "journal-1" };
+    struct live_file l[2] = { { 0 } };
+    status s = read_journal(store, paths[0], first_live, &l[0]);
+    if (is_ok(s)) s = read_journal(store, paths[1], first_live, &l[1]);
+    int newer = l[0].count && (!l[1].count || l[0].frames[0].sequence > l[1].frames[0].sequence)
+                    ? 0 : 1;
+    if (is_ok(s)) s = check_chain(store, &l[1 - newer], &l[newer], first_live);
+    if (is_ok(s)) s = apply_file(store, &l[1 - newer], paths[1 - newer]);
+    if (is_ok(s)) s = apply_file(store, &l[newer], paths[newer]);
+    for (int i = 0; i < 2; i++) {
+        if (l[i].file) store->fs->ops->close(store->fs, l[i].file);
+        mem_free(l[i].frames);
+    }
+    return s;
+}
+
+/* --- folders ----------------------------------------------------------------------------------------- */
+
+/* "<topic id>-<partition>" */
+static bool parse_folder(const char *name, struct log_key *ret)
+{
+    size_t id = UUID_TEXT - 1;
+    int64_t partition;
+    if (strlen(name) < id + 2 || name[id] != '-') return false;
+    if (!uuid_parse((struct str){ name, id }, &ret->topic)) return false;
+    if (!str_to_i64(str_c(name + id + 1), &partition) || partition > INT32_MAX) return false;
+    ret->partition = (int32_t)partition;
+    return true;
+}
+
+/* Logs for all folders that the image knows; the names of the others stay in the list. */
+static status find_folders(struct store *store, struct name_list *foreign)
+{
+    TRY(files_list(store->fs, ".", foreign));
+    size_t kept = 0;
+    status s = OK;
+    for (size_t i = 0; i < foreign->count; i++) {
+        struct log_key key;
+        struct plog *log = NULL;
+        if (is_ok(s) && parse_folder(foreign->names[i], &key)) log = recovery_find(store, key, &s);
+        else key.partition = -1;
+        /* Text that another encoding of the same id would have made is not ours either. */
+        if (log && strcmp(log->folder, foreign->names[i]) == 0) log->has_dir = true;
+        if (log || key.partition < 0) mem_free(foreign->names[i]);
+        else foreign->names[kept++] = foreign->names[i];
+    }
+    foreign->count = kept;
+    return s;
+}
+
+/* A database restored from an old backup must not cost records: what the image does not know waits
+ * a day in the trash. */
+static status bin_folders(struct store *store, const struct name_list *foreign)
+{
+    struct fs *fs = store->fs;
+    if (foreign->count == 0) return OK;
+    status s = fs->ops->mkdir(fs, "trash");
+    if (failed(s) && s.code != E_EXISTS) return s;
+    for (size_t i = 0; i < foreign->count; i++) {
+        char path[PATH_SIZE + 64];
+        snprintf(path, sizeof path, "trash/%lld-%s", (long long)store_wall(store),
+                 foreign->names[i]);
+        TRY(fs->ops->rename(fs, foreign->names[i], path));
+    }
+    return OK;
+}
+
+/* --- the whole --------------------------------------------------------------------------------------- */
+
+static status write_checkpoint(struct store *store)
+{
+    struct buf out;
+    buf_init(&out, CHECKPOINT_HEADER + (size_t)CHECKPOINT_ENTRIES_MAX * CHECKPOINT_ENTRY);
+    checkpoint_begin(&out);
+    for (struct plog *log = store->logs; log; log = log->hh.next) {
+        if (log->count == 0) continue;
+        struct checkpoint_entry e = { log->key.topic, log->key.partition,
+                                      log->cut ? CHECKPOINT_CUT : 0, log->start, log->rp.offset,
+                                      log->rp.segment, log->rp.position, log->rp.snapshot };
+        checkpoint_add(&out, &e);
+    }
+    struct checkpoint_header h = { store->store_id, store->generation, 1, 0 };
+    status s = checkpoint_end(&out, &h);
+    if (is_ok(s)) s = files_replace(store->fs, "checkpoint", buf_bytes(&out));
+    if (is_ok(s)) s = files_sync_dir(store->fs, ".");
+    buf_done(&out);
+    return s;
+}
+
+static status recover_logs(struct store *store, struct recovered *list, size_t *ret_count)
+{
+    struct plog *log, *next;
+    HASH_ITER(hh, store->logs, log, next)
+    {
+        struct recovered *r = &list[*ret_count];
+        *r = (struct recovered){ .log = log };
+        ++*ret_count;
+        TRY(recovery_log(r));
+        store->bytes += log->bytes;
+    }
+    return OK;
+}
+
+static status settle(struct store *store, struct recovered *list, size_t count,
+                     const struct name_list *foreign)
+{
+    for (size_t i = 0; i < count; i++) TRY(recovery_settle(&list[i]));
+    status gone = store->fs->ops->unlink(store->fs, "checkpoint.tmp");
+    if (failed(gone) && gone.code != E_NOT_FOUND) return gone;
+    TRY(bin_folders(store, foreign));
+    for (size_t i = 0; i < count; i++) recovery_serve(&list[i]);
+    return OK;
+}
+
+static status recover(struct store *store, struct recovered *list, size_t *count,
+                      const struct name_list *foreign)
+{
+    TRY(recover_logs(store, list, count));           /* steps 4 and 5 */
+    TRY(files_sync_dir(store->fs, "."));             /* step 6 */
+    store->generation++;
+    TRY(write_checkpoint(store));                    /* step 7: all old frames are dead */
+    return settle(store, list, *count, foreign);     /* step 8 */
+}
+
+status recovery_run(struct store *store)
+{
+    uint64_t first_live;
+    struct name_list foreign = { 0 };
+    size_t count = 0;
+    TRY(read_checkpoint(store, &first_live));
+    TRY(replay(store, first_live));
+    status s = find_folders(store, &foreign);
+    size_t logs = HASH_CNT(hh, store->logs);
+    struct recovered *list = is_ok(s) ? mem_zalloc((logs ? logs : 1) * sizeof *list) : NULL;
+    if (is_ok(s) && !list) s = FAIL(NO_MEMORY);
+    if (is_ok(s)) s = recover(store, list, &count, &foreign);
+    for (size_t i = 0; i < count; i++) recovery_done(&list[i]);
+    mem_free(list);
+    name_list_done(&foreign);
+    TRY(s);
+    store->sequence = store->first = 1;
+    store->other_free = true;
+    store->journal[0].entry_synced = store->journal[1].entry_synced = false;
+    return OK;
+}

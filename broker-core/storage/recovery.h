@@ -1,0 +1,24 @@
+/* recovery.h - recovery's two halves: the store (recovery.c) and one log (recovery_log.c). */
+#pragma once
+#include "storage/storage_int.h"
+
+/* What recovery of one log has found and will do once the checkpoint is durable. */
+struct recovered {
+    struct plog *log;
+    struct removal_name {
+        char path[96];
+    } *drop; /* files that go */
+    size_t drop_count, drop_cap;
+    struct segment *trim; /* kept segment with garbage behind its end */
+    bool same;            /* nothing above the recovery point: not synced again */
+};
+
+/* Steps 4 and 5: finds the end of the log, writes the tail again and syncs it. */
+status recovery_log(struct recovered *r);
+/* Step 8: removes what is no part of the log. */
+status recovery_settle(struct recovered *r);
+/* The log is as it will be served. */
+void recovery_serve(struct recovered *r);
+void recovery_done(struct recovered *r);
+
+status recovery_bad(struct store *store, const char *what, const char *name); /* CORRUPT */

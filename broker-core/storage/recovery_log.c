@@ -1,0 +1,378 @@
+/* recovery_log.c - recovery of one partition's log. Before the loop runs, synchronous.
+ *
+ * Bytes below the recovery point are durable and only walked for what has to be known of them
+ * (index of the last segment, producer state above the snapshot). Above it a batch counts if it
+ * fits, has a good CRC and the expected base offset; what counts is written again, from the very
+ * bytes that were checked: after a failed sync the page cache may be clean and right while the disk
+ * is wrong, and a sync alone would then prove nothing. */
+#include "storage/files.h"
+#include "storage/recovery.h"
+
+#include <stdio.h>
+
+struct scan {
+    struct recovered *r;
+    struct segment *segment;
+    int64_t file_size;
+    int64_t expected; /* base offset of the next batch above the recovery point */
+    struct buf window;
+    int64_t now;
+};
+
+static status drop_file(struct recovered *r, const char *folder, const char *name)
+{
+    if (r->drop_count == r->drop_cap) {
+        size_t cap = r->drop_cap ? r->drop_cap * 2 : 8;
+        struct removal_name *d = mem_realloc(r->drop, cap * sizeof *d);
+        if (!d) return FAIL(NO_MEMORY);
+        r->drop = d;
+        r->drop_cap = cap;
+    }
+    snprintf(r->drop[r->drop_count++].path, sizeof r->drop->path, "%s/%s", folder, name);
+    return OK;
+}
+
+static status fold(struct scan *sc, const struct batch_header *h)
+{
+    struct plog *log = sc->r->log;
+    if (h->base_offset < log->rp.snapshot) return OK;
+    log->since_snapshot += (int64_t)h->size;
+    return producer_state_fold(&log->producers, h, sc->now);
+}
+
+/* --- below the recovery point ------------------------------------------------------------------------ */
+
+static status walk_durable(struct scan *sc, int64_t limit)
+{
+    struct segment *s = sc->segment;
+    struct batch_header h;
+    TRY(segment_open(s, 0));
+    struct segment view = *s; /* headers up to the limit only */
+    view.size = limit;
+    struct segment_cursor c = { .segment = &view };
+    s->size = 0;
+    while (c.position < limit) {
+        status got = segment_header(&c, &h);
+        if (failed(got))
+            return recovery_bad(sc->r->log->store, "damaged below the recovery point", s->folder);
+        segment_note(s, &h);
+        TRY(fold(sc, &h));
+        c.position += (int64_t)h.size;
+    }
+    return OK;
+}
+
+/* --- above it ------------------------------------------------------------------------------------------ */
+
+static bool batch_continues(const struct scan *sc, struct bytes batch, const struct batch_header *h)
+{
+    return h->base_offset == sc->expected && is_ok(batch_check_crc(batch));
+}
+
+/* Takes the good batches off the window and writes them again; true when the window ended in the
+ * middle of a batch that may be good: *ret_need says how large it is. */
+static status take_window(struct scan *sc, size_t *ret_taken, size_t *ret_need)
+{
+    struct bytes left = buf_bytes(&sc->window);
+    struct segment *s = sc->segment;
+    int64_t at = s->size;
+    size_t taken = 0;
+    *ret_need = 0;
+    while (left.len >= BATCH_HEADER_SIZE) {
+        struct batch_header h;
+        if (failed(batch_header_peek(left, &h)) || h.base_offset != sc->expected) break;
+        if ((int64_t)h.size > sc->file_size - at - (int64_t)taken) break;
+        if (h.size > left.len) {
+            *ret_need = h.size;
+            break;
+        }
+        if (!batch_continues(sc, bytes_of(left.data, h.size), &h)) break;
+        segment_note(s, &h);
+        TRY(fold(sc, &h));
+        sc->expected = batch_last_offset(&h) + 1;
+        taken += h.size;
+        left.data += h.size;
+        left.len -= h.size;
+    }
+    struct fs *fs = s->cache->fs;
+    if (taken) TRY(fs->ops->pwrite(fs, s->file, sc->window.data, taken, at));
+    if (left.len < BATCH_HEADER_SIZE && *ret_need == 0) *ret_need = BATCH_HEADER_SIZE;
+    *ret_taken = taken;
+    return OK;
+}
+
+static status scan_tail(struct scan *sc)
+{
+    struct segment *s = sc->segment;
+    struct fs *fs = s->cache->fs;
+    size_t want = SEGMENT_SCAN_WINDOW;
+    TRY(segment_open(s, 0));
+    while (s->size < sc->file_size) {
+        int64_t rest = sc->file_size - s->size;
+        if ((int64_t)want > rest) want = (size_t)rest;
+        buf_clear(&sc->window);
+        uint8_t *p = buf_reserve(&sc->window, want);
+        size_t n, taken, need;
+        if (!p) return FAIL(NO_MEMORY);
+        TRY(fs->ops->pread(fs, s->file, p, want, s->size, &n));
+        sc->window.len = n;
+        TRY(take_window(sc, &taken, &need));
+        if (taken == 0 && (need <= want || (int64_t)need > rest || need > BATCH_STORED_MAX)) break;
+        want = taken == 0 ? need : SEGMENT_SCAN_WINDOW;
+    }
+    return OK;
+}
+
+/* --- the segments of a log ----------------------------------------------------------------------------- */
+
+/* Garbage behind a segment that is followed by a kept one goes now: it can never become part of the
+ * log again. */
+static status trim(struct segment *s)
+{
+    struct fs *fs = s->cache->fs;
+    TRY(segment_open(s, 0));
+    TRY(fs->ops->truncate(fs, s->file, s->size));
+    return files_datasync(fs, s->file);
+}
+
+static status file_size(struct segment *s, int64_t *ret_size)
+{
+    TRY(segment_open(s, 0));
+    return s->cache->fs->ops->size(s->cache->fs, s->file, ret_size);
+}
+
+/* A segment below the recovery segment: whole and durable. `next` is where the following begins. */
+static status take_old(struct scan *sc, int64_t next)
+{
+    struct segment *s = sc->segment;
+    int64_t size;
+    TRY(file_size(s, &size));
+    if (next > sc->r->log->rp.snapshot) return walk_durable(sc, size);
+    s->size = size;
+    s->end = next;
+    s->indexed = size == 0;
+    return OK;
+}
+
+static status take_tail(struct scan *sc)
+{
+    struct plog *log = sc->r->log;
+    struct segment *s = sc->segment;
+    TRY(file_size(s, &sc->file_size));
+    if (s->base == log->rp.segment) {
+        if (sc->file_size < log->rp.position)
+            return recovery_bad(log->store, "bytes below the recovery point are missing",
+                                log->folder);
+        TRY(walk_durable(sc, log->rp.position));
+    }
+    TRY(scan_tail(sc));
+    if (sc->file_size > s->size) {
+        sc->r->trim = s;
+        log->cut = true;
+    }
+    s->end = s->size ? s->end : s->base;
+    /* Synced here, unless nothing was above the recovery point: then what else lies in the file may
+     * be unsynced, and it counts as dirty from the first touch. */
+    if (sc->r->same) s->suspect = true;
+    else TRY(files_datasync(s->cache->fs, s->file));
+    return OK;
+}
+
+static status take_segment(struct scan *sc, int64_t base, int64_t next)
+{
+    struct plog *log = sc->r->log;
+    TRY(plog_add_segment(log, base, 0));
+    sc->segment = plog_active(log);
+    TRY(base < log->rp.segment ? take_old(sc, next) : take_tail(sc));
+    log->bytes += sc->segment->size;
+    return OK;
+}
+
+struct folder {
+    struct name_list names;
+    int64_t *bases; /* of segments, ascending */
+    size_t count;
+};
+
+static status folder_sort(struct recovered *r, struct folder *f)
+{
+    struct plog *log = r->log;
+    bool snapshot = log->rp.snapshot == 0;
+    f->bases = mem_alloc((f->names.count + 1) * sizeof *f->bases);
+    if (!f->bases) return FAIL(NO_MEMORY);
+    for (size_t i = 0; i < f->names.count; i++) {
+        const char *name = f->names.names[i];
+        int64_t base = files_offset_of(name, ".log"), snap = files_offset_of(name, ".snap");
+        int64_t index = files_offset_of(name, ".index");
+        size_t len = strlen(name);
+        if (base >= 0) f->bases[f->count++] = base;
+        else if (snap >= 0 && snap == log->rp.snapshot) snapshot = true;
+        else if (snap >= 0 || index >= log->rp.segment) TRY(drop_file(r, log->folder, name));
+        else if (len > 4 && strcmp(name + len - 4, ".tmp") == 0)
+            TRY(drop_file(r, log->folder, name));
+    }
+    return snapshot ? OK : recovery_bad(log->store, "its producer snapshot is missing", log->folder);
+}
+
+/* The recovery segment must be there; at position 0 it may never have become durable. */
+static status need_segment(struct recovered *r, struct folder *f)
+{
+    struct plog *log = r->log;
+    size_t at = 0;
+    while (at < f->count && f->bases[at] < log->rp.segment) at++;
+    if (at < f->count && f->bases[at] == log->rp.segment) return OK;
+    if (log->rp.position > 0)
+        return recovery_bad(log->store, "the recovery segment is missing", log->folder);
+    memmove(f->bases + at + 1, f->bases + at, (f->count - at) * sizeof *f->bases);
+    f->bases[at] = log->rp.segment;
+    f->count++;
+    struct fs *fs = log->store->fs;
+    struct file *file;
+    char path[PATH_SIZE];
+    snprintf(path, sizeof path, "%s/%020lld.log", log->folder, (long long)log->rp.segment);
+    TRY(fs->ops->open(fs, path, FS_WRITE | FS_CREATE, &file));
+    fs->ops->close(fs, file);
+    return OK;
+}
+
+static status load_snapshot(struct recovered *r, int64_t now)
+{
+    struct plog *log = r->log;
+    if (log->rp.snapshot == 0) return OK;
+    struct buf in;
+    char path[PATH_SIZE];
+    buf_init(&in, SIZE_MAX / 2);
+    snprintf(path, sizeof path, "%s/%020lld.snap", log->folder, (long long)log->rp.snapshot);
+    status s = files_read(log->store->fs, path, &in);
+    if (is_ok(s))
+        s = producer_state_decode(buf_bytes(&in), log->rp.snapshot, now, &log->producers);
+    buf_done(&in);
+    return s.code == E_CORRUPT ? recovery_bad(log->store, "damaged", path) : s;
+}
+
+/* Nothing lies above the recovery point, and no cut may have come undone. */
+static status find_same(struct recovered *r, const struct folder *f)
+{
+    struct plog *log = r->log;
+    if (log->cut || f->bases[f->count - 1] != log->rp.segment) return OK;
+    struct segment *probe = segment_new(&log->store->files, log->folder, log->rp.segment);
+    int64_t size = -1;
+    if (!probe) return FAIL(NO_MEMORY);
+    status s = file_size(probe, &size);
+    segment_free(probe);
+    r->same = size == log->rp.position;
+    return s;
+}
+
+static status take_segments(struct recovered *r, const struct folder *f, int64_t now)
+{
+    struct plog *log = r->log;
+    struct scan sc = { .r = r, .expected = log->rp.offset, .now = now };
+    status s = OK;
+    buf_init(&sc.window, BATCH_STORED_MAX);
+    for (size_t i = 0; i < f->count && is_ok(s); i++) {
+        int64_t base = f->bases[i];
+        if (base > log->rp.segment && base != sc.expected) {
+            char name[32];
+            snprintf(name, sizeof name, "%020lld.log", (long long)base);
+            log->cut = true;
+            s = drop_file(r, log->folder, name);
+            continue;
+        }
+        if (r->trim) s = trim(r->trim);
+        r->trim = NULL;
+        if (is_ok(s)) s = take_segment(&sc, base, i + 1 < f->count ? f->bases[i + 1] : 0);
+    }
+    buf_done(&sc.window);
+    log->end = sc.expected;
+    return s;
+}
+
+static status recover_folder(struct recovered *r, struct folder *f)
+{
+    struct plog *log = r->log;
+    int64_t now = store_wall(log->store);
+    TRY(files_list(log->store->fs, log->folder, &f->names));
+    TRY(folder_sort(r, f));
+    TRY(need_segment(r, f));
+    TRY(load_snapshot(r, now));
+    TRY(find_same(r, f));
+    TRY(take_segments(r, f, now));
+    if (!r->same) TRY(files_sync_dir(log->store->fs, log->folder));
+    struct segment *last = plog_active(log);
+    if (log->start < log->segments[0]->base) log->start = log->segments[0]->base;
+    if (log->start > log->end)
+        return recovery_bad(log->store, "the log ends before its start", log->folder);
+    log->rp = (struct recovery_point){ log->end, last->base, last->size, log->rp.snapshot };
+    return OK;
+}
+
+status recovery_log(struct recovered *r)
+{
+    struct plog *log = r->log;
+    if (!log->has_dir) {
+        if (log->rp.offset > 0 || log->start > 0)
+            return recovery_bad(log->store, "its folder is missing", log->folder);
+        return OK;
+    }
+    struct folder f = { .count = 0 };
+    status s = recover_folder(r, &f);
+    name_list_done(&f.names);
+    mem_free(f.bases);
+    return s;
+}
+
+/* --- step 8 --------------------------------------------------------------------------------------------- */
+
+static status unlink_one(struct fs *fs, const char *path)
+{
+    status s = fs->ops->unlink(fs, path);
+    return s.code == E_NOT_FOUND ? OK : s;
+}
+
+/* Segments wholly below the log start, as far as the cleaner may go. */
+static status drop_old(struct plog *log)
+{
+    uint32_t n = 0;
+    while (n + 1 < log->count && log->segments[n + 1]->base <= log->start &&
+           log->segments[n]->base < log->rp.segment &&
+           log->segments[n + 1]->base <= log->rp.snapshot)
+        n++;
+    for (uint32_t i = 0; i < n; i++) {
+        char path[PATH_SIZE];
+        segment_path(log->segments[i], ".index", path, sizeof path);
+        TRY(unlink_one(log->store->fs, path));
+        segment_path(log->segments[i], ".log", path, sizeof path);
+        TRY(unlink_one(log->store->fs, path));
+        log->bytes -= log->segments[i]->size;
+        log->store->bytes -= log->segments[i]->size;
+        segment_free(log->segments[i]);
+    }
+    log->count -= n;
+    memmove(log->segments, log->segments + n, log->count * sizeof *log->segments);
+    return OK;
+}
+
+status recovery_settle(struct recovered *r)
+{
+    struct plog *log = r->log;
+    if (r->trim) TRY(trim(r->trim));
+    for (size_t i = 0; i < r->drop_count; i++)
+        TRY(unlink_one(log->store->fs, r->drop[i].path));
+    TRY(drop_old(log));
+    return log->cut ? files_sync_dir(log->store->fs, log->folder) : OK;
+}
+
+void recovery_serve(struct recovered *r)
+{
+    struct plog *log = r->log;
+    log->durable = log->high_watermark = log->end;
+    log->start_wanted = log->start_handed = log->start;
+    if (r->same) log->dir_made++; /* whether its entries are durable is not known */
+    plog_mark_handed(log);
+}
+
+void recovery_done(struct recovered *r)
+{
+    mem_free(r->drop);
+}

@@ -1,0 +1,216 @@
+/* retention.c - what goes: old segments, deleted topics, the trash. Loop thread; unlinking happens
+ * on the background lane.
+ *
+ * Cleaner limit: a segment may go only if it lies wholly below the exposed log start, its base is
+ * below the persisted recovery segment and its end at or below the persisted snapshot offset. Then
+ * no live frame, scan or state fold ever meets a segment that is gone. */
+#include "storage/files.h"
+#include "storage/storage_int.h"
+
+#include <stdio.h>
+
+struct removal {
+    struct task task;
+    char *folder;
+    int64_t *bases; /* NULL: the whole folder */
+    uint32_t count;
+};
+
+static void removal_work(struct job *job)
+{
+    struct removal *r = CONTAINER_OF(job, struct removal, task.job);
+    struct fs *fs = r->task.store->fs;
+    if (!r->bases) { /* what stays behind is not in the image: the next start sees to it */
+        (void)files_remove_folder(fs, r->folder);
+        return;
+    }
+    for (uint32_t i = 0; i < r->count; i++) {
+        char path[PATH_SIZE];
+        snprintf(path, sizeof path, "%s/%020lld.index", r->folder, (long long)r->bases[i]);
+        (void)fs->ops->unlink(fs, path);
+        snprintf(path, sizeof path, "%s/%020lld.log", r->folder, (long long)r->bases[i]);
+        (void)fs->ops->unlink(fs, path);
+    }
+}
+
+static void removal_finish(struct task *task) { (void)task; }
+
+static void removal_free(struct task *task)
+{
+    struct removal *r = CONTAINER_OF(task, struct removal, task);
+    mem_free(r->folder);
+    mem_free(r->bases);
+    mem_free(r);
+}
+
+/* Takes folder and bases. Without memory the files stay until the next start. */
+static void removal_submit(struct store *store, char *folder, int64_t *bases, uint32_t count)
+{
+    bool closing = failed(store->failure);
+    struct removal *r = folder && !closing ? mem_zalloc(sizeof *r) : NULL;
+    if (!r) {
+        mem_free(folder);
+        mem_free(bases);
+        return;
+    }
+    r->folder = folder;
+    r->bases = bases;
+    r->count = count;
+    r->task.job.work = removal_work;
+    r->task.finish = removal_finish;
+    r->task.free = removal_free;
+    store_submit(store, &r->task, LANE_BACKGROUND);
+}
+
+/* --- segments ------------------------------------------------------------------------------------- */
+
+static uint32_t removable(const struct plog *log, bool *ret_blocked)
+{
+    uint32_t n = 0;
+    *ret_blocked = false;
+    while (n + 1 < log->count && log->segments[n + 1]->base <= log->start) {
+        if (log->segments[n]->base >= log->rp.segment ||
+            log->segments[n + 1]->base > log->rp.snapshot) {
+            *ret_blocked = true;
+            break;
+        }
+        n++;
+    }
+    return n;
+}
+
+void retention_clean(struct plog *log)
+{
+    bool blocked;
+    uint32_t n = removable(log, &blocked);
+    if (blocked) checkpoint_want(log->store);
+    int64_t *bases = n ? mem_alloc(n * sizeof *bases) : NULL;
+    if (!bases) return;
+    for (uint32_t i = 0; i < n; i++) {
+        struct segment *s = log->segments[i];
+        bases[i] = s->base;
+        log->bytes -= s->size;
+        log->store->bytes -= s->size;
+        if (s->pins) s->doomed = true;
+        else segment_free(s);
+    }
+    log->count -= n;
+    memmove(log->segments, log->segments + n, log->count * sizeof *log->segments);
+    removal_submit(log->store, mem_strdup(log->folder), bases, n);
+}
+
+/* Where the log should start by its configuration; *ret_next: wall ms when time alone moves it. */
+static int64_t retention_target(struct plog *log, int64_t now, int64_t *ret_next)
+{
+    const struct log_config *c = &log->config;
+    int64_t target = log->start_wanted, bytes = log->bytes;
+    for (uint32_t i = 0; i < log->count; i++) {
+        struct segment *s = log->segments[i];
+        bool active = i + 1 == log->count;
+        if (s->size == 0 || failed(segment_need_index(s))) break;
+        bool large = !active && c->retention_bytes >= 0 && bytes - s->size >= c->retention_bytes;
+        bool old = false;
+        if (c->retention_ms >= 0 && s->max_timestamp >= 0) {
+            old = now - s->max_timestamp > c->retention_ms;
+            if (!old && s->max_timestamp <= INT64_MAX - c->retention_ms - 1) {
+                int64_t due = s->max_timestamp + c->retention_ms + 1;
+                if (due < *ret_next) *ret_next = due;
+            }
+        }
+        if (!large && !old) break;
+        if (s->end > log->high_watermark) break;
+        if (s->end > target) target = s->end;
+        bytes -= s->size;
+    }
+    return target;
+}
+
+static void retain_log(struct plog *log, int64_t now, int64_t *ret_next)
+{
+    producer_state_expire(&log->producers, now - PRODUCER_EXPIRATION_MS);
+    if (log->count == 0 || !log->config.cleanup_delete) return;
+    int64_t target = retention_target(log, now, ret_next);
+    struct segment *active = plog_active(log);
+    /* Wholly expired: an empty successor lets the active segment go, too. */
+    if (active->size > 0 && target == log->end && failed(plog_roll(log))) return;
+    if (target > log->start_wanted) (void)plog_set_start(log, target, NULL);
+    else retention_clean(log);
+}
+
+int64_t store_retain(struct store *store)
+{
+    int64_t now = store_wall(store), next = INT64_MAX;
+    if (failed(store->failure)) return INT64_MAX;
+    struct plog *log, *after;
+    HASH_ITER(hh, store->logs, log, after) retain_log(log, now, &next);
+    if (store->journal_full || store->checkpoint_retry_at) { /* there may be space again */
+        store->journal_full = false;
+        store->checkpoint_retry_at = 0;
+        checkpoint_want(store);
+    }
+    int64_t trash = retention_trash(store, now);
+    if (trash < next) next = trash;
+    store_settle(store);
+    if (next == INT64_MAX) return next;
+    int64_t base = store->options.loop ? loop_now(store->options.loop) : now;
+    return base + (next > now ? next - now : 1);
+}
+
+/* --- topics ----------------------------------------------------------------------------------------- */
+
+/* The last one who held a log of a deleted topic has let go. */
+void retention_remove_folder(struct plog *log)
+{
+    struct store *store = log->store;
+    char *folder = log->has_dir ? mem_strdup(log->folder) : NULL;
+    store_drop_log(log);
+    if (folder) removal_submit(store, folder, NULL, 0);
+}
+
+void store_delete_topic(struct store *store, struct uuid topic)
+{
+    struct plog *log, *next;
+    HASH_ITER(hh, store->logs, log, next)
+    {
+        if (!uuid_eq(log->key.topic, topic)) continue;
+        log->holds++;
+        log->gone = true;
+        HASH_DEL(store->logs, log);
+        store_unlist(log);
+        plog_fail_waits(log, FAIL(UNKNOWN_TOPIC_OR_PARTITION));
+        plog_release(log);
+    }
+    store_settle(store);
+}
+
+/* --- trash: folders found without a topic, kept for a day -------------------------------------------- */
+
+/* "<wall ms when it came>-<folder>" */
+static int64_t trash_time(const char *name)
+{
+    const char *dash = strchr(name, '-');
+    int64_t at;
+    if (!dash || !str_to_i64((struct str){ name, (size_t)(dash - name) }, &at)) return -1;
+    return at;
+}
+
+int64_t retention_trash(struct store *store, int64_t now)
+{
+    struct name_list list;
+    if (store->trash_next > now) return store->trash_next;
+    store->trash_next = INT64_MAX;
+    if (failed(files_list(store->fs, "trash", &list))) return INT64_MAX;
+    for (size_t i = 0; i < list.count; i++) {
+        int64_t at = trash_time(list.names[i]);
+        if (at < 0) continue;
+        if (now - at >= TRASH_KEEP_MS) {
+            char path[PATH_SIZE];
+            snprintf(path, sizeof path, "trash/%s", list.names[i]);
+            removal_submit(store, mem_strdup(path), NULL, 0);
+        } else if (at + TRASH_KEEP_MS < store->trash_next) {
+            store->trash_next = at + TRASH_KEEP_MS;
+        }
+    }
+    name_list_done(&list);
+    return store->trash_next;
+}

@@ -1,0 +1,330 @@
+/* segment.c - one file of a partition log, its descriptor and its index.
+ *
+ * Invariants: size only grows; bytes below size never change. A segment with pins or dirt is open.
+ * Index file: see FORMAT.md; it is trusted only when its CRC holds, it covers the whole segment and
+ * the last batch it names is the one in the file. */
+#include "storage/segment.h"
+
+#include "base/crc32c.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "storage/files.h"
+#include "storage/limits.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#define INDEX_HEADER 72
+#define INDEX_ENTRY 16
+#define INDEX_FILE_MAX (INDEX_HEADER + INDEX_ENTRY * INDEX_ENTRIES_MAX)
+
+struct segment *segment_new(struct file_cache *cache, const char *folder, int64_t base)
+{
+    struct segment *s = mem_zalloc(sizeof *s);
+    if (!s) return NULL;
+    s->cache = cache;
+    s->folder = folder;
+    s->base = s->end = base;
+    s->max_timestamp = INT64_MIN;
+    s->indexed = true;
+    index_init(&s->index);
+    return s;
+}
+
+void segment_free(struct segment *s)
+{
+    if (!s) return;
+    segment_synced(s, s->written);
+    segment_close(s);
+    index_done(&s->index);
+    mem_free(s);
+}
+
+void segment_path(const struct segment *s, const char *suffix, char *ret_path, size_t size)
+{
+    snprintf(ret_path, size, "%s/%020lld%s", s->folder, (long long)s->base, suffix);
+}
+
+/* Closes what was used longest ago, until no more than the limit is open. */
+static void cache_trim(struct file_cache *cache)
+{
+    struct segment *s = cache->open;
+    for (uint32_t left = cache->count; left && cache->count - cache->dirty > FILES_OPEN_MAX;
+         left--) {
+        struct segment *next = s->next;
+        if (!s->pins && !segment_dirty(s)) segment_close(s);
+        s = next;
+    }
+}
+
+status segment_open(struct segment *s, int flags)
+{
+    struct file_cache *cache = s->cache;
+    if (s->file) {
+        if (s->next) { /* not the newest: move to the end */
+            DL_DELETE(cache->open, s);
+            DL_APPEND(cache->open, s);
+        }
+        return OK;
+    }
+    char path[PATH_SIZE];
+    segment_path(s, ".log", path, sizeof path);
+    TRY(cache->fs->ops->open(cache->fs, path, FS_WRITE | flags, &s->file));
+    DL_APPEND(cache->open, s);
+    cache->count++;
+    if (segment_dirty(s)) cache->dirty++;
+    cache_trim(cache);
+    return OK;
+}
+
+void segment_close(struct segment *s)
+{
+    if (!s->file) return;
+    if (segment_dirty(s)) s->cache->dirty--;
+    DL_DELETE(s->cache->open, s);
+    s->cache->count--;
+    s->cache->fs->ops->close(s->cache->fs, s->file);
+    s->file = NULL;
+}
+
+void segment_pin(struct segment *s)
+{
+    assert(s->file);
+    s->pins++;
+}
+
+void segment_unpin(struct segment *s)
+{
+    assert(s->pins > 0);
+    if (--s->pins == 0 && s->doomed) segment_free(s);
+}
+
+void segment_changed(struct segment *s)
+{
+    if (!segment_dirty(s) && s->file) s->cache->dirty++;
+    s->written++;
+}
+
+void segment_synced(struct segment *s, uint64_t written)
+{
+    if (written <= s->synced) return;
+    assert(written <= s->written);
+    s->synced = written;
+    if (!segment_dirty(s) && s->file) s->cache->dirty--;
+}
+
+status segment_append(struct segment *s, struct bytes batch, const struct batch_header *h,
+                      bool *ret_broken)
+{
+    struct fs *fs = s->cache->fs;
+    TRY(segment_open(s, 0));
+    segment_changed(s);
+    status written = fs->ops->pwrite(fs, s->file, batch.data, batch.len, s->size);
+    if (failed(written)) {
+        *ret_broken = failed(fs->ops->truncate(fs, s->file, s->size));
+        return written;
+    }
+    segment_note(s, h);
+    return OK;
+}
+
+void segment_note(struct segment *s, const struct batch_header *h)
+{
+    if (s->size == 0) s->first_timestamp = h->max_timestamp;
+    index_add(&s->index, (uint32_t)(h->base_offset - s->base), (uint32_t)s->size,
+              s->max_timestamp);
+    if (h->max_timestamp > s->max_timestamp) s->max_timestamp = h->max_timestamp;
+    s->last_position = s->size;
+    s->size += (int64_t)h->size;
+    s->end = batch_last_offset(h) + 1;
+}
+
+/* --- walking ----------------------------------------------------------------------------------- */
+
+status segment_seek(struct segment *s, int64_t position, struct segment_cursor *ret_cursor)
+{
+    TRY(segment_open(s, 0));
+    ret_cursor->segment = s;
+    ret_cursor->position = position;
+    ret_cursor->window_at = 0;
+    ret_cursor->window_len = 0;
+    return OK;
+}
+
+status segment_header(struct segment_cursor *c, struct batch_header *ret_header)
+{
+    struct segment *s = c->segment;
+    if (c->position >= s->size) return FAIL(NOT_FOUND);
+    if (s->size - c->position < BATCH_HEADER_SIZE) return FAIL(CORRUPT);
+    int64_t window_end = c->window_at + (int64_t)c->window_len;
+    if (c->position < c->window_at || c->position + BATCH_HEADER_SIZE > window_end) {
+        struct fs *fs = s->cache->fs;
+        c->window_len = 0;
+        TRY(fs->ops->pread(fs, s->file, c->window, sizeof c->window, c->position, &c->window_len));
+        c->window_at = c->position;
+        if (c->window_len < BATCH_HEADER_SIZE) return FAIL(CORRUPT);
+    }
+    size_t at = (size_t)(c->position - c->window_at);
+    struct batch_header h;
+    status s2 = batch_header_peek(bytes_of(c->window + at, c->window_len - at), &h);
+    if (failed(s2) || (int64_t)h.size > s->size - c->position || h.base_offset < s->base)
+        return FAIL(CORRUPT);
+    *ret_header = h;
+    return OK;
+}
+
+status segment_find(struct segment *s, int64_t offset, int64_t *ret_position,
+                    struct batch_header *ret_header)
+{
+    TRY(segment_need_index(s));
+    int64_t relative = offset > s->base ? offset - s->base : 0;
+    if (relative > UINT32_MAX) relative = UINT32_MAX;
+    struct segment_cursor c;
+    TRY(segment_seek(s, index_find_offset(&s->index, (uint32_t)relative), &c));
+    for (;;) {
+        struct batch_header h;
+        TRY(segment_header(&c, &h));
+        if (batch_last_offset(&h) >= offset) {
+            *ret_position = c.position;
+            *ret_header = h;
+            return OK;
+        }
+        c.position += (int64_t)h.size;
+    }
+}
+
+status segment_read_batch(struct segment *s, int64_t position, size_t size, struct buf *out)
+{
+    TRY(segment_open(s, 0));
+    uint8_t *p = buf_reserve(out, size);
+    if (!p) return FAIL(NO_MEMORY);
+    size_t n;
+    TRY(s->cache->fs->ops->pread(s->cache->fs, s->file, p, size, position, &n));
+    if (n < size) return FAIL(CORRUPT);
+    out->len += n;
+    return OK;
+}
+
+/* --- index file -------------------------------------------------------------------------------- */
+
+static status last_batch_crc(struct segment *s, uint32_t *ret_crc)
+{
+    struct segment_cursor c;
+    struct batch_header h;
+    TRY(segment_seek(s, s->last_position, &c));
+    TRY(segment_header(&c, &h));
+    if (s->last_position + (int64_t)h.size != s->size || batch_last_offset(&h) + 1 != s->end)
+        return FAIL(CORRUPT);
+    *ret_crc = h.crc;
+    return OK;
+}
+
+void segment_save_index(struct segment *s)
+{
+    uint32_t crc;
+    if (!s->indexed || s->size == 0 || failed(last_batch_crc(s, &crc))) return;
+    struct buf out;
+    buf_init(&out, INDEX_FILE_MAX);
+    uint8_t *p = buf_extend(&out, INDEX_HEADER + (size_t)s->index.count * INDEX_ENTRY);
+    if (!p) return;
+    memset(p, 0, INDEX_HEADER);
+    memcpy(p, "LIX1", 4);
+    put_le32(p + 8, (uint32_t)out.len);
+    put_le32(p + 12, s->index.count);
+    put_le64(p + 16, (uint64_t)s->size);
+    put_le64(p + 24, (uint64_t)s->end);
+    put_le64(p + 32, (uint64_t)s->first_timestamp);
+    put_le64(p + 40, (uint64_t)s->max_timestamp);
+    put_le64(p + 48, (uint64_t)s->last_position);
+    put_le32(p + 56, crc);
+    put_le32(p + 60, s->index.interval);
+    for (uint32_t i = 0; i < s->index.count; i++) {
+        uint8_t *e = p + INDEX_HEADER + (size_t)i * INDEX_ENTRY;
+        put_le32(e, s->index.entries[i].relative);
+        put_le32(e + 4, s->index.entries[i].position);
+        put_le64(e + 8, (uint64_t)s->index.entries[i].max_before);
+    }
+    put_le32(p + 4, crc32c(0, p + 8, out.len - 8));
+    char path[PATH_SIZE];
+    segment_path(s, ".index", path, sizeof path);
+    struct fs *fs = s->cache->fs;
+    struct file *file;
+    if (is_ok(fs->ops->open(fs, path, FS_WRITE | FS_CREATE, &file))) {
+        (void)fs->ops->pwrite(fs, file, p, out.len, 0);
+        fs->ops->close(fs, file);
+    }
+    buf_done(&out);
+}
+
+static status index_decode(struct segment *s, struct bytes in)
+{
+    const uint8_t *p = in.data;
+    if (in.len < INDEX_HEADER || memcmp(p, "LIX1", 4) != 0) return FAIL(CORRUPT);
+    uint32_t length = get_le32(p + 8), count = get_le32(p + 12), crc;
+    if (length > in.len || count > INDEX_ENTRIES_MAX) return FAIL(CORRUPT);
+    if (length != INDEX_HEADER + (size_t)count * INDEX_ENTRY) return FAIL(CORRUPT);
+    if (get_le32(p + 4) != crc32c(0, p + 8, length - 8)) return FAIL(CORRUPT);
+    if (get_le64(p + 16) != (uint64_t)s->size || get_le64(p + 24) != (uint64_t)s->end)
+        return FAIL(CORRUPT);
+    s->last_position = (int64_t)get_le64(p + 48);
+    if (s->last_position < 0 || s->last_position >= s->size) return FAIL(CORRUPT);
+    TRY(last_batch_crc(s, &crc));
+    if (crc != get_le32(p + 56)) return FAIL(CORRUPT);
+    struct index_entry *entries = mem_alloc((count ? count : 1) * sizeof *entries);
+    if (!entries) return FAIL(NO_MEMORY);
+    for (uint32_t i = 0; i < count; i++) {
+        const uint8_t *e = p + INDEX_HEADER + (size_t)i * INDEX_ENTRY;
+        entries[i] = (struct index_entry){ get_le32(e), get_le32(e + 4),
+                                           (int64_t)get_le64(e + 8) };
+    }
+    index_done(&s->index);
+    s->index = (struct index){ entries, count, count ? count : 1, get_le32(p + 60) };
+    if (s->index.interval < INDEX_INTERVAL) s->index.interval = INDEX_INTERVAL;
+    s->first_timestamp = (int64_t)get_le64(p + 32);
+    s->max_timestamp = (int64_t)get_le64(p + 40);
+    return OK;
+}
+
+/* Walks all headers; the segment was whole when it was closed, so damage is an error. */
+static status index_scan(struct segment *s)
+{
+    struct segment_cursor c;
+    TRY(segment_seek(s, 0, &c));
+    int64_t size = s->size, end = s->end;
+    struct segment fresh = { .base = s->base, .end = s->base, .max_timestamp = INT64_MIN };
+    index_init(&fresh.index);
+    status got;
+    for (;;) {
+        struct batch_header h;
+        got = segment_header(&c, &h);
+        if (failed(got)) break;
+        segment_note(&fresh, &h);
+        c.position += (int64_t)h.size;
+    }
+    if (got.code != E_NOT_FOUND || fresh.size != size || fresh.end > end) {
+        index_done(&fresh.index);
+        return got.code == E_NOT_FOUND ? FAIL(CORRUPT) : got;
+    }
+    index_done(&s->index);
+    s->index = fresh.index;
+    s->first_timestamp = fresh.first_timestamp;
+    s->max_timestamp = fresh.max_timestamp;
+    s->last_position = fresh.last_position;
+    return OK;
+}
+
+status segment_need_index(struct segment *s)
+{
+    if (s->indexed) return OK;
+    char path[PATH_SIZE];
+    segment_path(s, ".index", path, sizeof path);
+    struct buf in;
+    buf_init(&in, INDEX_FILE_MAX);
+    status loaded = segment_open(s, 0);
+    if (is_ok(loaded)) loaded = files_read(s->cache->fs, path, &in);
+    if (is_ok(loaded)) loaded = index_decode(s, buf_bytes(&in));
+    buf_done(&in);
+    if (failed(loaded)) TRY(index_scan(s));
+    s->indexed = true;
+    return OK;
+}

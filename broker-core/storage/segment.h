@@ -1,0 +1,78 @@
+/* segment.h - one file of a partition log: batches as on the wire, one behind the other.
+ *
+ * Only the newest segment of a log is written to. A segment has a descriptor while it is pinned,
+ * or written to since the last sync that covers it (otherwise the kernel could report a write-back
+ * error to nobody), or used lately: the cache closes what was unused longest. The index lives in
+ * memory; that of a closed segment can be loaded from its .index file or made again by a scan.
+ * Loop thread, or during recovery; tasks use `file` of segments that are pinned for them.
+ * Format: FORMAT.md, "Segment file" and "Index file". */
+#pragma once
+#include "io/fs.h"
+#include "storage/index.h"
+#include "wire/batch.h"
+
+struct segment {
+    struct file_cache *cache;
+    const char *folder;      /* the log's */
+    int64_t base, end;       /* offsets: first possible, after the last batch */
+    int64_t size;            /* bytes of whole batches; the file may have garbage behind it */
+    int64_t first_timestamp; /* max timestamp of the first batch; valid when indexed, size > 0 */
+    int64_t max_timestamp;   /* INT64_MIN when empty */
+    int64_t last_position;   /* of the last batch */
+    struct file *file;       /* NULL: closed */
+    uint64_t written, synced; /* counts changes of the file; those a sync has covered */
+    uint32_t pins;
+    bool suspect;            /* not touched since recovery: what is on disk may not be synced */
+    bool indexed;            /* index, timestamps and last_position cover the segment */
+    bool doomed;             /* removed from its log; goes with the last pin */
+    struct index index;
+    struct segment *prev, *next; /* in the cache, when open */
+};
+
+struct file_cache {
+    struct fs *fs;
+    struct segment *open; /* utlist: used longest ago first */
+    uint32_t count, dirty;
+};
+
+struct segment *segment_new(struct file_cache *cache, const char *folder, int64_t base);
+void segment_free(struct segment *s); /* NULL ok; closes the file; waits for no pin */
+void segment_path(const struct segment *s, const char *suffix, char *ret_path, size_t size);
+
+/* Opens the file when it is closed (FS_CREATE: and makes it). */
+status segment_open(struct segment *s, int flags);
+void segment_close(struct segment *s);
+void segment_pin(struct segment *s); /* must be open */
+void segment_unpin(struct segment *s);
+static inline bool segment_dirty(const struct segment *s) { return s->written != s->synced; }
+void segment_changed(struct segment *s); /* the file differs from what was synced */
+void segment_synced(struct segment *s, uint64_t written); /* a sync covered so many changes */
+
+/* Appends one batch at the end, whose header is h. After a failure the file is as before and counts
+ * as changed; *ret_broken says that even that did not work. */
+status segment_append(struct segment *s, struct bytes batch, const struct batch_header *h,
+                      bool *ret_broken);
+/* Takes a batch at the end into end, size, timestamps and index (recovery, append). */
+void segment_note(struct segment *s, const struct batch_header *h);
+
+/* Walking batch headers from a position on; the window makes one read out of many. */
+struct segment_cursor {
+    struct segment *segment;
+    int64_t position;
+    int64_t window_at;
+    size_t window_len;
+    uint8_t window[4096];
+};
+status segment_seek(struct segment *s, int64_t position, struct segment_cursor *ret_cursor);
+/* Header of the batch at the cursor: NOT_FOUND at the end, CORRUPT when it is none. */
+status segment_header(struct segment_cursor *c, struct batch_header *ret_header);
+
+/* The first batch whose last offset is >= offset: NOT_FOUND when there is none. */
+status segment_find(struct segment *s, int64_t offset, int64_t *ret_position,
+                    struct batch_header *ret_header);
+/* Makes sure of index, timestamps and last_position: from memory, the .index file, or a scan. */
+status segment_need_index(struct segment *s);
+/* Writes the .index file; not synced, and nothing is lost without it. */
+void segment_save_index(struct segment *s);
+/* Whole batch at a position into `out`. */
+status segment_read_batch(struct segment *s, int64_t position, size_t size, struct buf *out);

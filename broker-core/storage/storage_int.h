@@ -1,0 +1,147 @@
+/* storage_int.h - what the files of this folder share: the store, a partition's log, tasks.
+ *
+ * All of it belongs to the loop thread. A task (a job on a lane) gets copies of what it needs and
+ * pins the segments whose files it uses; a pinned segment keeps its descriptor and its memory. */
+#pragma once
+#include "base/hash.h"
+#include "storage/journal.h"
+#include "storage/limits.h"
+#include "storage/plog.h"
+#include "storage/producer_state.h"
+#include "storage/segment.h"
+
+struct log_key { /* no padding: hashed as bytes */
+    struct uuid topic;
+    int32_t partition;
+};
+
+/* Recovery point: every byte and folder entry below it is on disk. Persisted by the checkpoint. */
+struct recovery_point {
+    int64_t offset, segment, position;
+    int64_t snapshot; /* offset of the named producer snapshot; 0 = none */
+};
+
+struct plog {
+    struct store *store;
+    struct log_key key;
+    UT_hash_handle hh;
+    struct log_config config;
+    void *user;
+    char *folder;                              /* NULL until something is stored */
+
+    int64_t start, start_wanted, start_handed; /* exposed; asked for; given to a frame */
+    int64_t end, handed, durable, high_watermark;
+    int64_t handed_segment, handed_position;   /* where `handed` lies */
+    int64_t unhanded;                          /* bytes above it */
+    struct recovery_point rp;                  /* as persisted */
+
+    struct segment **segments; /* ascending; the last one is appended to */
+    uint32_t count, cap;
+    int64_t bytes;
+    struct producer_state producers;
+    int64_t since_snapshot;                    /* bytes above the newest snapshot */
+
+    uint32_t dir_made, dir_synced;             /* entries made in the folder, covered by an fsync */
+    struct plog_wait *waits, *start_waits;     /* utlist, ascending by offset */
+    struct plog *pending_next, *moved_next;
+    uint32_t holds;                            /* tasks that refer to this log */
+    int64_t hint_offset, hint_segment, hint_position; /* where the last read ended */
+    bool has_dir;
+    bool touched;   /* appended to or rolled since the start */
+    bool flushing;  /* config.flush in effect: high watermark = durable */
+    bool direct;    /* a direct sync is in flight */
+    bool want_direct; /* from os to flushing: one direct sync first */
+    bool gone;      /* the topic is deleted */
+    bool cut;       /* recovery cut something off */
+    bool pending, moved_listed;
+};
+
+/* Something that runs on a lane. Freed with the store when it never came back. */
+struct task {
+    struct job job;
+    struct store *store;
+    status result;
+    void (*finish)(struct task *task); /* loop thread; the result is in */
+    void (*free)(struct task *task);   /* lets go of what it holds, frees itself */
+    struct task *prev, *next;
+};
+
+struct journal_file {
+    struct file *file;   /* commit thread's, between its first frame and the stop */
+    bool entry_synced;   /* the folder entry is durable */
+};
+
+struct store {
+    struct store_options options;
+    struct fs *fs;
+    struct deferred turn;
+    struct plog *logs; /* uthash by key */
+    struct file_cache files;
+    struct task *tasks; /* utlist, out on a lane */
+    struct plog *pending_first, *pending_last;
+    struct plog *moved_first, *moved_last;
+    status failure;    /* OK, or why nothing goes on */
+    bool stopping;      /* jobs are run in place */
+    bool in_turn, wants_turn;
+    bool journal_full;  /* a frame found no space: no more until a checkpoint or some growth */
+
+    uint64_t store_id, generation;
+    struct journal_file journal[2];
+    int current;           /* the journal file in use */
+    int64_t position;      /* in it */
+    uint64_t sequence;     /* of the next frame */
+    uint64_t previous;     /* of the last frame written */
+    uint64_t first;        /* sequence of the current file's first frame */
+    bool other_free;
+    struct commit_round *round; /* in flight */
+    uint8_t *frame_buffer;
+    size_t frame_cap;
+    uint64_t rounds;       /* frames synced since the start, for tests and figures */
+    uint32_t directs;      /* in flight */
+
+    bool checkpoint_wanted, checkpoint_running;
+    int64_t tail_bytes;    /* appended since the last capture */
+    int64_t checkpoint_retry_at; /* tail_bytes at which a failed one is tried again */
+    uint32_t root_made, root_synced;
+    int64_t bytes;
+    int64_t trash_next;    /* wall ms when something in the trash is due; INT64_MAX: nothing */
+};
+
+/* --- store.c --------------------------------------------------------------------------------- */
+int64_t store_wall(struct store *store);
+void store_fail(struct store *store, status why); /* once; nothing is acknowledged afterwards */
+/* Takes the task: work on the lane, finish() on the loop unless the store failed meanwhile. */
+void store_submit(struct store *store, struct task *task, enum lane lane);
+void store_want_turn(struct store *store);
+void store_settle(struct store *store); /* at the end of public calls: without a loop, turns now */
+struct plog *store_make_log(struct store *store, struct log_key key,
+                            const struct log_config *config);
+void store_unlist(struct plog *log);   /* out of the lists of the next turn */
+void store_drop_log(struct plog *log); /* frees it; no task may hold it */
+
+/* --- plog.c ------------------------------------------------------------------------------------ */
+status plog_need_folder(struct plog *log); /* its name, in memory */
+void plog_queue(struct plog *log);   /* something for the next round */
+void plog_queue_quietly(struct plog *log); /* the same, without asking for a turn */
+void plog_mark_handed(struct plog *log); /* all of it is on its way to the disk */
+void plog_note_moved(struct plog *log);
+void plog_fire(struct plog *log);    /* waits that are due, then moved() */
+void plog_fail_waits(struct plog *log, status why);
+void plog_advance(struct plog *log, int64_t durable);
+void plog_expose_start(struct plog *log, int64_t start);
+void plog_touch(struct plog *log);
+void plog_release(struct plog *log); /* one hold less; a gone log goes with the last */
+status plog_roll(struct plog *log);
+status plog_add_segment(struct plog *log, int64_t base, int64_t size);
+struct segment *plog_active(const struct plog *log); /* NULL: none yet */
+/* Index of the segment that contains offset (the last with base <= offset); -1 below the first. */
+int64_t plog_segment_of(const struct plog *log, int64_t offset);
+
+/* --- commit.c, checkpoint.c, retention.c, recovery.c -------------------------------------------- */
+void commit_start(struct store *store);     /* builds a round when none runs and there is need */
+void checkpoint_start(struct store *store); /* when wanted, none runs, and no round is in flight */
+void checkpoint_want(struct store *store);
+void retention_clean(struct plog *log);  /* drops the segments that may go; asks for a checkpoint */
+void retention_remove_folder(struct plog *log);
+int64_t retention_trash(struct store *store, int64_t now);
+status recovery_run(struct store *store);

@@ -1,0 +1,159 @@
+/* validate.c - what a batch must satisfy to become part of a log. Loop thread; no state.
+ *
+ * The order of the checks is Kafka's (ProduceRequest.validateRecords, UnifiedLog.
+ * analyzeAndValidateRecords, LogValidator), since clients see which error comes first. Compressed
+ * records are looked into only where a rule needs it (keys of a compacted topic): the broker does
+ * not inflate what clients send otherwise. */
+#include "storage/validate.h"
+
+#include "storage/limits.h"
+
+static status invalid(struct append_result *r, int32_t record, const char *text)
+{
+    r->bad_record = record;
+    why_set(&r->why, "%s", text);
+    return FAIL(INVALID_RECORD);
+}
+
+/* One batch of format 2, whole, and nothing behind it. */
+static status validate_shape(struct bytes in, struct batch_header *ret_header,
+                             struct append_result *r)
+{
+    status s = batch_header_peek(in, ret_header);
+    if (s.code == E_UNSUPPORTED_FOR_MESSAGE_FORMAT)
+        return invalid(r, -1, "Record batches must have magic version 2.");
+    if (s.code == E_TRUNCATED) {
+        why_set(&r->why, "The record batch ends within its header.");
+        return FAIL(CORRUPT_MESSAGE);
+    }
+    TRY(s);
+    if (ret_header->size > in.len) {
+        why_set(&r->why, "The record batch is shorter than its length says.");
+        return FAIL(CORRUPT_MESSAGE);
+    }
+    if (ret_header->size < in.len)
+        return invalid(r, -1, "There must be exactly one record batch for each partition.");
+    return OK;
+}
+
+static status validate_client_header(const struct batch_header *h, const struct log_config *config,
+                                     struct append_result *r)
+{
+    if (h->base_offset != 0) return invalid(r, -1, "The base offset of a batch must be 0.");
+    if (h->attributes & BATCH_CONTROL)
+        return invalid(r, -1, "Clients may not write control batches.");
+    if (h->record_count <= 0) return invalid(r, -1, "The batch has no records.");
+    if (h->last_offset_delta + 1LL != h->record_count)
+        return invalid(r, -1, "The record count does not match the last offset delta.");
+    if (h->producer_id >= 0 && (h->base_sequence < 0 || h->producer_epoch < 0))
+        return invalid(r, -1, "A batch with a producer id needs an epoch and a sequence.");
+    if (h->attributes & BATCH_DELETE_HORIZON)
+        return invalid(r, -1, "Clients may not set a delete horizon.");
+    if (h->attributes & BATCH_TRANSACTIONAL) {
+        why_set(&r->why, "Transactions are not supported.");
+        return FAIL(INVALID_TXN_STATE);
+    }
+    if (h->attributes & BATCH_LOG_APPEND_TIME && !config->log_append_time) {
+        why_set(&r->why, "Clients may not set the timestamp type LogAppendTime.");
+        return FAIL(INVALID_TIMESTAMP);
+    }
+    return OK;
+}
+
+static bool timestamp_ok(int64_t ts, const struct log_config *config, int64_t now_ms)
+{
+    if (ts < 0) return ts == -1;
+    if (ts <= now_ms) return now_ms - ts <= config->timestamp_before_max_ms;
+    return ts - now_ms <= config->timestamp_after_max_ms;
+}
+
+static status bad_timestamp(struct append_result *r, int32_t record, int64_t ts)
+{
+    r->bad_record = record;
+    why_set(&r->why, "Timestamp %lld of a record is outside the range that the topic allows.",
+            (long long)ts);
+    return FAIL(INVALID_TIMESTAMP);
+}
+
+/* Walks the records: framing, dense offsets, keys, timestamps; the true max timestamp goes out. */
+static status validate_records(struct bytes batch, const struct log_config *config, bool times,
+                               int64_t now_ms, int64_t *ret_max, struct append_result *r)
+{
+    struct batch_reader reader;
+    struct record record;
+    int32_t index = 0;
+    int64_t max = -1;
+    TRY(batch_reader_init(&reader, batch, BATCH_PLAIN_MAX));
+    status s = OK;
+    while (is_ok(s) && batch_reader_next(&reader, &record)) {
+        if (record.offset - reader.header.base_offset != index)
+            s = invalid(r, index, "Offsets within the batch are not consecutive.");
+        else if (config->cleanup_compact && !record.key.data)
+            s = invalid(r, index, "Compacted topic cannot accept message without key.");
+        else if (times && !timestamp_ok(record.timestamp, config, now_ms))
+            s = bad_timestamp(r, index, record.timestamp);
+        if (record.timestamp > max) max = record.timestamp;
+        index++;
+    }
+    if (is_ok(s)) s = batch_reader_result(&reader);
+    batch_reader_done(&reader);
+    if (s.code == E_CORRUPT_MESSAGE || s.code == E_LIMIT) {
+        r->bad_record = index;
+        why_set(&r->why, "Record %d of the batch cannot be read.", (int)index);
+        return s.code == E_LIMIT ? FAIL(MESSAGE_TOO_LARGE) : FAIL(INVALID_RECORD);
+    }
+    if (is_ok(s)) *ret_max = max;
+    return s;
+}
+
+static status validate_client(struct bytes in, const struct log_config *config, int64_t now_ms,
+                              const struct batch_header *h, int64_t *ret_max,
+                              struct append_result *r)
+{
+    TRY(validate_client_header(h, config, r));
+    bool plain = batch_codec(h) == CODEC_NONE;
+    bool times = !config->log_append_time;
+    *ret_max = h->max_timestamp;
+    if (times && !timestamp_ok(h->max_timestamp, config, now_ms))
+        return bad_timestamp(r, -1, h->max_timestamp);
+    if (plain || config->cleanup_compact)
+        TRY(validate_records(in, config, times, now_ms, ret_max, r));
+    return OK;
+}
+
+/* Kafka, too, corrects a max timestamp that the records do not bear out: indexes rely on it. */
+static void set_max_timestamp(uint8_t *batch, size_t len, int64_t max)
+{
+    put_be64(batch + 35, (uint64_t)max);
+    put_be32(batch + 17, batch_crc(bytes_of(batch, len)));
+}
+
+status validate_batch(uint8_t *batch, size_t len, const struct log_config *config,
+                      enum append_origin origin, int64_t now_ms, struct batch_header *ret_header,
+                      struct append_result *result)
+{
+    struct bytes in = { batch, len };
+    struct batch_header h;
+    int64_t max = 0;
+    TRY(validate_shape(in, &h, result));
+    if (origin == APPEND_CLIENT && (int64_t)len > config->max_message_bytes) {
+        why_set(&result->why, "The record batch has %zu bytes, max.message.bytes is %lld.", len,
+                (long long)config->max_message_bytes);
+        return FAIL(MESSAGE_TOO_LARGE);
+    }
+    if (len > BATCH_STORED_MAX) return FAIL(MESSAGE_TOO_LARGE);
+    TRY(batch_check_crc(in));
+    if (origin == APPEND_CLIENT) {
+        TRY(validate_client(in, config, now_ms, &h, &max, result));
+    } else {
+        if (h.record_count <= 0) return invalid(result, -1, "The batch has no records.");
+        max = h.max_timestamp;
+    }
+    if (config->log_append_time) {
+        batch_set_append_time(batch, len, now_ms);
+        result->append_time_ms = now_ms;
+    } else if (max != h.max_timestamp) {
+        set_max_timestamp(batch, len, max);
+    }
+    return batch_header_peek(in, ret_header);
+}

@@ -1,0 +1,361 @@
+/* test_plog.c - a partition's log through its public face: append, checks, reads, waits, recovery by
+ * kill. On a simulated disk, without a loop: an append is durable when it returns. */
+#include "fault/store_kit.h"
+#include "base/mem.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+#define assert_ok(s) assert_int_equal((s).code, E_OK)
+#define assert_fails(s, e) assert_int_equal((s).code, E_##e)
+
+static int setup(void **state)
+{
+    struct kit *k = mem_alloc(sizeof *k);
+    kit_init(k, 1);
+    assert_ok(kit_open(k));
+    *state = k;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    kit_done(*state);
+    mem_free(*state);
+    assert_int_equal(mem_outstanding(), 0);
+    return 0;
+}
+
+static void test_append_gives_dense_offsets_and_is_read_back(void **state)
+{
+    struct kit *k = *state;
+    struct plog *log = kit_log(k, 0, 3);
+    struct append_result r;
+    assert_ok(kit_append(k, log, &(struct kit_batch){ .records = 3, .tag = 1 }, &r));
+    assert_int_equal(r.base_offset, 0);
+    assert_int_equal(r.end_offset, 3);
+    assert_ok(kit_append(k, log, &(struct kit_batch){ .records = 2, .tag = 2 }, &r));
+    assert_int_equal(r.base_offset, 3);
+    assert_int_equal(plog_end(log), 5);
+    assert_int_equal(plog_high_watermark(log), 5);
+
+    struct buf out;
+    struct read_result got;
+    buf_init(&out, 1 << 20);
+    assert_ok(plog_read(log, 1, 5, 1 << 20, true, &out, &got)); /* inside the first batch */
+    assert_int_equal(got.next_offset, 5);
+    struct batch_header h;
+    assert_ok(batch_header_parse(buf_bytes(&out), &h));
+    assert_int_equal(h.base_offset, 0);
+    assert_int_equal(h.leader_epoch, store_epoch(k->store));
+    assert_ok(batch_check_crc(bytes_of(out.data, h.size)));
+    assert_ok(batch_header_parse(bytes_of(out.data + h.size, out.len - h.size), &h));
+    assert_int_equal(h.base_offset, 3);
+    buf_done(&out);
+}
+
+static void test_read_respects_bound_and_size(void **state)
+{
+    struct kit *k = *state;
+    struct plog *log = kit_log(k, 0, 0);
+    for (int i = 0; i < 10; i++)
+        assert_ok(kit_append(k, log, &(struct kit_batch){ .value_size = 100 }, NULL));
+    struct buf out;
+    struct read_result r;
+    buf_init(&out, 1 << 20);
+    size_t one = (size_t)plog_bytes(log) / 10;
+    assert_ok(plog_read(log, 0, 4, 1 << 20, false, &out, &r));
+    assert_int_equal(r.next_offset, 4);
+    assert_int_equal(r.bytes, 4 * one);
+    assert_ok(plog_read(log, 4, 10, one * 2 + 5, false, &out, &r));
+    assert_int_equal(r.next_offset, 6);
+    assert_ok(plog_read(log, 6, 10, 10, false, &out, &r));
+    assert_int_equal(r.bytes, 0);
+    assert_ok(plog_read(log, 6, 10, 10, true, &out, &r)); /* at least one */
+    assert_int_equal(r.bytes, one);
+    assert_ok(plog_read(log, 10, 10, 10, true, &out, &r));
+    assert_int_equal(r.bytes, 0);
+    assert_fails(plog_read(log, 11, 20, 10, true, &out, &r), OFFSET_OUT_OF_RANGE);
+    assert_int_equal(plog_available(log, 3, 10, 1 << 20), 7 * one);
+    assert_int_equal(plog_available(log, 3, 5, 1 << 20), 2 * one);
+    assert_int_equal(plog_available(log, 3, 10, 100), 100);
+    assert_int_equal(plog_available(log, 10, 10, 100), 0);
+    buf_done(&out);
+}
+
+static void test_segments_roll_and_reads_cross_them(void **state)
+{
+    struct kit *k = *state;
+    k->config.segment_bytes = 1000;
+    struct plog *log = kit_log(k, 0, 0);
+    for (int i = 0; i < 50; i++)
+        assert_ok(kit_append(k, log, &(struct kit_batch){ .value_size = 200, .tag = i }, NULL));
+    struct buf all, again;
+    buf_init(&all, 1 << 20);
+    buf_init(&again, 1 << 20);
+    assert_ok(kit_read_all(log, 50, &all));
+    assert_int_equal(all.len, plog_bytes(log));
+    for (int64_t at = 0; at < 50; at++) {
+        struct read_result r;
+        assert_ok(plog_read(log, at, 50, 1, true, &again, &r));
+        assert_int_equal(r.next_offset, at + 1);
+    }
+    assert_int_equal(all.len, again.len);
+    assert_memory_equal(all.data, again.data, all.len);
+    kit_reopen(k);
+    log = store_find(k->store, k->topics[0], 0);
+    buf_clear(&again);
+    assert_ok(kit_read_all(log, 50, &again));
+    assert_int_equal(all.len, again.len);
+    assert_memory_equal(all.data, again.data, all.len);
+    buf_done(&all);
+    buf_done(&again);
+}
+
+static void test_empty_partition_has_no_file(void **state)
+{
+    struct kit *k = *state;
+    int64_t before = sim_changes(k->sim);
+    for (int p = 0; p < 100; p++) assert_non_null(kit_log(k, 1, p));
+    assert_int_equal(sim_changes(k->sim), before);
+    struct read_result r;
+    struct buf out;
+    buf_init(&out, 100);
+    assert_ok(plog_read(kit_log(k, 1, 5), 0, 0, 100, true, &out, &r));
+    assert_int_equal(plog_available(kit_log(k, 1, 5), 0, 10, 100), 0);
+    buf_done(&out);
+}
+
+static void test_records_survive_a_kill(void **state)
+{
+    struct kit *k = *state;
+    for (int round = 0; round < 4; round++) {
+        for (int p = 0; p < 3; p++) {
+            struct append_result r;
+            assert_ok(kit_append(k, kit_log(k, 0, p), &(struct kit_batch){ .records = 2 }, &r));
+            assert_int_equal(r.base_offset, round * 2);
+        }
+        kit_reopen(k);
+        assert_int_equal(store_epoch(k->store), round + 2);
+        for (int p = 0; p < 3; p++)
+            assert_int_equal(plog_high_watermark(kit_log(k, 0, p)), round * 2 + 2);
+    }
+}
+
+static void test_clean_stop_leaves_nothing_to_replay(void **state)
+{
+    struct kit *k = *state;
+    struct kit_batch b = { .records = 2, .producer_id = 9, .sequence = 0 };
+    assert_ok(kit_append(k, kit_log(k, 0, 0), &b, NULL));
+    assert_ok(store_stop(k->store));
+    kit_reopen(k);
+    struct append_result r;
+    assert_int_equal(plog_end(kit_log(k, 0, 0)), 2);
+    assert_ok(kit_append(k, kit_log(k, 0, 0), &b, &r));
+    assert_true(r.duplicate);
+    assert_int_equal(r.base_offset, 0);
+    assert_int_equal(r.end_offset, 2);
+}
+
+static void test_refuses_what_kafka_refuses(void **state)
+{
+    struct kit *k = *state;
+    struct plog *log = kit_log(k, 0, 0);
+    struct append_result r;
+    struct buf b;
+    buf_init(&b, 1 << 22);
+    kit_make(k, &(struct kit_batch){ .records = 2, .value_size = 100 }, &b);
+    size_t len = b.len;
+    b.data[len - 1] ^= 1;
+    assert_fails(plog_append(log, b.data, len, APPEND_CLIENT, &r), CORRUPT_MESSAGE);
+    b.data[len - 1] ^= 1;
+    assert_fails(plog_append(log, b.data, len - 1, APPEND_CLIENT, &r), CORRUPT_MESSAGE);
+    buf_put(&b, b.data, len); /* two batches */
+    assert_fails(plog_append(log, b.data, b.len, APPEND_CLIENT, &r), INVALID_RECORD);
+    b.data[16] = 1;
+    assert_fails(plog_append(log, b.data, len, APPEND_CLIENT, &r), INVALID_RECORD);
+    b.data[16] = 2;
+    batch_set_base_offset(b.data, 7);
+    assert_fails(plog_append(log, b.data, len, APPEND_CLIENT, &r), INVALID_RECORD);
+    struct kit_batch big = { .value_size = 2 << 20 };
+    assert_fails(kit_append(k, log, &big, &r), MESSAGE_TOO_LARGE);
+    struct kit_batch control = { .attributes = BATCH_CONTROL };
+    assert_fails(kit_append(k, log, &control, &r), INVALID_RECORD);
+    struct kit_batch future = { .timestamp = k->now + 3601 * 1000 };
+    assert_fails(kit_append(k, log, &future, &r), INVALID_TIMESTAMP);
+    assert_int_equal(r.bad_record, -1);
+    struct kit_batch append_time = { .attributes = BATCH_LOG_APPEND_TIME };
+    assert_fails(kit_append(k, log, &append_time, &r), INVALID_TIMESTAMP);
+    assert_int_equal(plog_end(log), 0);
+    k->config.cleanup_compact = true;
+    log = kit_log(k, 0, 0);
+    assert_fails(kit_append(k, log, &(struct kit_batch){ .records = 2 }, &r), INVALID_RECORD);
+    assert_int_equal(r.bad_record, 0);
+    for (int codec = 0; codec < CODEC_COUNT; codec++) {
+        struct kit_batch keyless = { .records = 2, .codec = (enum codec)codec };
+        assert_fails(kit_append(k, log, &keyless, &r), INVALID_RECORD);
+        keyless.keys = true;
+        assert_ok(kit_append(k, log, &keyless, &r));
+    }
+    buf_done(&b);
+}
+
+static void test_log_append_time_is_stamped(void **state)
+{
+    struct kit *k = *state;
+    k->config.log_append_time = true;
+    struct plog *log = kit_log(k, 0, 0);
+    struct append_result r;
+    struct kit_batch b = { .records = 3, .timestamp = 5 };
+    assert_ok(kit_append(k, log, &b, &r));
+    assert_int_equal(r.append_time_ms, k->now);
+    struct buf out;
+    buf_init(&out, 1 << 20);
+    assert_ok(kit_read_all(log, 3, &out));
+    struct batch_header h;
+    assert_ok(batch_header_parse(buf_bytes(&out), &h));
+    assert_true(h.attributes & BATCH_LOG_APPEND_TIME);
+    assert_int_equal(h.max_timestamp, k->now);
+    assert_ok(batch_check_crc(buf_bytes(&out)));
+    buf_done(&out);
+}
+
+static void test_wrong_max_timestamp_is_corrected(void **state)
+{
+    struct kit *k = *state;
+    struct plog *log = kit_log(k, 0, 0);
+    struct append_result r;
+    struct buf b;
+    buf_init(&b, 1 << 20);
+    kit_make(k, &(struct kit_batch){ .records = 3, .timestamp = 1000 }, &b);
+    put_be64(b.data + 35, 2000);
+    put_be32(b.data + 17, batch_crc(buf_bytes(&b)));
+    assert_ok(plog_append(log, b.data, b.len, APPEND_CLIENT, &r));
+    assert_int_equal(plog_last_timestamp(log), 1002);
+    buf_done(&b);
+}
+
+struct waiter {
+    struct plog_wait wait;
+    int calls;
+    enum err code;
+};
+
+static void waiter_done(struct plog_wait *wait, status result)
+{
+    struct waiter *w = CONTAINER_OF(wait, struct waiter, wait);
+    w->calls++;
+    w->code = result.code;
+}
+
+static void test_waits_fire_when_reached_and_when_deleted(void **state)
+{
+    struct kit *k = *state;
+    struct plog *log = kit_log(k, 0, 0);
+    struct waiter w[4] = { 0 };
+    for (int i = 0; i < 4; i++) w[i].wait.done = waiter_done;
+    plog_wait(log, &w[0].wait, 0);
+    assert_int_equal(w[0].calls, 1);
+    plog_wait(log, &w[2].wait, 2);
+    plog_wait(log, &w[1].wait, 1);
+    plog_wait(log, &w[3].wait, 3);
+    plog_unwait(log, &w[3].wait);
+    plog_unwait(log, &w[0].wait);
+    assert_ok(kit_append(k, log, &(struct kit_batch){ 0 }, NULL));
+    assert_int_equal(w[1].calls, 1);
+    assert_int_equal(w[2].calls, 0);
+    assert_int_equal(k->moved > 0, 1);
+    store_delete_topic(k->store, k->topics[0]);
+    assert_int_equal(w[2].calls, 1);
+    assert_int_equal(w[2].code, E_UNKNOWN_TOPIC_OR_PARTITION);
+    assert_int_equal(w[3].calls, 0);
+    assert_null(store_find(k->store, k->topics[0], 0));
+    assert_int_equal(store_bytes(k->store), 0);
+}
+
+static void test_os_flush_moves_the_high_watermark_at_once(void **state)
+{
+    struct kit *k = *state;
+    k->config.flush = false;
+    struct plog *log = kit_log(k, 0, 0);
+    int64_t syncs = sim_count(k->sim, SIM_DATASYNC);
+    assert_ok(kit_append(k, log, &(struct kit_batch){ .records = 4 }, NULL));
+    assert_int_equal(plog_high_watermark(log), 4);
+    assert_int_equal(sim_count(k->sim, SIM_DATASYNC), syncs);
+    k->config.flush = true;
+    log = kit_log(k, 0, 0); /* now it has to be synced once, directly */
+    assert_int_equal(sim_count(k->sim, SIM_DATASYNC), syncs + 1);
+    assert_ok(kit_append(k, log, &(struct kit_batch){ .records = 4 }, NULL));
+    assert_int_equal(plog_high_watermark(log), 8);
+    kit_reopen(k);
+    assert_int_equal(plog_high_watermark(kit_log(k, 0, 0)), 8);
+}
+
+static void test_epochs_know_where_they_end(void **state)
+{
+    struct kit *k = *state;
+    int32_t epoch;
+    int64_t end;
+    for (int i = 0; i < 3; i++) {
+        assert_ok(kit_append(k, kit_log(k, 0, 0), &(struct kit_batch){ .records = 2 }, NULL));
+        kit_reopen(k);
+    }
+    struct plog *log = kit_log(k, 0, 0); /* epochs 1, 2, 3 wrote two records each; now 4 */
+    assert_int_equal(store_epoch(k->store), 4);
+    assert_int_equal(plog_epoch_at(log, 0), 1);
+    assert_int_equal(plog_epoch_at(log, 3), 2);
+    plog_epoch_end(log, 1, &epoch, &end);
+    assert_int_equal(epoch, 1);
+    assert_int_equal(end, 2);
+    plog_epoch_end(log, 3, &epoch, &end);
+    assert_int_equal(epoch, 3);
+    assert_int_equal(end, 6);
+    plog_epoch_end(log, 4, &epoch, &end);
+    assert_int_equal(end, 6);
+    plog_epoch_end(log, 5, &epoch, &end);
+    assert_int_equal(epoch, -1);
+    plog_epoch_end(log, 0, &epoch, &end);
+    assert_int_equal(epoch, 0);
+    assert_int_equal(end, 0);
+}
+
+static void test_delete_records_moves_the_start_durably(void **state)
+{
+    struct kit *k = *state;
+    struct plog *log = kit_log(k, 0, 0);
+    struct waiter w = { .wait = { .done = waiter_done } };
+    for (int i = 0; i < 5; i++) assert_ok(kit_append(k, log, &(struct kit_batch){ 0 }, NULL));
+    assert_fails(plog_set_start(log, 6, NULL), OFFSET_OUT_OF_RANGE);
+    assert_ok(plog_set_start(log, 3, &w.wait));
+    assert_int_equal(w.calls, 1);
+    assert_int_equal(plog_start(log), 3);
+    struct read_result r;
+    struct buf out;
+    buf_init(&out, 1 << 20);
+    assert_fails(plog_read(log, 2, 5, 100, true, &out, &r), OFFSET_OUT_OF_RANGE);
+    kit_reopen(k);
+    assert_int_equal(plog_start(kit_log(k, 0, 0)), 3);
+    buf_done(&out);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(append_gives_dense_offsets_and_is_read_back),
+        T(read_respects_bound_and_size),
+        T(segments_roll_and_reads_cross_them),
+        T(empty_partition_has_no_file),
+        T(records_survive_a_kill),
+        T(clean_stop_leaves_nothing_to_replay),
+        T(refuses_what_kafka_refuses),
+        T(log_append_time_is_stamped),
+        T(wrong_max_timestamp_is_corrected),
+        T(waits_fire_when_reached_and_when_deleted),
+        T(os_flush_moves_the_high_watermark_at_once),
+        T(epochs_know_where_they_end),
+        T(delete_records_moves_the_start_durably),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
