@@ -1,0 +1,253 @@
+/* process.c - the system calls behind supervision. Domain thread.
+ *
+ * A broker is recognised by the lock on its data folder and by the socket that answers in its run
+ * folder; a plain process by a pid file that also names its start time, since pids are used again. */
+#include "supervise/process.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LOG_TAIL 4096
+#define PATH_SIZE 1024
+
+extern char **environ;
+
+static void path_in(const struct proc_spec *spec, const char *name, char ret[PATH_SIZE])
+{
+    snprintf(ret, PATH_SIZE, "%s/%s", spec->folder, name);
+}
+
+static void log_path(const struct proc_spec *spec, char ret[PATH_SIZE])
+{
+    if (spec->is_broker) path_in(spec, "log/broker.log", ret);
+    else snprintf(ret, PATH_SIZE, "%s/log/%s.log", spec->folder, spec->id);
+}
+
+static void pid_path(const struct proc_spec *spec, char ret[PATH_SIZE])
+{
+    snprintf(ret, PATH_SIZE, "%s/run/%s.pid", spec->folder, spec->id);
+}
+
+status process_folders(const struct proc_spec *spec, struct why *why)
+{
+    static const char *const names[] = { "", "/data", "/run", "/log" };
+    for (size_t i = 0; i < 4; i++) {
+        char path[PATH_SIZE];
+        snprintf(path, sizeof path, "%s%s", spec->folder, names[i]);
+        if (mkdir(path, 0700) == 0 || errno == EEXIST) continue;
+        why_set(why, "the folder %.150s cannot be made: %s", path, strerror(errno));
+        return status_from_errno(errno);
+    }
+    return OK;
+}
+
+/* Field 22 of /proc/PID/stat: when it started, in clock ticks since boot; 0 when it is gone. */
+static int64_t start_time(int pid, int64_t *ret_cpu_ticks)
+{
+    char path[64], text[1024];
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return 0;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (n <= 0) return 0;
+    text[n] = 0;
+    const char *rest = strrchr(text, ')'); /* the name may contain anything */
+    unsigned long long user = 0, system_ticks = 0, started = 0;
+    if (!rest || sscanf(rest + 1,
+                        " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d"
+                        " %*d %*d %llu",
+                        &user, &system_ticks, &started) != 3)
+        return 0;
+    if (ret_cpu_ticks) *ret_cpu_ticks = (int64_t)(user + system_ticks);
+    return (int64_t)started;
+}
+
+static void write_pid_file(const struct proc_spec *spec, int pid)
+{
+    char path[PATH_SIZE];
+    pid_path(spec, path);
+    FILE *f = fopen(path, "we");
+    if (!f) return; /* it will be started again instead of found again: harmless for a helper */
+    fprintf(f, "%d %" PRId64 "\n", pid, start_time(pid, NULL));
+    fclose(f);
+}
+
+bool process_find(const struct proc_spec *spec, int *ret_pid)
+{
+    char path[PATH_SIZE];
+    int pid = 0;
+    int64_t started = 0;
+    pid_path(spec, path);
+    FILE *f = fopen(path, "re");
+    if (!f) return false;
+    int n = fscanf(f, "%d %" SCNd64, &pid, &started);
+    fclose(f);
+    if (n != 2 || pid <= 1 || started <= 0 || start_time(pid, NULL) != started) return false;
+    *ret_pid = pid;
+    return true;
+}
+
+static int spawn_with(const struct proc_spec *spec, const char *log, posix_spawnattr_t *attr,
+                      posix_spawn_file_actions_t *files, pid_t *ret_pid)
+{
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    int e = posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK |
+                                               POSIX_SPAWN_SETSIGDEF);
+    if (!e) e = posix_spawnattr_setsigmask(attr, &none);
+    if (!e) e = posix_spawnattr_setsigdefault(attr, &all);
+    if (!e) e = posix_spawn_file_actions_addopen(files, 0, "/dev/null", O_RDONLY, 0);
+    if (!e) e = posix_spawn_file_actions_addopen(files, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (!e) e = posix_spawn_file_actions_adddup2(files, 1, 2);
+    if (!e) e = posix_spawn_file_actions_addclosefrom_np(files, 3);
+    if (!e) e = posix_spawn(ret_pid, spec->argv[0], files, attr, spec->argv, environ);
+    return e;
+}
+
+status process_spawn(const struct proc_spec *spec, int *ret_pid, struct why *why)
+{
+    char log[PATH_SIZE];
+    posix_spawnattr_t attr;
+    posix_spawn_file_actions_t files;
+    pid_t pid = 0;
+    log_path(spec, log);
+    if (posix_spawnattr_init(&attr) != 0) return FAIL(NO_MEMORY);
+    if (posix_spawn_file_actions_init(&files) != 0) {
+        posix_spawnattr_destroy(&attr);
+        return FAIL(NO_MEMORY);
+    }
+    int e = spawn_with(spec, log, &attr, &files, &pid);
+    posix_spawn_file_actions_destroy(&files);
+    posix_spawnattr_destroy(&attr);
+    if (e) {
+        why_set(why, "%.120s cannot be started: %s", spec->argv[0], strerror(e));
+        return status_from_errno(e);
+    }
+    if (!spec->is_broker) write_pid_file(spec, pid);
+    *ret_pid = pid;
+    return OK;
+}
+
+bool process_lock_held(const struct proc_spec *spec)
+{
+    char path[PATH_SIZE];
+    path_in(spec, "data/lock", path);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0) return false;
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    bool held = fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    close(fd);
+    return held;
+}
+
+/* Socket paths end at 108 bytes, so the folder's descriptor stands for its path. */
+status process_probe(int run_fd, int *ret_pid)
+{
+    struct sockaddr_un addr = { .sun_family = AF_UNIX };
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+    snprintf(addr.sun_path, sizeof addr.sun_path, "/proc/self/fd/%d/control.sock", run_fd);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return status_from_errno(errno);
+    status s = OK;
+    if (connect(fd, (struct sockaddr *)&addr, sizeof addr) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
+        s = status_from_errno(errno);
+    close(fd);
+    if (failed(s)) return s;
+    *ret_pid = peer.pid;
+    return peer.pid > 1 ? OK : FAIL(NOT_FOUND);
+}
+
+int process_pidfd(int pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
+
+bool process_port_free(const struct proc_spec *spec, struct why *why)
+{
+    if (!spec->is_broker || !spec->port) return true;
+    char host[64] = "127.0.0.1";
+    for (int i = 0; i + 1 < 24 && spec->argv[i]; i++) {
+        const char *colon = spec->argv[i + 1] ? strrchr(spec->argv[i + 1], ':') : NULL;
+        if (strcmp(spec->argv[i], "--listen") != 0 || !colon) continue;
+        snprintf(host, sizeof host, "%.*s", (int)(colon - spec->argv[i + 1]), spec->argv[i + 1]);
+    }
+    struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons(spec->port) };
+    if (inet_pton(AF_INET, host, &addr.sin_addr) != 1) return true; /* the broker will say */
+    int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return true;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    bool taken = bind(fd, (struct sockaddr *)&addr, sizeof addr) != 0 && errno == EADDRINUSE;
+    close(fd);
+    if (taken)
+        why_set(why, "port %u is taken by another process; waiting until it is free",
+                (unsigned)spec->port);
+    return !taken;
+}
+
+static void last_log_line(const struct proc_spec *spec, char *ret, size_t size)
+{
+    char path[PATH_SIZE], tail[LOG_TAIL + 1];
+    ret[0] = 0;
+    log_path(spec, path);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return;
+    off_t end = lseek(fd, 0, SEEK_END);
+    ssize_t n = pread(fd, tail, LOG_TAIL, end > LOG_TAIL ? end - LOG_TAIL : 0);
+    close(fd);
+    while (n > 0 && (tail[n - 1] == '\n' || tail[n - 1] == ' ')) n--;
+    if (n <= 0) return;
+    tail[n] = 0;
+    const char *line = strrchr(tail, '\n');
+    line = line ? line + 1 : tail;
+    /* Our own log lines begin with time and level, which say nothing in a sentence. */
+    const char *level = line[0] == '2' ? strchr(line, ' ') : NULL;
+    const char *text = level ? strchr(level + 1, ' ') : NULL;
+    if (text) line = text + 1;
+    snprintf(ret, size, "%s", line);
+}
+
+void process_reason(const struct proc_spec *spec, int pidfd, struct why *why)
+{
+    char line[180];
+    siginfo_t info = { 0 };
+    last_log_line(spec, line, sizeof line);
+    if (pidfd >= 0 && waitid((idtype_t)P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG) == 0 &&
+        info.si_pid) {
+        if (info.si_code == CLD_EXITED)
+            why_set(why, "ended with status %d%s%s", info.si_status, *line ? ": " : "", line);
+        else
+            why_set(why, "ended by signal %d (%s)", info.si_status, strsignal(info.si_status));
+        return;
+    }
+    why_set(why, "ended%s%s", *line ? "; its last words: " : "", line);
+}
+
+void process_figures(int pid, int64_t *ret_memory_bytes, int64_t *ret_cpu_ms)
+{
+    char path[64];
+    long long resident = 0;
+    int64_t ticks = 0;
+    *ret_memory_bytes = *ret_cpu_ms = 0;
+    if (pid <= 0 || !start_time(pid, &ticks)) return;
+    *ret_cpu_ms = ticks * 1000 / sysconf(_SC_CLK_TCK);
+    snprintf(path, sizeof path, "/proc/%d/statm", pid);
+    FILE *f = fopen(path, "re");
+    if (!f) return;
+    if (fscanf(f, "%*s %lld", &resident) == 1)
+        *ret_memory_bytes = (int64_t)resident * sysconf(_SC_PAGESIZE);
+    fclose(f);
+}

@@ -1,0 +1,1 @@
+leat_test(supervisor LINK supervise)
