@@ -1,0 +1,411 @@
+/* control.c - the broker's end of the control protocol. Loop thread.
+ *
+ * One leatd at a time: a new connection ends the older one (a restarted leatd must not wait for the
+ * death of its predecessor to be noticed). While a change of the image is being made durable the
+ * stream is paused, so what leatd sends is obeyed strictly in order, and an answer to a forwarded
+ * request is seen only after the image change it caused. A report is sent only after control_touch,
+ * so an idle broker has no timer. */
+#include "broker/control.h"
+
+#include "base/log.h"
+#include "broker/image_commit.h"
+#include "broker/report.h"
+#include "cluster/control_frame.h"
+#include "cluster/delta.h"
+#include "cluster/image_file.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define FRAME_MAX (DELTA_MAX + (1u << 20))
+#define FRAME_MAX_BEFORE_HELLO 4096
+#define FRAME_ARENA (4u << 20)
+#define ADMIN_TIMEOUT_MS 5000
+#define ADMIN_PENDING_MAX 200
+#define ADMIN_BODY_MAX (4u << 20)
+#define REPORT_SLOW_MS 60000
+#define REPORT_FAST_MS 1000
+#define WATCH_MAX_MS 60000
+
+struct pending { /* an admin request that leatd has not answered yet */
+    int64_t token, deadline;
+    int16_t api_key, version;
+    struct arena *arena;
+    void (*done)(void *arg, status result, void *response);
+    void *arg;
+    struct pending *prev, *next;
+};
+
+struct control {
+    struct controller controller; /* first: what the broker knows */
+    struct broker *broker;
+    struct listener *listener;
+    struct stream *stream; /* leatd; NULL: away */
+    bool greeted;          /* its hello was read */
+    struct image_commit commit;
+    struct stream *committing_for; /* who asked for the change on its way; may be gone */
+    struct pending *pending;       /* oldest first, so soonest deadline first */
+    int pending_count;
+    int64_t next_token;
+    struct timer admin_timer, report_timer;
+    struct report *report;
+    int64_t reported_at, watched_until;
+    int32_t watch_interval;
+    int64_t started_at;
+    bool stopping;
+};
+
+static void message_send(struct control *c, const struct wire_message *message,
+                         const void *object)
+{
+    struct buf out;
+    if (!c->stream) return;
+    buf_init(&out, FRAME_MAX);
+    status s = control_frame(&out, message, object);
+    if (is_ok(s)) s = stream_send(c->stream, &out);
+    buf_done(&out);
+    if (failed(s) && c->stream) stream_close(c->stream);
+}
+
+/* --- admin requests -------------------------------------------------------------------------------- */
+static void pending_end(struct control *c, struct pending *p, status result, void *response)
+{
+    DL_DELETE(c->pending, p);
+    c->pending_count--;
+    p->done(p->arg, result, response);
+    mem_free(p);
+}
+
+static void admin_arm(struct control *c)
+{
+    if (c->pending) (void)loop_timer_set(c->broker->loop, &c->admin_timer, c->pending->deadline);
+    else loop_timer_clear(c->broker->loop, &c->admin_timer);
+}
+
+static void admin_timer_fire(struct timer *timer)
+{
+    struct control *c = CONTAINER_OF(timer, struct control, admin_timer);
+    int64_t now = loop_now(c->broker->loop);
+    while (c->pending && c->pending->deadline <= now)
+        pending_end(c, c->pending, FAIL(REQUEST_TIMED_OUT), NULL);
+    admin_arm(c);
+}
+
+static void forward(struct control *c, struct pending *p, const struct control_admin *admin)
+{
+    p->token = c->next_token++;
+    p->deadline = loop_now(c->broker->loop) + ADMIN_TIMEOUT_MS;
+    DL_APPEND(c->pending, p);
+    c->pending_count++;
+    admin_arm(c);
+    struct control_admin message = *admin;
+    message.token = p->token;
+    message_send(c, &control_admin_message, &message);
+}
+
+static void control_submit(struct controller *controller, int16_t api_key, int16_t version,
+                           const void *request, struct str principal, struct arena *arena,
+                           void (*done)(void *arg, status result, void *response), void *arg)
+{
+    struct control *c = (struct control *)controller;
+    const struct wire_message *m = wire_request(api_key);
+    if (!c->stream || !c->greeted || c->stopping) {
+        done(arg, FAIL(REQUEST_TIMED_OUT), NULL); /* leatd is away: said at once */
+        return;
+    }
+    struct buf body;
+    buf_init(&body, ADMIN_BODY_MAX);
+    status s = m ? wire_encode(m, version, request, &body) : FAIL(INVALID_REQUEST);
+    struct pending *p =
+        is_ok(s) && c->pending_count < ADMIN_PENDING_MAX ? mem_zalloc(sizeof(*p)) : NULL;
+    if (!p) {
+        done(arg, failed(s) ? s : FAIL(REQUEST_TIMED_OUT), NULL);
+    } else {
+        *p = (struct pending){ .api_key = api_key, .version = version, .arena = arena,
+                               .done = done, .arg = arg };
+        forward(c, p,
+                &(struct control_admin){ .api_key = api_key, .api_version = version,
+                                         .principal = principal, .client_host = STR(""),
+                                         .body = buf_bytes(&body) });
+    }
+    buf_done(&body);
+}
+
+static status decode_answer(const struct pending *p, struct bytes body, void **ret_response)
+{
+    const struct wire_message *m = wire_response(p->api_key);
+    struct bytes own = arena_bytes(p->arena, body); /* the frame ends with this call */
+    void *response = arena_alloc(p->arena, wire_object_size(m));
+    TRY(arena_check(p->arena));
+    wire_default(m, response);
+    TRY(wire_decode(m, p->version, own, p->arena, response, NULL));
+    *ret_response = response;
+    return OK;
+}
+
+static void admin_answered(struct control *c, const struct control_admin_reply *reply)
+{
+    struct pending *p;
+    DL_SEARCH_SCALAR(c->pending, p, token, reply->token);
+    if (!p) return; /* timed out meanwhile */
+    void *response = NULL;
+    status s = reply->error_code ? status_from_kafka(reply->error_code) : OK;
+    if (is_ok(s) && !reply->body.data) s = FAIL(UNKNOWN_SERVER_ERROR);
+    if (is_ok(s)) s = decode_answer(p, reply->body, &response);
+    pending_end(c, p, s, response);
+    admin_arm(c);
+}
+
+/* --- the image ------------------------------------------------------------------------------------- */
+static void acknowledge(struct control *c, status result)
+{
+    struct control_ack ack = {
+        .version = c->broker->image->version,
+        .error_code = status_kafka(result),
+        .message = failed(result) ? str_c(status_text(result)) : STR_NULL,
+    };
+    message_send(c, &control_ack_message, &ack);
+}
+
+static void image_committed(void *arg, status result)
+{
+    struct control *c = arg;
+    bool same = c->stream && c->stream == c->committing_for;
+    c->committing_for = NULL;
+    if (is_ok(result)) control_touch(c);
+    if (!c->stream) return;
+    if (same) acknowledge(c, result);
+    if (c->stream) stream_resume(c->stream);
+}
+
+static void image_received(struct control *c, const struct control_image *message)
+{
+    int64_t from, to;
+    struct buf delta;
+    buf_init(&delta, DELTA_MAX);
+    status s = delta_versions(message->records, &from, &to);
+    if (is_ok(s) && (from != message->from_version || to != message->to_version)) s = FAIL(MALFORMED);
+    if (is_ok(s)) {
+        buf_put(&delta, message->records.data, message->records.len);
+        s = image_commit_start(&c->commit, &delta, image_committed, c);
+    }
+    buf_done(&delta);
+    if (failed(s)) {
+        log_warn("image %lld -> %lld is refused: %s", (long long)message->from_version,
+                 (long long)message->to_version, status_text(s));
+        acknowledge(c, s);
+        return;
+    }
+    c->committing_for = c->stream;
+    stream_pause(c->stream);
+}
+
+/* --- reports --------------------------------------------------------------------------------------- */
+static int64_t report_due(const struct control *c)
+{
+    bool watched = loop_now(c->broker->loop) < c->watched_until;
+    return c->reported_at + (watched ? c->watch_interval : REPORT_SLOW_MS);
+}
+
+void control_touch(struct control *c)
+{
+    if (!c || !c->greeted || c->report_timer.slot || c->stopping) return;
+    (void)loop_timer_set(c->broker->loop, &c->report_timer, report_due(c));
+}
+
+static void report_timer_fire(struct timer *timer)
+{
+    struct control *c = CONTAINER_OF(timer, struct control, report_timer);
+    struct buf out;
+    bool changed;
+    if (!c->stream || !c->greeted) return;
+    buf_init(&out, FRAME_MAX);
+    status s = report_frame(c->report, &out, &changed);
+    if (is_ok(s) && changed) s = stream_send(c->stream, &out);
+    buf_done(&out);
+    if (failed(s)) log_warn("a report could not be sent: %s", status_text(s));
+    c->reported_at = loop_now(c->broker->loop);
+}
+
+static void watch_received(struct control *c, const struct control_watch *watch)
+{
+    int32_t interval = watch->interval_ms < REPORT_FAST_MS ? REPORT_FAST_MS : watch->interval_ms;
+    int32_t span = watch->for_ms > WATCH_MAX_MS ? WATCH_MAX_MS : watch->for_ms;
+    bool watched = loop_now(c->broker->loop) < c->watched_until;
+    c->watch_interval = interval;
+    c->watched_until = loop_now(c->broker->loop) + (span < 0 ? 0 : span);
+    if (!watched || c->report_timer.slot)
+        (void)loop_timer_set(c->broker->loop, &c->report_timer, report_due(c));
+}
+
+/* --- the connection -------------------------------------------------------------------------------- */
+static void hello_send(struct control *c)
+{
+    const struct broker *b = c->broker;
+    struct control_hello hello = {
+        .min_version = CONTROL_VERSION_MIN,
+        .max_version = CONTROL_VERSION_MAX,
+        .program = STR("leat-broker " LEAT_VERSION),
+        .cluster_id = str_c(b->options.cluster_id ? b->options.cluster_id : b->image->cluster_id),
+        .node_id = b->options.node_id,
+        .image_version = b->image->version,
+        .port = broker_port(b),
+        .started_at = c->started_at,
+    };
+    message_send(c, &control_hello_message, &hello);
+}
+
+static void hello_received(struct control *c, const struct control_hello *hello)
+{
+    if (c->greeted || !control_hello_fits(hello)) {
+        log_warn("%.*s speaks another control protocol", STR_ARG(hello->program));
+        stream_close(c->stream);
+        return;
+    }
+    c->greeted = true;
+    stream_set_max_frame(c->stream, FRAME_MAX);
+    log_info("%.*s is in control", STR_ARG(hello->program));
+    report_forget(c->report);
+    c->reported_at = loop_now(c->broker->loop) - REPORT_SLOW_MS;
+    control_touch(c); /* a first, whole report */
+}
+
+static void message_received(struct control *c, const struct wire_message *m, const void *object)
+{
+    if (m == &control_hello_message) {
+        hello_received(c, object);
+    } else if (!c->greeted) {
+        stream_close(c->stream);
+    } else if (m == &control_image_message) {
+        image_received(c, object);
+    } else if (m == &control_admin_reply_message) {
+        admin_answered(c, object);
+    } else if (m == &control_watch_message) {
+        watch_received(c, object);
+    } else if (m == &control_stop_message) {
+        log_info("asked to stop");
+        broker_stop(c->broker);
+    } else {
+        stream_close(c->stream); /* not for a broker */
+    }
+}
+
+static void frame_received(struct stream *stream, struct bytes frame, void *owner)
+{
+    struct control *c = owner;
+    struct arena arena;
+    const struct wire_message *message;
+    const void *object;
+    if (stream != c->stream) return;
+    arena_init(&arena, FRAME_ARENA);
+    status s = control_parse(frame, &arena, &message, &object);
+    if (is_ok(s)) message_received(c, message, object);
+    else log_warn("a control message cannot be read: %s", status_text(s));
+    arena_done(&arena);
+    if (failed(s)) stream_close(stream);
+}
+
+static void stream_ended(struct stream *stream, status why, void *owner)
+{
+    struct control *c = owner;
+    (void)why;
+    if (stream != c->stream) return; /* replaced by a newer one */
+    c->stream = NULL;
+    c->greeted = false;
+    loop_timer_clear(c->broker->loop, &c->report_timer);
+    while (c->pending) pending_end(c, c->pending, FAIL(REQUEST_TIMED_OUT), NULL);
+    admin_arm(c);
+    if (!c->stopping) log_info("no leatd is connected; the last image stays in force");
+}
+
+static const struct stream_events stream_events = { frame_received, stream_ended, NULL, NULL };
+
+/* Only leatd of the same user (or root) may control. */
+static bool peer_may(int fd)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) return false;
+    return peer.uid == geteuid() || peer.uid == 0;
+}
+
+static void accepted(int fd, void *owner)
+{
+    struct control *c = owner;
+    struct stream *stream;
+    if (!peer_may(fd)) {
+        log_warn("a stranger was refused on " CONTROL_SOCKET);
+        close(fd);
+        return;
+    }
+    if (c->stream) stream_close(c->stream);
+    if (failed(stream_accept(c->broker->loop, fd, FRAME_MAX_BEFORE_HELLO, &stream_events, c, &stream)))
+        return;
+    c->stream = stream;
+    if (c->commit.busy) stream_pause(stream); /* hello says the version: after the change */
+    hello_send(c);
+}
+
+/* --- start and stop -------------------------------------------------------------------------------- */
+static status load_image(struct broker *b)
+{
+    status s = image_file_read(b->fs, b->image);
+    if (s.code == E_NOT_FOUND) {
+        /* nothing yet: nobody can log in, nothing is allowed, until leatd sends the first one */
+        b->image->limits.authorise = true;
+        b->image->limits.auto_create_topics = false;
+        s = OK;
+    }
+    TRY(s);
+    const char *id = b->options.cluster_id;
+    if (id && b->image->cluster_id[0] && strcmp(id, b->image->cluster_id) != 0)
+        return FAIL(INCONSISTENT_CLUSTER_ID);
+    if (id && !str_copy(b->image->cluster_id, sizeof(b->image->cluster_id), str_c(id)))
+        return FAIL(INVALID);
+    return OK;
+}
+
+status control_start(struct broker *b, struct control **ret_control)
+{
+    static const struct controller_ops ops = { control_submit };
+    TRY(load_image(b));
+    struct control *c = mem_zalloc(sizeof(*c));
+    if (!c) return FAIL(NO_MEMORY);
+    c->controller.ops = &ops;
+    c->broker = b;
+    c->started_at = loop_wall(b->loop);
+    c->watch_interval = REPORT_FAST_MS;
+    image_commit_init(&c->commit, b);
+    timer_init(&c->admin_timer, admin_timer_fire);
+    timer_init(&c->report_timer, report_timer_fire);
+    status s = report_new(b, &c->report);
+    if (is_ok(s))
+        s = listener_new_unix(b->loop, b->run_fd, CONTROL_SOCKET, accepted, c, &c->listener);
+    if (failed(s)) {
+        report_free(c->report);
+        mem_free(c);
+        return s;
+    }
+    b->controller = &c->controller;
+    *ret_control = c;
+    return OK;
+}
+
+void control_stop(struct control *c)
+{
+    if (!c) return;
+    struct broker *b = c->broker;
+    c->stopping = true;
+    listener_free(c->listener);
+    unlinkat(b->run_fd, CONTROL_SOCKET, 0);
+    image_commit_finish(&c->commit);
+    if (c->stream) stream_close(c->stream);
+    while (c->pending) pending_end(c, c->pending, FAIL(REQUEST_TIMED_OUT), NULL);
+    loop_timer_clear(b->loop, &c->admin_timer);
+    loop_timer_clear(b->loop, &c->report_timer);
+    report_free(c->report);
+    b->controller = NULL;
+    b->control = NULL;
+    mem_free(c);
+}

@@ -1,0 +1,266 @@
+/* report.c - what a broker tells leatd about itself. Loop thread.
+ *
+ * For each topic and principal the last figures told are remembered, so that a report names only what
+ * changed. Counters go up from the start of the process; leatd makes rates of them. */
+#include "broker/report.h"
+
+#include "base/arena.h"
+#include "broker/quota.h"
+#include "cluster/control_frame.h"
+
+#define REPORT_ARENA (16u << 20)
+#define REPORT_PRINCIPALS_MAX 10000
+
+struct told_topic {
+    struct uuid id;
+    char name[250];
+    struct control_report_report_topic last; /* its strings are not used */
+    uint64_t round;
+    UT_hash_handle hh;
+};
+struct told_principal {
+    int64_t bytes_in, bytes_out, throttle_ms;
+    UT_hash_handle hh;
+    char name[];
+};
+struct report {
+    struct broker *broker;
+    struct told_topic *topics;
+    struct told_principal *principals;
+    struct control_report last; /* its arrays are not used */
+    bool whole;                 /* the next one tells everything */
+    uint64_t round;
+};
+
+status report_new(struct broker *broker, struct report **ret_report)
+{
+    struct report *report = mem_zalloc(sizeof(*report));
+    if (!report) return FAIL(NO_MEMORY);
+    report->broker = broker;
+    report->whole = true;
+    *ret_report = report;
+    return OK;
+}
+
+void report_forget(struct report *report)
+{
+    struct told_topic *topic, *next_topic;
+    HASH_ITER(hh, report->topics, topic, next_topic) {
+        HASH_DEL(report->topics, topic);
+        mem_free(topic);
+    }
+    struct told_principal *principal, *next_principal;
+    HASH_ITER(hh, report->principals, principal, next_principal) {
+        HASH_DEL(report->principals, principal);
+        mem_free(principal);
+    }
+    report->whole = true;
+}
+
+void report_free(struct report *report)
+{
+    if (!report) return;
+    report_forget(report);
+    mem_free(report);
+}
+
+/* --- topics ---------------------------------------------------------------------------------------- */
+static struct control_report_report_topic topic_figures(struct broker *b, const struct topic *topic)
+{
+    const struct topic_stats *stats = NULL;
+    HASH_FIND(hh, b->stats.topics, &topic->id, sizeof(topic->id), stats);
+    struct control_report_report_topic row = { .name = topic->name, .last_record_at = -1 };
+    if (stats) {
+        row.bytes_in = stats->bytes_in;
+        row.bytes_out = stats->bytes_out;
+        row.records_in = stats->records_in;
+        row.records_out = stats->records_out;
+    }
+    for (int32_t p = 0; b->store && p < topic->partitions; p++) {
+        const struct plog *log = store_find(b->store, topic->id, p);
+        if (!log) continue;
+        row.bytes_stored += plog_bytes(log);
+        if (plog_end(log) > plog_start(log) && plog_last_timestamp(log) > row.last_record_at)
+            row.last_record_at = plog_last_timestamp(log);
+    }
+    return row;
+}
+
+static bool topic_same(const struct control_report_report_topic *a,
+                       const struct control_report_report_topic *b)
+{
+    return a->bytes_in == b->bytes_in && a->bytes_out == b->bytes_out &&
+           a->records_in == b->records_in && a->records_out == b->records_out &&
+           a->bytes_stored == b->bytes_stored && a->last_record_at == b->last_record_at;
+}
+
+/* What is remembered of the topic, made now if need be; NULL without memory. */
+static struct told_topic *told_topic(struct report *report, const struct topic *topic, bool *ret_new)
+{
+    struct told_topic *told;
+    HASH_FIND(hh, report->topics, &topic->id, sizeof(topic->id), told);
+    *ret_new = told == NULL;
+    if (told) return told;
+    told = mem_zalloc(sizeof(*told));
+    if (!told) return NULL;
+    told->id = topic->id;
+    (void)str_copy(told->name, sizeof(told->name), topic->name);
+    HASH_ADD(hh, report->topics, id, sizeof(told->id), told);
+    if (HASH_ADDED(hh, told)) return told;
+    mem_free(told);
+    return NULL;
+}
+
+static status add_topics(struct report *report, struct control_report *out, struct arena *arena)
+{
+    struct image *image = report->broker->image;
+    out->topics = ARENA_ARRAY(arena, struct control_report_report_topic, HASH_CNT(hh, image->topics));
+    if (!out->topics) return FAIL(NO_MEMORY);
+    struct topic *topic, *next;
+    HASH_ITER(hh, image->topics, topic, next) {
+        bool is_new;
+        struct told_topic *told = told_topic(report, topic, &is_new);
+        if (!told) return FAIL(NO_MEMORY);
+        told->round = report->round;
+        struct control_report_report_topic row = topic_figures(report->broker, topic);
+        if (!is_new && topic_same(&row, &told->last)) continue;
+        told->last = row;
+        out->topics[out->topics_count++] = row;
+    }
+    return OK;
+}
+
+static status add_gone(struct report *report, struct control_report *out, struct arena *arena)
+{
+    struct told_topic *told, *next;
+    out->topics_gone = ARENA_ARRAY(arena, struct str, HASH_CNT(hh, report->topics));
+    if (!out->topics_gone) return FAIL(NO_MEMORY);
+    HASH_ITER(hh, report->topics, told, next) {
+        if (told->round == report->round) continue;
+        /* made again under its old name: not gone */
+        if (!image_topic(report->broker->image, str_c(told->name)))
+            out->topics_gone[out->topics_gone_count++] = arena_str(arena, str_c(told->name));
+        HASH_DEL(report->topics, told);
+        mem_free(told);
+    }
+    return arena_check(arena);
+}
+
+/* --- principals ------------------------------------------------------------------------------------ */
+struct adding {
+    struct report *report;
+    struct control_report *out;
+    struct arena *arena;
+    int32_t cap;
+    status result;
+};
+
+static struct told_principal *told_principal(struct report *report, struct str name, bool *ret_new)
+{
+    struct told_principal *told;
+    HASH_FIND(hh, report->principals, name.data, name.len, told);
+    *ret_new = told == NULL;
+    if (told || HASH_COUNT(report->principals) >= REPORT_PRINCIPALS_MAX) return told;
+    told = mem_zalloc(sizeof(*told) + name.len);
+    if (!told) return NULL;
+    memcpy(told->name, name.data, name.len);
+    HASH_ADD_KEYPTR(hh, report->principals, told->name, name.len, told);
+    if (HASH_ADDED(hh, told)) return told;
+    mem_free(told);
+    return NULL;
+}
+
+static bool grow(struct adding *a)
+{
+    if (a->out->principals_count < a->cap) return true;
+    int32_t cap = a->cap ? a->cap * 2 : 16;
+    struct control_report_report_principal *rows =
+        ARENA_ARRAY(a->arena, struct control_report_report_principal, cap);
+    if (!rows) return false;
+    if (a->cap) memcpy(rows, a->out->principals, (size_t)a->cap * sizeof(*rows));
+    a->out->principals = rows;
+    a->cap = cap;
+    return true;
+}
+
+static void add_principal(void *arg, const struct quota_throttled *t)
+{
+    struct adding *a = arg;
+    bool is_new;
+    struct told_principal *told = told_principal(a->report, t->principal, &is_new);
+    struct control_report_report_principal row = {
+        .principal = t->principal,
+        .throttle_ms = t->produce_ms + t->fetch_ms,
+    };
+    if (!told) return; /* too many to remember: not shown */
+    if (!is_new && told->bytes_in == row.bytes_in && told->bytes_out == row.bytes_out &&
+        told->throttle_ms == row.throttle_ms)
+        return;
+    told->bytes_in = row.bytes_in;
+    told->bytes_out = row.bytes_out;
+    told->throttle_ms = row.throttle_ms;
+    if (!grow(a)) a->result = FAIL(NO_MEMORY);
+    else a->out->principals[a->out->principals_count++] = row;
+}
+
+/* --- all of it ------------------------------------------------------------------------------------- */
+static void add_totals(struct broker *b, struct control_report *out)
+{
+    const struct stats *s = &b->stats;
+    out->at = loop_wall(b->loop);
+    out->bytes_in = s->bytes_in;
+    out->bytes_out = s->bytes_out;
+    out->records_in = s->records_in;
+    out->records_out = s->records_out;
+    out->requests = s->requests;
+    out->errors = s->failed_requests;
+    out->throttle_ms = s->throttle_ms;
+    out->connections = b->connection_count;
+    out->bytes_stored = b->store ? store_bytes(b->store) : 0;
+    out->memory_bytes = b->memory_used;
+    out->authentication_failures = s->authentication_failures;
+    out->authorization_failures = s->authorization_failures;
+}
+
+static bool totals_same(const struct control_report *a, const struct control_report *b)
+{
+    return a->bytes_in == b->bytes_in && a->bytes_out == b->bytes_out &&
+           a->records_in == b->records_in && a->records_out == b->records_out &&
+           a->requests == b->requests && a->errors == b->errors &&
+           a->throttle_ms == b->throttle_ms && a->connections == b->connections &&
+           a->bytes_stored == b->bytes_stored && a->memory_bytes == b->memory_bytes &&
+           a->authentication_failures == b->authentication_failures &&
+           a->authorization_failures == b->authorization_failures;
+}
+
+static status fill(struct report *report, struct control_report *out, struct arena *arena)
+{
+    struct adding a = { report, out, arena, 0, OK };
+    report->round++;
+    add_totals(report->broker, out);
+    TRY(add_topics(report, out, arena));
+    TRY(add_gone(report, out, arena));
+    if (report->broker->quotas) quotas_each_throttled(report->broker->quotas, add_principal, &a);
+    return a.result;
+}
+
+status report_frame(struct report *report, struct buf *out, bool *ret_changed)
+{
+    struct arena arena;
+    struct control_report message;
+    wire_default(&control_report_message, &message);
+    arena_init(&arena, REPORT_ARENA);
+    status s = fill(report, &message, &arena);
+    message.whole = report->whole;
+    *ret_changed = report->whole || message.topics_count || message.topics_gone_count ||
+                   message.principals_count || !totals_same(&message, &report->last);
+    if (is_ok(s) && *ret_changed) s = control_frame(out, &control_report_message, &message);
+    if (is_ok(s)) {
+        report->last = message;
+        report->whole = false;
+    } else {
+        report_forget(report); /* what was remembered was not told */
+    }
+    arena_done(&arena);
+    return s;
+}

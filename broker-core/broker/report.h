@@ -1,0 +1,11 @@
+/* report.h - the figures of a broker as a ControlReport: what changed since the last one. */
+#pragma once
+#include "broker/server.h"
+
+struct report; /* remembers what was told */
+
+status report_new(struct broker *broker, struct report **ret_report);
+void report_free(struct report *report); /* NULL ok */
+void report_forget(struct report *report); /* the next one is whole: somebody new listens */
+/* Appends a frame with what changed; *ret_changed false: nothing did, and nothing was appended. */
+status report_frame(struct report *report, struct buf *out, bool *ret_changed);

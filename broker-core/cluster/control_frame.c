@@ -1,0 +1,41 @@
+/* control_frame.c - the framing of the control protocol, both ends. Any thread; no state. */
+#include "cluster/control_frame.h"
+
+#include "wire/header.h"
+
+status control_frame(struct buf *out, const struct wire_message *message, const void *object)
+{
+    size_t begin = frame_begin(out);
+    buf_put_be16(out, (uint16_t)message->key);
+    buf_put_be16(out, (uint16_t)message->max_version);
+    status s = buf_check(out);
+    if (is_ok(s)) s = wire_encode(message, message->max_version, object, out);
+    if (is_ok(s)) s = frame_end(out, begin);
+    if (failed(s) && out->len > begin) out->len = begin;
+    return s;
+}
+
+status control_parse(struct bytes frame, struct arena *arena,
+                     const struct wire_message **ret_message, const void **ret_object)
+{
+    if (frame.len < 4) return FAIL(TRUNCATED);
+    const struct wire_message *m = wire_find(WIRE_CONTROL, (int16_t)get_be16(frame.data));
+    int16_t version = (int16_t)get_be16(frame.data + 2);
+    if (!m || !wire_knows(m, version)) return FAIL(UNSUPPORTED_VERSION);
+    void *object = arena_alloc(arena, wire_object_size(m));
+    if (!object) return FAIL(NO_MEMORY);
+    size_t used;
+    wire_default(m, object);
+    struct bytes body = bytes_of(frame.data + 4, frame.len - 4);
+    TRY(wire_decode(m, version, body, arena, object, &used));
+    if (used != body.len) return FAIL(MALFORMED);
+    *ret_message = m;
+    *ret_object = object;
+    return OK;
+}
+
+bool control_hello_fits(const struct control_hello *hello)
+{
+    return hello->min_version <= CONTROL_VERSION_MAX && hello->max_version >= CONTROL_VERSION_MIN &&
+           hello->min_version <= hello->max_version;
+}

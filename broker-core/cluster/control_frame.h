@@ -1,0 +1,19 @@
+/* control_frame.h - frames of the control protocol between leatd and a broker: int32 size, int16
+ * type, int16 version, body. The messages and who sends them stand in wire/schema/leat.txt. */
+#pragma once
+#include "wire/codec.h"
+#include "wire/messages.h"
+
+#define CONTROL_VERSION_MIN 0 /* of the protocol, as said in ControlHello */
+#define CONTROL_VERSION_MAX 0
+#define CONTROL_SOCKET "control.sock"
+
+/* Appends a whole frame, ready for stream_send; on failure `out` is as before. */
+status control_frame(struct buf *out, const struct wire_message *message, const void *object);
+
+/* Reads a frame (without its size): *ret_message says which struct *ret_object is. Strings are views
+ * into the frame, the rest comes from the arena. The whole frame must be the message. */
+status control_parse(struct bytes frame, struct arena *arena,
+                     const struct wire_message **ret_message, const void **ret_object);
+/* Do both sides speak a common version? */
+bool control_hello_fits(const struct control_hello *hello);
