@@ -11,8 +11,6 @@
 #include "base/mem.h"
 #include "broker/handler.h"
 
-#include <math.h>
-
 enum {
     ROUTES_MAX = 4096,
     BUCKETS_MAX = 8192,
@@ -76,8 +74,10 @@ int32_t quota_bucket_take(struct quota_bucket *bucket, double amount, int64_t no
     refill(bucket, now);
     bucket->tokens -= amount;
     if (bucket->tokens >= 0 || bucket->rate <= 0) return 0;
-    double ms = ceil(-bucket->tokens * 1000.0 / bucket->rate);
-    return ms > THROTTLE_MAX_MS ? THROTTLE_MAX_MS : (int32_t)ms;
+    double ms = -bucket->tokens * 1000.0 / bucket->rate;
+    if (ms >= THROTTLE_MAX_MS) return THROTTLE_MAX_MS;
+    int32_t whole = (int32_t)ms;
+    return whole + (ms > whole); /* rounded up: less would not pay it */
 }
 
 /* --- tables ---------------------------------------------------------------------------------------- */
