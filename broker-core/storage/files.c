@@ -54,8 +54,8 @@ status files_replace(struct fs *fs, const char *path, struct bytes content)
 int64_t files_offset_of(const char *name, const char *suffix)
 {
     if (strlen(name) != 20 + strlen(suffix) || strcmp(name + 20, suffix) != 0) return -1;
-    int64_t offset;
-    return str_to_i64((struct str){ name, 20 }, &offset) ? offset : -1;
+    int64_t offset; /* 63 bits have 19 digits */
+    return name[0] == '0' && str_to_i64((struct str){ name + 1, 19 }, &offset) ? offset : -1;
 }
 
 static void list_entry(const char *name, void *arg)

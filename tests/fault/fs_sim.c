@@ -465,7 +465,8 @@ static status op_unlink(struct fs *fs, const char *path)
     struct node *n = lookup(sim, path);
     if (!n || n->folder) return FAIL(NOT_FOUND);
     status s = sim_tick(sim, SIM_UNLINK, &act);
-    if (act) folder_set(resolve(sim, path, &name), name, NULL);
+    struct node *d = resolve(sim, path, &name);
+    if (act) folder_set(d, name, NULL);
     return s;
 }
 
@@ -493,7 +494,8 @@ static status op_rmdir(struct fs *fs, const char *path)
     if (!n || !n->folder) return FAIL(NOT_FOUND);
     if (n->name_count) return FAIL(IO);
     status s = sim_tick(sim, SIM_UNLINK, &act);
-    if (act) folder_set(resolve(sim, path, &name), name, NULL);
+    struct node *d = resolve(sim, path, &name);
+    if (act) folder_set(d, name, NULL);
     return s;
 }
 

@@ -171,7 +171,8 @@ static void test_refuses_what_kafka_refuses(void **state)
     assert_fails(plog_append(log, b.data, len, APPEND_CLIENT, &r), CORRUPT_MESSAGE);
     b.data[len - 1] ^= 1;
     assert_fails(plog_append(log, b.data, len - 1, APPEND_CLIENT, &r), CORRUPT_MESSAGE);
-    buf_put(&b, b.data, len); /* two batches */
+    uint8_t *second = buf_extend(&b, len); /* two batches */
+    memcpy(second, b.data, len);
     assert_fails(plog_append(log, b.data, b.len, APPEND_CLIENT, &r), INVALID_RECORD);
     b.data[16] = 1;
     assert_fails(plog_append(log, b.data, len, APPEND_CLIENT, &r), INVALID_RECORD);
