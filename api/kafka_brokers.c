@@ -1,0 +1,36 @@
+/* kafka_brokers.c - the brokers of a cluster: one today, node 1. READ. */
+#include "api/handlers.h"
+#include "api/kafka.h"
+
+static json_t *broker_json(struct api_request *rq, const struct kafka_scope *s)
+{
+    struct str id = str_c(s->id);
+    struct str at = clusters_bootstrap(rq->domain, &s->cluster, rq->arena);
+    const char *colon = at.len ? memrchr(at.data, ':', at.len) : NULL;
+    struct str host = colon ? (struct str){ at.data, (size_t)(colon - at.data) } : STR_NULL;
+    return json_pack("{s:s, s:o, s:s, s:i, s:o, s:i, s:n, s:o, s:o}", "kind", "KafkaBroker", "metadata",
+                     kafka_metadata(api_url(rq, KAFKA_BASE "/brokers/1", id), kafka_crn(rq, s->id, "/broker=1")),
+                     "cluster_id", s->id, "broker_id", 1, "host", api_str(host), "port", (int)s->cluster.port,
+                     "rack", "configs", kafka_related(api_url(rq, KAFKA_BASE "/brokers/1/configs", id)),
+                     "partition_replicas",
+                     kafka_related(api_url(rq, KAFKA_BASE "/brokers/1/partition-replicas", id)));
+}
+
+void kafka_brokers_list(struct api_request *rq)
+{
+    CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
+    if (s) api_reply_kafka_list(rq, "KafkaBrokerList", json_pack("[o]", broker_json(rq, s)));
+}
+
+void kafka_brokers_get(struct api_request *rq)
+{
+    CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
+    if (!s) return;
+    struct str broker = api_param(rq, "broker_id");
+    if (str_eq_c(broker, "1")) {
+        api_reply(rq, 200, broker_json(rq, s));
+        return;
+    }
+    struct str text = arena_printf(rq->arena, "Broker %.*s cannot be found.", STR_ARG(broker));
+    api_fail_kafka(rq, 404, 404, text.data);
+}
