@@ -1,0 +1,165 @@
+/* leat_events.c - event streams: one cluster (figures once a second, what changed) and the fleet (a
+ * cluster whenever it changed, at most once a second each). DOMAIN. */
+#include "api/handlers.h"
+#include "api/kafka.h"
+#include "api/leat_clusters.h"
+
+#include "base/hash.h"
+#include "domain/watchers.h"
+
+#include <stdlib.h>
+
+#define WATCH_EVERY 4   /* ticks; the engine forgets a watcher after ten seconds */
+#define PING_AFTER 15   /* ticks without an event */
+
+struct listener {
+    struct api_request *rq;
+    struct watcher watcher;
+    int ticks, quiet;
+    uint32_t last;         /* hash of the figures sent last */
+    struct changed_cluster *changed; /* fleet: told at the next tick */
+};
+struct changed_cluster {
+    char id[ID_TEXT];
+    UT_hash_handle hh;
+};
+
+static struct listener *listener_of(struct watcher *watcher)
+{
+    return CONTAINER_OF(watcher, struct listener, watcher);
+}
+
+static void listener_free(struct listener *l)
+{
+    struct changed_cluster *c, *next;
+    HASH_ITER(hh, l->changed, c, next)
+    {
+        HASH_DEL(l->changed, c);
+        mem_free(c);
+    }
+    watchers_remove(l->rq->domain, &l->watcher);
+    mem_free(l);
+}
+
+static void listener_gone(void *arg) { listener_free(arg); }
+
+/* False: the stream is over, l is freed. */
+static bool send(struct listener *l, const char *name, json_t *data)
+{
+    l->quiet = 0;
+    if (is_ok(l->rq->http->stream_event(l->rq, name, data))) return true;
+    struct api_request *rq = l->rq;
+    listener_free(l);
+    rq->http->stream_end(rq);
+    return false;
+}
+
+/* --- one cluster ---------------------------------------------------------------------------------- */
+
+static bool send_figures(struct listener *l)
+{
+    json_t *cluster = leat_cluster_json(l->rq->domain, l->watcher.cluster_id, false);
+    if (!cluster) return true;
+    json_t *data = json_pack("{s:O?, s:O?, s:O?, s:O?}", "state", json_object_get(cluster, "state"), "use",
+                             json_object_get(cluster, "use"), "totals", json_object_get(cluster, "totals"),
+                             "worst_lag", json_object_get(cluster, "worst_lag"));
+    json_decref(cluster);
+    char *text = data ? json_dumps(data, JSON_COMPACT) : NULL;
+    uint32_t hash = text ? hash_keyed(text, strlen(text)) : l->last;
+    free(text);
+    if (hash == l->last) {
+        json_decref(data);
+        return true;
+    }
+    l->last = hash;
+    json_object_set_new(data, "at", json_integer(domain_wall()));
+    return send(l, "figures", data);
+}
+
+static void tell_cluster(struct watcher *watcher, const char *cluster_id, const char *what)
+{
+    struct listener *l = listener_of(watcher);
+    if (strcmp(what, "figures") == 0) return; /* with the next tick */
+    if (strcmp(what, WATCH_TICK) != 0) {
+        (void)send(l, "changed", json_pack("{s:s}", "what", what));
+        return;
+    }
+    if (l->ticks++ % WATCH_EVERY == 0) engine_watch(l->rq->domain->engine, cluster_id);
+    if (!send_figures(l)) return;
+    if (++l->quiet >= PING_AFTER) (void)send(l, NULL, NULL);
+}
+
+/* --- the fleet -------------------------------------------------------------------------------------- */
+
+static void watch_one(void *arg, const struct cluster *c)
+{
+    engine_watch(((struct domain *)arg)->engine, c->id);
+}
+
+static bool send_changed(struct listener *l)
+{
+    struct changed_cluster *c, *next;
+    HASH_ITER(hh, l->changed, c, next)
+    {
+        json_t *json = leat_cluster_json(l->rq->domain, c->id, false);
+        if (!json) json = json_pack("{s:s, s:b}", "id", c->id, "deleted", 1);
+        HASH_DEL(l->changed, c);
+        mem_free(c);
+        if (!send(l, "cluster", json)) return false;
+    }
+    return true;
+}
+
+static void tell_fleet(struct watcher *watcher, const char *cluster_id, const char *what)
+{
+    struct listener *l = listener_of(watcher);
+    struct domain *domain = l->rq->domain;
+    if (strcmp(what, WATCH_TICK) == 0) {
+        if (l->ticks++ % WATCH_EVERY == 0) {
+            (void)clusters_list(domain->db, STR_NULL, STR_NULL, CLUSTERS_MAX, watch_one, domain);
+        }
+        if (!send_changed(l)) return;
+        if (++l->quiet >= PING_AFTER) (void)send(l, NULL, NULL);
+        return;
+    }
+    struct changed_cluster *c = NULL;
+    HASH_FIND_STR(l->changed, cluster_id, c);
+    if (c || !cluster_id[0]) return;
+    c = mem_zalloc(sizeof *c);
+    if (!c) return;
+    str_copy(c->id, sizeof c->id, str_c(cluster_id));
+    HASH_ADD_STR(l->changed, id, c);
+    if (!HASH_ADDED(hh, c)) mem_free(c);
+}
+
+/* --- begin --------------------------------------------------------------------------------------------- */
+
+static void listen(struct api_request *rq, const char *cluster_id,
+                   void (*tell)(struct watcher *watcher, const char *cluster_id, const char *what))
+{
+    struct listener *l = mem_zalloc(sizeof *l);
+    if (!l) {
+        api_fail(rq, FAIL(NO_MEMORY), NULL);
+        return;
+    }
+    l->rq = rq;
+    l->watcher.tell = tell;
+    str_copy(l->watcher.cluster_id, sizeof l->watcher.cluster_id, str_c(cluster_id));
+    status added = watchers_add(rq->domain, &l->watcher);
+    if (failed(added)) {
+        mem_free(l);
+        api_fail(rq, added, "Too many event streams are open.");
+        return;
+    }
+    rq->http->stream_begin(rq, listener_gone, l);
+    if (!send(l, NULL, NULL)) return; /* headers reach the client at once */
+    tell(&l->watcher, cluster_id, WATCH_TICK);
+}
+
+void leat_events_cluster(struct api_request *rq)
+{
+    CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
+    if (s) listen(rq, s->id, tell_cluster);
+}
+
+void leat_events_fleet(struct api_request *rq) { listen(rq, "", tell_fleet); }

@@ -1,0 +1,167 @@
+/* leat_groups.c - groups in one call: the table, the worst of them, and one with everything. DOMAIN. */
+#include "api/handlers.h"
+#include "api/kafka.h"
+
+#include "domain/groups.h"
+#include "domain/watchers.h"
+
+struct view {
+    struct api_request *rq;
+    struct kafka_scope *scope;
+};
+
+static json_t *topics_json(const struct group_info *g)
+{
+    json_t *list = json_array();
+    for (int32_t i = 0; i < g->lag_count; i++) { /* in order of topic */
+        if (i && str_eq(g->lags[i].topic, g->lags[i - 1].topic)) continue;
+        json_array_append_new(list, api_str(g->lags[i].topic));
+    }
+    return list;
+}
+
+static json_t *group_json(const struct group_info *g)
+{
+    const struct group_lag *w = g->worst;
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "group_id", api_str(g->id), "state",
+                     api_str(g->state), "type", api_str(g->type), "protocol_type", api_str(g->protocol_type),
+                     "protocol", api_str(g->protocol), "members", (int)g->member_count, "member_count",
+                     (int)g->member_count, "topics", topics_json(g),
+                     "total_lag", w ? json_integer(g->total_lag) : json_null(), "max_lag",
+                     w ? json_integer(g->max_lag) : json_null(), "worst_topic", w ? api_str(w->topic) : json_null(),
+                     "worst_partition", w ? json_integer(w->partition) : json_null());
+}
+
+static json_t *assignments_json(const struct group_member *m)
+{
+    json_t *list = json_array();
+    for (int32_t i = 0; i < m->assigned_count;) {
+        struct str topic = m->assigned[i].topic;
+        json_t *partitions = json_array();
+        for (; i < m->assigned_count && str_eq(m->assigned[i].topic, topic); i++) {
+            json_array_append_new(partitions, json_integer(m->assigned[i].partition));
+        }
+        json_array_append_new(list, json_pack("{s:o, s:o}", "topic", api_str(topic), "partitions", partitions));
+    }
+    return list;
+}
+
+static json_t *members_json(const struct group_info *g)
+{
+    json_t *list = json_array();
+    for (int32_t i = 0; i < g->member_count; i++) {
+        const struct group_member *m = &g->members[i];
+        json_array_append_new(list, json_pack("{s:o, s:o, s:o, s:o, s:o}", "member_id", api_str(m->member_id), "client_id",
+                                              api_str(m->client_id), "client_host", api_str(m->client_host),
+                                              "instance_id", api_str(m->instance_id), "assignments",
+                                              assignments_json(m)));
+    }
+    return list;
+}
+
+static json_t *lags_json(const struct group_info *g)
+{
+    json_t *list = json_array();
+    for (int32_t i = 0; i < g->lag_count; i++) {
+        const struct group_lag *l = &g->lags[i];
+        const struct group_member *m = l->member;
+        json_array_append_new(list, json_pack(
+            "{s:o, s:i, s:o, s:o, s:o, s:I, s:o, s:o, s:o}", "topic", api_str(l->topic), "partition", l->partition,
+            "member_id", m ? api_str(m->member_id) : json_null(), "client_id", m ? api_str(m->client_id) : json_null(),
+            "client_host", m ? api_str(m->client_host) : json_null(), "current_offset", (json_int_t)l->current,
+            "log_start_offset", l->start >= 0 ? json_integer(l->start) : json_null(), "log_end_offset",
+            l->end >= 0 ? json_integer(l->end) : json_null(), "lag", l->end >= 0 ? json_integer(l->lag) : json_null()));
+    }
+    return list;
+}
+
+static void all_loaded(void *arg, status result, struct group_info *groups, int32_t count)
+{
+    struct view *v = arg;
+    if (failed(result)) {
+        api_fail(v->rq, result, NULL);
+        return;
+    }
+    json_t *data = json_array();
+    for (int32_t i = 0; i < count; i++) {
+        if (is_ok(groups[i].result)) json_array_append_new(data, group_json(&groups[i]));
+    }
+    api_reply_list(v->rq, NULL, "GroupList", data, NULL, (int64_t)json_array_size(data));
+}
+
+static void not_found(struct api_request *rq)
+{
+    struct str text = arena_printf(rq->arena, "Group %.*s cannot be found.", STR_ARG(api_param(rq, "group_id")));
+    api_fail_at(rq, 404, NULL, text.data, NULL, NULL);
+}
+
+static void one_loaded(void *arg, status result, struct group_info *groups, int32_t count)
+{
+    struct view *v = arg;
+    if (is_ok(result)) result = count == 1 ? groups[0].result : FAIL(GROUP_ID_NOT_FOUND);
+    if (result.code == E_GROUP_ID_NOT_FOUND) {
+        not_found(v->rq);
+        return;
+    }
+    if (failed(result)) {
+        api_fail(v->rq, result, NULL);
+        return;
+    }
+    json_t *group = group_json(&groups[0]);
+    json_object_set_new(group, "kind", json_string("Group"));
+    json_object_set_new(group, "members", members_json(&groups[0]));
+    json_object_set_new(group, "lags", lags_json(&groups[0]));
+    api_reply(v->rq, 200, group);
+}
+
+/* NULL: answered. */
+static struct view *view_new(struct api_request *rq, struct kafka_scope *s)
+{
+    struct view *v = s ? ARENA_NEW(rq->arena, struct view) : NULL;
+    if (v) *v = (struct view){ rq, s };
+    return v;
+}
+
+void leat_groups_list(struct api_request *rq)
+{
+    CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
+    struct view *v = view_new(rq, s);
+    if (v) groups_load(rq->domain, s->id, s->principal, STR_NULL, true, rq->arena, all_loaded, v);
+}
+
+void leat_groups_get(struct api_request *rq)
+{
+    CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
+    struct view *v = view_new(rq, s);
+    if (v) groups_load(rq->domain, s->id, s->principal, api_param(rq, "group_id"), true, rq->arena, one_loaded, v);
+}
+
+static void deleted(void *arg, status result)
+{
+    struct view *v = arg;
+    struct api_request *rq = v->rq;
+    if (result.code == E_GROUP_ID_NOT_FOUND) {
+        not_found(rq);
+    } else if (result.code == E_NON_EMPTY_GROUP) {
+        api_fail_at(rq, 409, NULL, "The group still has members: stop its consumers first.", NULL, NULL);
+    } else if (failed(result)) {
+        api_fail(rq, result, NULL);
+    } else {
+        struct actor actor = kafka_actor(rq);
+        struct change *change = NULL;
+        struct str resource = arena_printf(rq->arena, "group=%.*s", STR_ARG(api_param(rq, "group_id")));
+        if (is_ok(change_begin(rq->domain, v->scope->id, &actor, &change))) {
+            (void)change_audit(change, "group.delete", resource.data, NULL);
+            (void)change_commit_now(&change);
+        }
+        watchers_tell(rq->domain, v->scope->id, "groups");
+        api_reply(rq, 204, NULL);
+    }
+}
+
+void leat_groups_delete(struct api_request *rq)
+{
+    CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
+    struct view *v = view_new(rq, s);
+    if (v) groups_delete(rq->domain, s->id, s->principal, api_param(rq, "group_id"), rq->arena, deleted, v);
+}

@@ -1,0 +1,254 @@
+/* leat_records.c - records for people: a page of them, and a live tail. DOMAIN. Read through the Kafka
+ * protocol as the caller's principal, so a cluster key sees what its ACLs allow. */
+#include "api/handlers.h"
+#include "api/kafka.h"
+
+#include "domain/records.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define VALUE_MAX_DEFAULT (64 << 10)
+#define TAIL_EVERY_MS 500
+#define TAIL_LIMIT 200          /* records an event cycle: a faster topic is sampled */
+#define TAIL_PING_CYCLES 30
+
+/* --- a record as JSON ------------------------------------------------------------------------------- */
+
+static json_t *data_json(struct bytes data, size_t size)
+{
+    if (!data.data) return json_pack("{s:s, s:n, s:i}", "encoding", "null", "data", "size", 0);
+    /* Cutting may have split a character: what is left of it is cut too. */
+    size_t text = data.len;
+    for (int i = 0; i < 4 && text && text < size && !api_is_utf8(data.data, text); i++) text--;
+    json_t *string = api_is_utf8(data.data, text) ? json_stringn((const char *)data.data, text) : NULL;
+    if (string) return json_pack("{s:s, s:o, s:I}", "encoding", "utf8", "data", string, "size", (json_int_t)size);
+    char *out = mem_alloc(4 * ((data.len + 2) / 3) + 1);
+    if (!out) return json_null();
+    size_t n = base64_encode(data.data, data.len, out);
+    json_t *json = json_pack("{s:s, s:s%, s:I}", "encoding", "base64", "data", out, n, "size", (json_int_t)size);
+    mem_free(out);
+    return json;
+}
+
+static json_t *headers_json(const struct scan_record *r)
+{
+    json_t *list = json_array();
+    for (int32_t i = 0; i < r->header_count; i++) {
+        json_t *header = data_json(r->headers[i].value, r->headers[i].value.len);
+        json_object_set_new(header, "name", api_str(r->headers[i].key));
+        json_object_set(header, "value", json_object_get(header, "data"));
+        json_object_del(header, "data");
+        json_object_del(header, "size");
+        json_array_append_new(list, header);
+    }
+    return list;
+}
+
+static json_t *record_json(const struct scan_record *r)
+{
+    return json_pack("{s:i, s:I, s:I, s:s, s:o, s:o, s:o, s:b}", "partition", (int)r->partition, "offset",
+                     (json_int_t)r->offset, "timestamp", (json_int_t)r->timestamp, "timestamp_type",
+                     r->append_time ? "LogAppendTime" : "CreateTime", "key", data_json(r->key, r->key_size), "value",
+                     data_json(r->value, r->value_size), "headers", headers_json(r), "truncated", (int)r->truncated);
+}
+
+static json_t *cursors_json(const struct scan_result *scan)
+{
+    json_t *list = json_array();
+    for (int32_t i = 0; i < scan->cursor_count; i++) {
+        const struct scan_cursor *c = &scan->cursors[i];
+        json_array_append_new(list, json_pack("{s:i, s:I, s:I, s:I}", "partition_id", (int)c->partition, "start_offset",
+                                              (json_int_t)c->start, "end_offset", (json_int_t)c->end, "next_offset",
+                                              (json_int_t)c->next));
+    }
+    return list;
+}
+
+/* --- what is asked ------------------------------------------------------------------------------------ */
+
+static bool bad(struct api_request *rq, const char *parameter, const char *detail)
+{
+    api_fail_at(rq, 400, NULL, detail, NULL, parameter);
+    return false;
+}
+
+static bool read_query(struct api_request *rq, const struct topic_row *row, struct scan_query *ret)
+{
+    struct str from = rq->http->query(rq, "from", 0);
+    int64_t limit, value_max, partition;
+    *ret = (struct scan_query){ .topic = row->topic.name, .partitions = row->topic.partitions,
+                                .filter = rq->http->query(rq, "filter", 0) };
+    if (ret->filter.len == 0) ret->filter = STR_NULL;
+    if (!api_query_i64(rq, "limit", 50, 1, SCAN_LIMIT_MAX, &limit)) return false;
+    if (!api_query_i64(rq, "max_bytes", VALUE_MAX_DEFAULT, 1, SCAN_VALUE_MAX, &value_max)) return false;
+    if (!api_query_i64(rq, "offset", -1, 0, INT64_MAX, &ret->offset)) return false;
+    if (!api_query_i64(rq, "timestamp", -1, 0, INT64_MAX, &ret->time)) return false;
+    if (!api_query_i64(rq, "partition", -1, 0, row->topic.partitions - 1, &partition)) return false;
+    ret->limit = (int32_t)limit;
+    ret->value_max = (int32_t)value_max;
+    ret->partition = (int32_t)partition;
+    if (!from.data || str_eq_c(from, "newest")) ret->from = SCAN_NEWEST;
+    else if (str_eq_c(from, "oldest")) ret->from = SCAN_OLDEST;
+    else if (str_eq_c(from, "offset")) ret->from = SCAN_OFFSET;
+    else if (str_eq_c(from, "timestamp")) ret->from = SCAN_TIME;
+    else return bad(rq, "from", "from must be newest, oldest, offset or timestamp.");
+    if (ret->from == SCAN_OFFSET && ret->offset < 0) return bad(rq, "offset", "from=offset needs offset.");
+    if (ret->from == SCAN_TIME && ret->time < 0) return bad(rq, "timestamp", "from=timestamp needs timestamp, in milliseconds.");
+    return true;
+}
+
+static void scanned(void *arg, status result, const struct scan_result *scan)
+{
+    struct api_request *rq = arg;
+    if (failed(result)) {
+        api_fail(rq, result, NULL);
+        return;
+    }
+    json_t *data = json_array();
+    for (int32_t i = 0; i < scan->count; i++) json_array_append_new(data, record_json(&scan->records[i]));
+    api_reply(rq, 200, json_pack("{s:s, s:o, s:{s:I, s:I}, s:b, s:o}", "kind", "RecordList", "data", data, "scanned",
+                                 "records", (json_int_t)scan->scanned_records, "bytes",
+                                 (json_int_t)scan->scanned_bytes, "complete", (int)scan->complete, "partitions",
+                                 cursors_json(scan)));
+}
+
+void leat_records_list(struct api_request *rq)
+{
+    CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
+    struct topic_row row;
+    struct scan_query query;
+    if (!s || !kafka_topic(rq, s, &row) || !kafka_permit(rq, s, OP_READ, RES_TOPIC, row.topic.name)) return;
+    if (read_query(rq, &row, &query)) {
+        records_scan(rq->domain, s->id, s->principal, &query, rq->arena, scanned, rq);
+    }
+}
+
+/* --- live tail ------------------------------------------------------------------------------------------ */
+
+/* One reader of a topic's end. Each cycle scans the newest records, and sends those behind what was
+ * sent before; so a topic faster than TAIL_LIMIT a cycle is sampled at its newest end. */
+struct tail {
+    struct api_request *rq;
+    struct domain *domain;
+    char cluster_id[ID_TEXT], principal[48];
+    struct scan_query query;
+    int64_t *sent;          /* per partition: the next offset; -1: not known yet */
+    struct arena arena;     /* of the cycle */
+    struct timer timer;
+    bool scanning, gone, first;
+    int quiet;              /* cycles without an event */
+};
+
+static void tail_free(struct tail *t)
+{
+    loop_timer_clear(t->domain->loop, &t->timer);
+    arena_done(&t->arena);
+    mem_free(t->sent);
+    mem_free((void *)(uintptr_t)t->query.topic.data);
+    mem_free((void *)(uintptr_t)t->query.filter.data);
+    mem_free(t);
+}
+
+static void tail_stop(struct tail *t)
+{
+    t->rq->http->stream_end(t->rq);
+    tail_free(t);
+}
+
+static void tail_gone(void *arg)
+{
+    struct tail *t = arg;
+    t->gone = true;
+    if (!t->scanning) tail_free(t);
+}
+
+static bool tail_send(struct tail *t, const struct scan_result *scan)
+{
+    int32_t sent = 0;
+    for (int32_t i = scan->count - 1; i >= 0; i--) { /* oldest of them first */
+        const struct scan_record *r = &scan->records[i];
+        if (r->partition < 0 || r->partition >= t->query.partitions || t->first) continue;
+        if (t->sent[r->partition] >= 0 && r->offset < t->sent[r->partition]) continue;
+        if (failed(t->rq->http->stream_event(t->rq, "record", record_json(r)))) return false;
+        sent++;
+    }
+    for (int32_t i = 0; i < scan->cursor_count; i++) {
+        const struct scan_cursor *c = &scan->cursors[i];
+        if (c->partition >= 0 && c->partition < t->query.partitions && c->end >= 0) t->sent[c->partition] = c->end;
+    }
+    t->first = false;
+    t->quiet = sent ? 0 : t->quiet + 1;
+    if (sent || t->quiet == 1) {
+        return is_ok(t->rq->http->stream_event(t->rq, "progress", json_pack("{s:i, s:o}", "records", (int)sent, "partitions",
+                                                                      cursors_json(scan))));
+    }
+    if (t->quiet % TAIL_PING_CYCLES == 0) return is_ok(t->rq->http->stream_event(t->rq, NULL, NULL));
+    return true;
+}
+
+static void tail_scanned(void *arg, status result, const struct scan_result *scan)
+{
+    struct tail *t = arg;
+    t->scanning = false;
+    if (t->gone) {
+        tail_free(t);
+        return;
+    }
+    bool over = result.code == E_TOPIC_AUTHORIZATION_FAILED || result.code == E_UNKNOWN_TOPIC_OR_PARTITION;
+    bool fine = is_ok(result) ? tail_send(t, scan) : !over; /* a broker that is away may come back */
+    status timed = loop_timer_set(t->domain->loop, &t->timer, loop_now(t->domain->loop) + TAIL_EVERY_MS);
+    if (!fine || failed(timed)) tail_stop(t);
+}
+
+static void tail_cycle(struct timer *timer)
+{
+    struct tail *t = CONTAINER_OF(timer, struct tail, timer);
+    arena_done(&t->arena);
+    arena_init(&t->arena, 48 << 20);
+    t->scanning = true;
+    records_scan(t->domain, t->cluster_id, str_c(t->principal), &t->query, &t->arena, tail_scanned, t);
+}
+
+static struct str str_own(struct str s)
+{
+    return s.data ? (struct str){ mem_memdup(s.data, s.len ? s.len : 1), s.len } : STR_NULL;
+}
+
+static struct tail *tail_new(struct api_request *rq, const struct kafka_scope *s, const struct scan_query *query)
+{
+    struct tail *t = mem_zalloc(sizeof *t);
+    int64_t *sent = mem_alloc((size_t)query->partitions * sizeof *sent);
+    if (!t || !sent) {
+        mem_free(t);
+        mem_free(sent);
+        return NULL;
+    }
+    *t = (struct tail){ .rq = rq, .domain = rq->domain, .query = *query, .sent = sent, .first = true };
+    for (int32_t i = 0; i < query->partitions; i++) sent[i] = -1;
+    str_copy(t->cluster_id, sizeof t->cluster_id, str_c(s->id));
+    str_copy(t->principal, sizeof t->principal, s->principal);
+    t->query.topic = str_own(query->topic);
+    t->query.filter = str_own(query->filter);
+    t->query.from = SCAN_NEWEST;
+    t->query.limit = TAIL_LIMIT;
+    arena_init(&t->arena, 48 << 20);
+    timer_init(&t->timer, tail_cycle);
+    return t;
+}
+
+void leat_records_tail(struct api_request *rq)
+{
+    CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
+    struct topic_row row;
+    struct scan_query query;
+    if (!s || !kafka_topic(rq, s, &row) || !kafka_permit(rq, s, OP_READ, RES_TOPIC, row.topic.name)) return;
+    if (!read_query(rq, &row, &query)) return;
+    struct tail *t = tail_new(rq, s, &query);
+    if (!t) {
+        api_fail(rq, FAIL(NO_MEMORY), NULL);
+        return;
+    }
+    rq->http->stream_begin(rq, tail_gone, t);
+    tail_cycle(&t->timer);
+}
