@@ -114,7 +114,8 @@ static struct told_topic *told_topic(struct report *report, const struct topic *
 static status add_topics(struct report *report, struct control_report *out, struct arena *arena)
 {
     struct image *image = report->broker->image;
-    out->topics = ARENA_ARRAY(arena, struct control_report_report_topic, HASH_CNT(hh, image->topics));
+    out->topics = ARENA_ARRAY(arena, struct control_report_report_topic,
+                              HASH_CNT(hh, image->topics) + 1);
     if (!out->topics) return FAIL(NO_MEMORY);
     struct topic *topic, *next;
     HASH_ITER(hh, image->topics, topic, next) {
@@ -133,7 +134,7 @@ static status add_topics(struct report *report, struct control_report *out, stru
 static status add_gone(struct report *report, struct control_report *out, struct arena *arena)
 {
     struct told_topic *told, *next;
-    out->topics_gone = ARENA_ARRAY(arena, struct str, HASH_CNT(hh, report->topics));
+    out->topics_gone = ARENA_ARRAY(arena, struct str, HASH_CNT(hh, report->topics) + 1);
     if (!out->topics_gone) return FAIL(NO_MEMORY);
     HASH_ITER(hh, report->topics, told, next) {
         if (told->round == report->round) continue;
