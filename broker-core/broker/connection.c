@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "broker/api_versions.h"
 #include "broker/authorizer.h"
+#include "broker/control.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -93,6 +94,7 @@ void connection_accept(struct broker *b, int fd, bool local)
     DL_APPEND(b->connections, c);
     if (!local) b->connection_count++;
     b->stats.connections_opened++;
+    control_touch(b->control);
     if (!local && b->options.max_idle_ms > 0)
         (void)loop_timer_set(b->loop, &c->idle, c->last_active + b->options.max_idle_ms);
 }
@@ -115,6 +117,7 @@ static void connection_ended(struct stream *stream, status why, void *owner)
     DL_DELETE(b->connections, c);
     if (!c->local) b->connection_count--;
     b->stats.connections_closed++;
+    control_touch(b->control);
     loop_timer_clear(b->loop, &c->mute);
     loop_timer_clear(b->loop, &c->idle);
     for (struct request *r = c->first; r; r = c->first) {
@@ -369,6 +372,7 @@ static void connection_send_first(struct connection *c)
     c->queued--;
     r->connection = NULL;
     c->broker->stats.reply_bytes += (int64_t)r->reply.len;
+    control_touch(c->broker->control);
     bool close = r->close_after;
     int32_t throttle = r->throttle_ms;
     status sent = r->silent ? OK : stream_send(c->stream, &r->reply);

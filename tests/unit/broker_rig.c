@@ -19,6 +19,7 @@
 
 static struct arena arena;
 static struct buf batch_bytes;
+int64_t rig_time;
 
 void rig_open(struct rig *rig)
 {
@@ -37,6 +38,7 @@ void rig_start(struct rig *rig)
     rig->options.standalone = true;
     rig->options.data_dir = rig->dir;
     rig_open(rig);
+    rig_time = loop_wall(rig->broker->loop);
 }
 
 void rig_close(struct rig *rig)
@@ -190,7 +192,7 @@ struct bytes rig_batch(int n, int64_t producer_id, int32_t sequence)
     for (int i = 0; i < n; i++) {
         char value[32];
         int len = snprintf(value, sizeof value, "value-%d", i);
-        assert_true(is_ok(batch_builder_add(&builder, 1700000000000 + i, BYTES_NULL,
+        assert_true(is_ok(batch_builder_add(&builder, rig_time + i, BYTES_NULL,
                                             bytes_of(value, (size_t)len), NULL, 0)));
     }
     buf_clear(&batch_bytes);

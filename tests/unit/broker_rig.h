@@ -34,7 +34,8 @@ void rig_forget(void);
 
 /* --- often needed ------------------------------------------------------------------------------- */
 void rig_create_topic(struct rig *rig, struct raw_client *c, const char *name, int32_t partitions);
-/* A batch of n records "value-0" …; the same buffer each time. */
+/* A batch of n records "value-0" …, record i of time rig_time + i; the same buffer each time. */
+extern int64_t rig_time; /* when the rig was started: nothing has expired yet */
 struct bytes rig_batch(int n, int64_t producer_id, int32_t sequence);
 void rig_produce_send(struct rig *rig, struct raw_client *c, const char *topic, int32_t partition,
                       int16_t acks, struct bytes batch);
