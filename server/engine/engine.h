@@ -5,6 +5,7 @@
  * the call. A cluster that is away answers BROKER_NOT_AVAILABLE or REQUEST_TIMED_OUT. */
 #pragma once
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/uuid.h"
 #include "io/loop.h"
 

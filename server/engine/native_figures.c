@@ -1,0 +1,187 @@
+/* native_figures.c - a broker's reports become figures with rates. Domain thread.
+ *
+ * Counters are totals since the broker started; a rate is their difference over the time between
+ * two reports. A broker reports only what changed, so what a report leaves out has rate 0. */
+#include "engine/native_int.h"
+
+#include <string.h>
+
+#define STALE_MS 3000
+
+static double rate(int64_t now, int64_t before, double seconds)
+{
+    int64_t more = now >= before ? now - before : now; /* a new life begins at 0 */
+    return seconds > 0 ? (double)more / seconds : 0;
+}
+
+static void slots_clear(struct slot **slots)
+{
+    struct slot *s, *next;
+    HASH_ITER(hh, *slots, s, next) {
+        HASH_DEL(*slots, s);
+        mem_free(s);
+    }
+}
+
+void figures_clear(struct figures *f)
+{
+    slots_clear(&f->topic_slots);
+    slots_clear(&f->principal_slots);
+    mem_free(f->shown.topics);
+    mem_free(f->shown.principals);
+    *f = (struct figures){ 0 };
+}
+
+/* The row of this name, made (zeroed) when `may_add`; SIZE_MAX: none, or no room. */
+static size_t row_of(struct slot **slots, struct str name, size_t *count, bool may_add)
+{
+    struct slot *s = NULL;
+    if (name.len == 0 || name.len >= sizeof s->name) return SIZE_MAX;
+    HASH_FIND(hh, *slots, name.data, name.len, s);
+    if (s) return s->at;
+    if (!may_add) return SIZE_MAX;
+    s = mem_zalloc(sizeof *s);
+    if (!s) return SIZE_MAX;
+    str_copy(s->name, sizeof s->name, name);
+    s->at = *count;
+    HASH_ADD_KEYPTR(hh, *slots, s->name, name.len, s);
+    if (!HASH_ADDED(hh, s)) {
+        mem_free(s);
+        return SIZE_MAX;
+    }
+    (*count)++;
+    return s->at;
+}
+
+static bool grow(void **rows, size_t *cap, size_t count, size_t size, size_t max)
+{
+    if (count < *cap) return true;
+    size_t want = *cap ? *cap * 2 : 16;
+    if (count >= max) return false;
+    void *more = mem_realloc(*rows, want * size);
+    if (!more) return false;
+    *rows = more;
+    *cap = want;
+    return true;
+}
+
+static struct engine_topic_figures *topic_row(struct figures *f, struct str name)
+{
+    struct engine_figures *e = &f->shown;
+    bool room = grow((void **)&e->topics, &f->topic_cap, e->topic_count, sizeof *e->topics,
+                     NODE_TOPICS_MAX);
+    size_t before = e->topic_count;
+    size_t at = row_of(&f->topic_slots, name, &e->topic_count, room);
+    if (at == SIZE_MAX) return NULL;
+    if (at == before) {
+        memset(&e->topics[at], 0, sizeof e->topics[at]);
+        str_copy(e->topics[at].name, sizeof e->topics[at].name, name);
+    }
+    return &e->topics[at];
+}
+
+static void topic_gone(struct figures *f, struct str name)
+{
+    struct engine_figures *e = &f->shown;
+    struct slot *s = NULL, *last = NULL;
+    HASH_FIND(hh, f->topic_slots, name.data, name.len, s);
+    if (!s) return;
+    size_t at = s->at, end = --e->topic_count;
+    HASH_DEL(f->topic_slots, s);
+    mem_free(s);
+    if (at == end) return;
+    e->topics[at] = e->topics[end];
+    HASH_FIND_STR(f->topic_slots, e->topics[at].name, last);
+    if (last) last->at = at;
+}
+
+static struct engine_principal_figures *principal_row(struct figures *f, struct str name)
+{
+    struct engine_figures *e = &f->shown;
+    bool room = grow((void **)&e->principals, &f->principal_cap, e->principal_count,
+                     sizeof *e->principals, NODE_PRINCIPALS_MAX);
+    size_t before = e->principal_count;
+    if (name.len >= sizeof e->principals->principal) return NULL;
+    size_t at = row_of(&f->principal_slots, name, &e->principal_count, room);
+    if (at == SIZE_MAX) return NULL;
+    if (at == before) {
+        memset(&e->principals[at], 0, sizeof e->principals[at]);
+        str_copy(e->principals[at].principal, sizeof e->principals[at].principal, name);
+    }
+    return &e->principals[at];
+}
+
+static void zero_rates(struct engine_figures *e)
+{
+    e->in_per_s = e->out_per_s = e->requests_per_s = 0;
+    for (size_t i = 0; i < e->topic_count; i++) {
+        struct engine_topic_figures *t = &e->topics[i];
+        t->in_per_s = t->out_per_s = t->records_in_per_s = t->records_out_per_s = 0;
+    }
+    for (size_t i = 0; i < e->principal_count; i++) {
+        struct engine_principal_figures *p = &e->principals[i];
+        p->in_per_s = p->out_per_s = p->throttle_ms_per_s = 0;
+    }
+}
+
+static void apply_topic(struct figures *f, const struct control_report_report_topic *r, double s)
+{
+    struct engine_topic_figures *t = topic_row(f, r->name);
+    if (!t) return;
+    t->in_per_s = rate(r->bytes_in, t->bytes_in, s);
+    t->out_per_s = rate(r->bytes_out, t->bytes_out, s);
+    t->records_in_per_s = rate(r->records_in, t->records_in, s);
+    t->records_out_per_s = rate(r->records_out, t->records_out, s);
+    t->bytes_in = r->bytes_in;
+    t->bytes_out = r->bytes_out;
+    t->records_in = r->records_in;
+    t->records_out = r->records_out;
+    t->bytes_stored = r->bytes_stored;
+    t->last_record_at = r->last_record_at;
+}
+
+static void apply_principal(struct figures *f, const struct control_report_report_principal *r,
+                            double s)
+{
+    struct engine_principal_figures *p = principal_row(f, r->principal);
+    if (!p) return;
+    p->in_per_s = rate(r->bytes_in, p->bytes_in, s);
+    p->out_per_s = rate(r->bytes_out, p->bytes_out, s);
+    p->throttle_ms_per_s = rate(r->throttle_ms, p->throttle_ms, s);
+    p->bytes_in = r->bytes_in;
+    p->bytes_out = r->bytes_out;
+    p->throttle_ms = r->throttle_ms;
+}
+
+void figures_apply(struct figures *f, const struct control_report *r)
+{
+    struct engine_figures *e = &f->shown;
+    if (r->whole) figures_clear(f);
+    f->gap_ms = e->known && r->at > e->reported_at ? r->at - e->reported_at : 0;
+    double s = (double)f->gap_ms / 1000;
+    zero_rates(e);
+    e->in_per_s = rate(r->bytes_in, e->bytes_in, s);
+    e->out_per_s = rate(r->bytes_out, e->bytes_out, s);
+    e->requests_per_s = rate(r->requests, e->requests, s);
+    e->bytes_in = r->bytes_in;
+    e->bytes_out = r->bytes_out;
+    e->records_in = r->records_in;
+    e->records_out = r->records_out;
+    e->requests = r->requests;
+    e->errors = r->errors;
+    e->throttle_ms = r->throttle_ms;
+    e->connections = r->connections;
+    e->bytes_stored = r->bytes_stored;
+    e->memory_bytes = r->memory_bytes;
+    for (int32_t i = 0; i < r->topics_count; i++) apply_topic(f, &r->topics[i], s);
+    for (int32_t i = 0; i < r->topics_gone_count; i++) topic_gone(f, r->topics_gone[i]);
+    for (int32_t i = 0; i < r->principals_count; i++) apply_principal(f, &r->principals[i], s);
+    e->reported_at = r->at;
+    e->known = true;
+}
+
+void figures_settle(struct figures *f, int64_t now_wall)
+{
+    int64_t fresh = f->gap_ms * 2 > STALE_MS ? f->gap_ms * 2 : STALE_MS;
+    if (now_wall - f->shown.reported_at > fresh) zero_rates(&f->shown);
+}

@@ -1,0 +1,108 @@
+/* native_int.h - what the files of the native engine share. A node is one cluster's broker as the
+ * engine sees it. Domain thread only. */
+#pragma once
+#include "base/hash.h"
+#include "client/client.h"
+#include "cluster/control_frame.h"
+#include "engine/engine.h"
+#include "supervise/supervisor.h"
+
+#define NODE_ADMIN_MAX 200     /* forwarded requests of one broker under way */
+#define NODE_WAITERS_MAX 10000 /* changes waiting for an acknowledgement */
+#define NODE_CLIENTS_MAX 32    /* principals with a connection to one broker */
+#define NODE_TOPICS_MAX 20000  /* rows of figures: a broker cannot make us keep more */
+#define NODE_PRINCIPALS_MAX 10000
+
+struct waiter { /* a pushed change */
+    int64_t version, deadline;
+    engine_done done;
+    void *arg;
+    struct waiter *prev, *next;
+};
+
+struct principal_client { /* one connection to kafka.sock */
+    struct node *node;
+    struct client *client;
+    char principal[64];
+    struct principal_client *prev, *next;
+};
+
+struct slot { /* name -> row of figures */
+    char name[250];
+    size_t at;
+    UT_hash_handle hh;
+};
+
+struct figures {
+    struct engine_figures shown;
+    struct slot *topic_slots, *principal_slots;
+    size_t topic_cap, principal_cap;
+    int64_t gap_ms;   /* between the last two reports */
+};
+
+struct node {
+    struct engine *engine;
+    char id[40], proc_id[64];
+    struct stream *control; /* NULL: away */
+    bool greeted, refused;  /* refused: it would not take our image; wait for another life */
+    int64_t sent, acknowledged; /* versions; -1 = unknown */
+    struct waiter *waiters;     /* oldest first */
+    int waiter_count, admin_count;
+    struct timer deadline, redial;
+    struct principal_client *clients;
+    int client_count;
+    struct figures figures;
+    int64_t watched_at;
+    UT_hash_handle hh;
+};
+
+struct admin_call { /* a forwarded request that the domain works on */
+    uint64_t token;
+    struct node *node; /* NULL: its broker went away */
+    struct stream *stream;
+    int64_t broker_token;
+    int16_t api_key, version;
+    struct arena arena;
+    UT_hash_handle hh;
+};
+
+struct later { /* done() from outside the call that caused it */
+    struct job job;
+    engine_done done;
+    engine_response response;
+    void *arg;
+    status result;
+};
+
+struct engine {
+    struct loop *loop;
+    struct supervisor *supervisor;
+    struct engine_events events;
+    struct node *nodes;
+    struct admin_call *admin_calls;
+    uint64_t next_token;
+};
+
+struct node *engine_node(const struct engine *engine, const char *cluster_id);
+/* Calls done or response soon. Without memory: at once. */
+void engine_later(struct engine *engine, engine_done done, engine_response response, void *arg,
+                  status result);
+
+/* native_control.c */
+void node_dial(struct node *node);
+void node_hang_up(struct node *node); /* closes the control connection */
+void node_send(struct node *node, const struct wire_message *message, const void *object);
+void node_send_image(struct node *node);
+void node_end_waiters(struct node *node, int64_t up_to, status result);
+
+/* native_admin.c */
+void node_admin_received(struct node *node, const struct control_admin *admin);
+void node_admin_lost(struct node *node);
+
+/* native_calls.c */
+void node_close_clients(struct node *node);
+
+/* native_figures.c */
+void figures_apply(struct figures *figures, const struct control_report *report);
+void figures_clear(struct figures *figures);
+void figures_settle(struct figures *figures, int64_t now_wall); /* rates of a silent broker are 0 */
