@@ -14,6 +14,7 @@ from leatd import wait_for
 from standalone import Standalone
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+QUIET = {"log_level": 0, "log.connection.close": False}  # brokers come and go here
 
 
 def kcat(broker, *args, data=None, code=0):
@@ -30,13 +31,13 @@ def create(broker, topic, partitions=1, **config):
 def admin(broker):
     """One for each broker: a client that is let go of forgets its futures."""
     if not hasattr(broker, "admin"):
-        broker.admin = AdminClient({"bootstrap.servers": broker.address})
+        broker.admin = AdminClient({"bootstrap.servers": broker.address, **QUIET})
     return broker.admin
 
 
 def consumer(broker, group, **more):
     return Consumer({"bootstrap.servers": broker.address, "group.id": group, "auto.offset.reset": "earliest",
-                     "enable.auto.commit": False, "session.timeout.ms": 6000, "heartbeat.interval.ms": 500, **more})
+                     "enable.auto.commit": False, **QUIET, "session.timeout.ms": 6000, "heartbeat.interval.ms": 500, **more})
 
 
 def read(c, count, seconds=30):
@@ -55,7 +56,7 @@ def read(c, count, seconds=30):
 
 def produce(broker, topic, values, **config):
     errors = []
-    p = Producer({"bootstrap.servers": broker.address, "acks": "all", **config})
+    p = Producer({"bootstrap.servers": broker.address, "acks": "all", **QUIET, **config})
     for v in values:
         p.produce(topic, v, on_delivery=lambda e, m: e and errors.append(e))
         p.poll(0)
@@ -75,7 +76,7 @@ def test_kcat_produces_and_consumes_with_every_codec():
 def test_keys_headers_and_null_values_come_back_as_they_were():
     with Standalone() as broker:
         create(broker, "t")
-        p = Producer({"bootstrap.servers": broker.address})
+        p = Producer({"bootstrap.servers": broker.address, **QUIET})
         p.produce("t", b"v", key=b"k", headers=[("h", b"1"), ("h", b"2"), ("empty", None)], timestamp=1234567890123)
         p.produce("t", None, key=b"tombstone")
         assert p.flush(20) == 0
@@ -93,7 +94,8 @@ def test_an_idempotent_producer_through_two_kills_loses_duplicates_and_reorders_
         create(broker, "orders", 3)
         acked, failed_ones, stop = {}, [], threading.Event()
         p = Producer({"bootstrap.servers": broker.address, "enable.idempotence": True, "linger.ms": 2,
-                      "message.timeout.ms": 60000, "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200})
+                      "message.timeout.ms": 60000, "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200,
+                      **QUIET})
 
         def delivered(error, m):
             if error:
@@ -291,7 +293,7 @@ def test_too_large_messages_are_refused():
     with Standalone() as broker:
         create(broker, "t", 1, **{"max.message.bytes": "1000"})
         errors = []
-        p = Producer({"bootstrap.servers": broker.address})
+        p = Producer({"bootstrap.servers": broker.address, **QUIET})
         p.produce("t", b"x" * 5000, on_delivery=lambda e, m: errors.append(e))
         assert p.flush(20) == 0
         assert errors[0] is not None and errors[0].code() == KafkaError.MSG_SIZE_TOO_LARGE, errors
@@ -300,7 +302,7 @@ def test_too_large_messages_are_refused():
 def test_offsets_are_found_by_time():
     with Standalone() as broker:
         create(broker, "t")
-        p = Producer({"bootstrap.servers": broker.address})
+        p = Producer({"bootstrap.servers": broker.address, **QUIET})
         now = int(time.time() * 1000)
         for i in range(10):
             p.produce("t", b"%d" % i, timestamp=now + i * 1000 - 20000)
