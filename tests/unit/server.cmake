@@ -1,0 +1,2 @@
+leat_test(db LINK store)
+leat_test(identity LINK identity)
