@@ -1,2 +1,8 @@
 leat_test(db LINK store)
 leat_test(identity LINK identity)
+set(DOMAIN_RIG ${CMAKE_CURRENT_SOURCE_DIR}/domain_rig.c)
+leat_test(domain SOURCES ${DOMAIN_RIG} LINK domain)
+leat_test(quotas SOURCES ${DOMAIN_RIG} LINK domain)
+leat_test(bootstrap SOURCES ${DOMAIN_RIG} LINK domain)
+leat_test(leatd_options LINK domain)
+leat_test(metrics SOURCES ${DOMAIN_RIG} LINK domain)
