@@ -1,8 +1,8 @@
 /* client.c - one Kafka connection as a client. Loop thread.
  *
  * Kafka answers the requests of a connection in order, so the calls in flight are a queue and each
- * frame belongs to its head. A call that timed out stays in the queue with nobody to tell, since its
- * answer may still come. The first steps (versions, SASL) are calls of our own, made before `ready`. */
+ * frame belongs to its head. A call that timed out stays in the queue with nobody to tell, since
+ * its answer may still come. The first steps (versions, SASL) are calls of our own. */
 #include "client/client.h"
 
 #include "base/mem.h"
@@ -68,7 +68,7 @@ static const struct stream_events stream_events = {
     .connected = client_connected,
 };
 
-/* --- making and freeing ------------------------------------------------------------------------------ */
+/* --- making and freeing ----------------------------------------------------------------------- */
 
 static bool client_copy_options(struct client *c, const struct client_options *o)
 {
@@ -158,7 +158,7 @@ void client_free(struct client *c)
     client_leave(c);
 }
 
-/* --- ending --------------------------------------------------------------------------------------------- */
+/* --- ending ----------------------------------------------------------------------------------- */
 
 static void client_stream_closed(struct stream *stream, status why, void *owner)
 {
@@ -182,7 +182,7 @@ static void client_break(struct client *c, status why)
     stream_close(c->stream);
 }
 
-/* --- time --------------------------------------------------------------------------------------------------- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 static void client_rearm(struct client *c)
 {
@@ -224,7 +224,7 @@ static void client_timer(struct timer *timer)
     client_leave(c);
 }
 
-/* --- calls ---------------------------------------------------------------------------------------------------- */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 int16_t client_version_to(const struct client *c, int16_t api_key, int16_t highest)
 {
@@ -300,7 +300,7 @@ status client_call(struct client *c, int16_t api_key, int16_t version, const voi
     return client_call_within(c, api_key, version, request, c->timeout_ms, done, arg);
 }
 
-/* --- answers --------------------------------------------------------------------------------------------------- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 /* An ApiVersions answer with an error is of version 0, whatever was asked. */
 static int16_t response_version(const struct call *call, struct bytes body)
@@ -352,7 +352,7 @@ static void client_frame(struct stream *stream, struct bytes frame, void *owner)
     client_leave(c);
 }
 
-/* --- the first steps -------------------------------------------------------------------------------------------- */
+/* --- the first steps -------------------------------------------------------------------------- */
 
 static void client_ask_versions(struct client *c, int16_t version);
 
@@ -441,7 +441,8 @@ static void client_ask_versions(struct client *c, int16_t version)
     wire_default(&api_versions_request_message, &rq);
     rq.client_software_name = STR("leat");
     rq.client_software_version = STR(LEAT_VERSION);
-    status sent = client_start(c, API_VERSIONS, version, &rq, c->timeout_ms, client_got_versions, c);
+    status sent =
+        client_start(c, API_VERSIONS, version, &rq, c->timeout_ms, client_got_versions, c);
     if (failed(sent)) client_break(c, sent);
 }
 

@@ -1,4 +1,4 @@
-/* client.h - a small asynchronous Kafka client: one connection, requests in flight, answers decoded.
+/* client.h - a small asynchronous Kafka client: one connection, calls in flight, answers decoded.
  *
  * For the console and REST (through kafka.sock), `leat demo`, and later other clusters. Loop thread
  * only. It does not reconnect: after `closed` the owner frees the client and makes another one.
@@ -35,7 +35,7 @@ struct client_options {
     /* SASL PLAIN when user is set. */
     struct str user;
     struct str password;
-    /* LEAT-PRINCIPAL when set ("User:leat"): names whom the peer acts for; offered on kafka.sock. */
+    /* LEAT-PRINCIPAL when set ("User:leat"): whom the peer acts for; on kafka.sock. */
     struct str principal;
     int timeout_ms; /* of a call; 0: 30000 */
 };

@@ -82,7 +82,7 @@ status client_fetch(struct client *client, struct str topic, int32_t partition, 
     return sent;
 }
 
-/* --- offsets ------------------------------------------------------------------------------------- */
+/* --- offsets ---------------------------------------------------------------------------------- */
 
 struct list_op {
     client_offset_done done;

@@ -1,10 +1,13 @@
 /* client_group.c - offsets of a consumer group, from outside of it. Loop thread. */
 #include "client/client_int.h"
 
+typedef struct offset_commit_request_offset_commit_request_topic commit_topic;
+typedef struct offset_commit_request_offset_commit_request_partition commit_partition;
+
 #define VERSION_MAX 9    /* from 10 on both requests name topics by their id */
 #define GROUPS_VERSION 8 /* OffsetFetch asks for several groups */
 
-/* --- commit --------------------------------------------------------------------------------------- */
+/* --- commit ----------------------------------------------------------------------------------- */
 
 struct commit_op {
     client_commit_done done;
@@ -25,13 +28,12 @@ static void committed(void *arg, status result, const void *response)
     op.done(op.arg, result);
 }
 
-static struct offset_commit_request_offset_commit_request_topic *
-topic_of(struct offset_commit_request *rq, struct str name)
+static commit_topic *topic_of(struct offset_commit_request *rq, struct str name)
 {
     for (int32_t i = 0; i < rq->topics_count; i++) {
         if (str_eq(rq->topics[i].name, name)) return &rq->topics[i];
     }
-    struct offset_commit_request_offset_commit_request_topic *t = &rq->topics[rq->topics_count++];
+    commit_topic *t = &rq->topics[rq->topics_count++];
     wire_default_struct(&offset_commit_request_offset_commit_request_topic_struct, t);
     t->name = name;
     return t;
@@ -41,9 +43,8 @@ topic_of(struct offset_commit_request *rq, struct str name)
 static status fill_topics(struct offset_commit_request *rq, struct arena *arena,
                           const struct client_group_offset *offsets, int count)
 {
-    rq->topics = ARENA_ARRAY(arena, struct offset_commit_request_offset_commit_request_topic, count);
-    struct offset_commit_request_offset_commit_request_partition *next = ARENA_ARRAY(
-        arena, struct offset_commit_request_offset_commit_request_partition, count);
+    rq->topics = ARENA_ARRAY(arena, commit_topic, count);
+    commit_partition *next = ARENA_ARRAY(arena, commit_partition, count);
     TRY(arena_check(arena));
     for (int i = 0; i < count; i++) topic_of(rq, offsets[i].topic)->partitions_count++;
     for (int32_t i = 0; i < rq->topics_count; i++) {
@@ -52,9 +53,8 @@ static status fill_topics(struct offset_commit_request *rq, struct arena *arena,
         rq->topics[i].partitions_count = 0;
     }
     for (int i = 0; i < count; i++) {
-        struct offset_commit_request_offset_commit_request_topic *t = topic_of(rq, offsets[i].topic);
-        struct offset_commit_request_offset_commit_request_partition *p =
-            &t->partitions[t->partitions_count++];
+        commit_topic *t = topic_of(rq, offsets[i].topic);
+        commit_partition *p = &t->partitions[t->partitions_count++];
         wire_default_struct(&offset_commit_request_offset_commit_request_partition_struct, p);
         p->partition_index = offsets[i].partition;
         p->committed_offset = offsets[i].offset;
@@ -93,7 +93,7 @@ status client_commit(struct client *client, struct str group,
     return sent;
 }
 
-/* --- fetch ------------------------------------------------------------------------------------------- */
+/* --- fetch ------------------------------------------------------------------------------------ */
 
 struct committed_op {
     client_committed_done done;

@@ -16,7 +16,8 @@ enum api {
 
 /* client_call with the highest version up to `highest` that the other side knows. */
 static inline status client_call_to(struct client *client, int16_t api_key, int16_t highest,
-                                    const void *request, int timeout_ms, client_done done, void *arg)
+                                    const void *request, int timeout_ms, client_done done,
+                                    void *arg)
 {
     int16_t version = client_version_to(client, api_key, highest);
     if (version < 0 && client_ready(client)) return FAIL(UNSUPPORTED_VERSION);

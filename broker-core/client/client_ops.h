@@ -4,7 +4,7 @@
 #include "client/client.h"
 #include "wire/batch.h"
 
-/* --- produce ------------------------------------------------------------------------------------ */
+/* --- produce ---------------------------------------------------------------------------------- */
 struct client_record {
     int64_t timestamp; /* ms; -1: now */
     struct bytes key;  /* null: data NULL */
@@ -19,7 +19,7 @@ status client_produce(struct client *client, struct str topic, int32_t partition
                       enum codec codec, const struct client_record *records, int count,
                       client_produced done, void *arg);
 
-/* --- fetch -------------------------------------------------------------------------------------- */
+/* --- fetch ------------------------------------------------------------------------------------ */
 struct client_fetched {
     int64_t high_watermark;
     int64_t log_start;
@@ -35,7 +35,7 @@ status client_fetch(struct client *client, struct str topic, int32_t partition, 
                     int max_wait_ms, int32_t min_bytes, int32_t max_bytes, bool read_committed,
                     client_fetch_done done, void *arg);
 
-/* --- offsets ------------------------------------------------------------------------------------ */
+/* --- offsets ---------------------------------------------------------------------------------- */
 typedef void (*client_offset_done)(void *arg, status result, int64_t offset, int64_t timestamp);
 /* timestamp: ms, or -1 latest, -2 earliest, -3 of the greatest timestamp. */
 status client_list_offset(struct client *client, struct str topic, int32_t partition,

@@ -53,7 +53,7 @@ static inline int32_t batch_last_sequence(const struct batch_header *h)
     return h->base_sequence < 0 ? -1 : batch_sequence_add(h->base_sequence, h->last_offset_delta);
 }
 
-/* --- the header -------------------------------------------------------------------------------- */
+/* --- the header ------------------------------------------------------------------------------- */
 /* Reads the header of the batch at the front of `in` (>= BATCH_HEADER_SIZE bytes), whose records
  * need not be there. TRUNCATED: fewer bytes; UNSUPPORTED_FOR_MESSAGE_FORMAT: another magic;
  * CORRUPT_MESSAGE: impossible size, count, delta, or codec. */
@@ -74,7 +74,7 @@ void batch_header_write(uint8_t *batch, const struct batch_header *h);
 /* LogAppendTime: bit, max timestamp and a new CRC. */
 void batch_set_append_time(uint8_t *batch, size_t len, int64_t now_ms);
 
-/* --- reading ------------------------------------------------------------------------------------ */
+/* --- reading ---------------------------------------------------------------------------------- */
 struct record_header {
     struct str key;
     struct bytes value;
@@ -114,7 +114,7 @@ status record_headers(const struct record *record, struct arena *arena,
  * consecutive offsets from 0. ret_bad (NULL ok): index of the first bad record, or -1. */
 status batch_validate(struct bytes batch, size_t max_plain, int32_t *ret_bad);
 
-/* --- building ------------------------------------------------------------------------------------ */
+/* --- building --------------------------------------------------------------------------------- */
 struct batch_options {
     enum codec codec;
     int level;               /* COMPRESS_LEVEL_DEFAULT; used when codec is set */
@@ -137,7 +137,8 @@ struct batch_builder {
     int32_t count;
     int32_t last_delta;
 };
-void batch_builder_init(struct batch_builder *b, const struct batch_options *options); /* NULL: defaults */
+/* options NULL: the defaults. */
+void batch_builder_init(struct batch_builder *b, const struct batch_options *options);
 void batch_builder_done(struct batch_builder *b);
 /* Appends at the next offset. Null key or value: data NULL. LIMIT past options.max. */
 status batch_builder_add(struct batch_builder *b, int64_t timestamp, struct bytes key,

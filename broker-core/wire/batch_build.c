@@ -45,19 +45,20 @@ static uint8_t *put_text(uint8_t *p, struct bytes v)
 }
 
 /* The room for one record, with everything in it up to the header count. */
-static status put_record(struct batch_builder *b, const struct record *record, uint8_t **ret_headers)
+static status put_record(struct batch_builder *b, const struct record *record,
+                         uint8_t **ret_headers)
 {
     int64_t delta = record->offset - b->options.base_offset;
-    if (record->offset < b->options.base_offset || delta <= b->last_delta || delta > INT32_MAX - 1) {
-        return FAIL(INVALID);
-    }
+    if (record->offset < b->options.base_offset) return FAIL(INVALID);
+    if (delta <= b->last_delta || delta > INT32_MAX - 1) return FAIL(INVALID);
     if (record->key.len > INT32_MAX || record->value.len > INT32_MAX) return FAIL(LIMIT);
     bool first = b->count == 0;
     int64_t base = first ? record->timestamp : b->base_timestamp;
     int64_t time_delta;
     if (__builtin_sub_overflow(record->timestamp, base, &time_delta)) return FAIL(INVALID);
     size_t size = 1 + varint_size(time_delta) + varint_size(delta) + text_size(record->key) +
-                  text_size(record->value) + varint_size(record->header_count) + record->headers.len;
+                  text_size(record->value) + varint_size(record->header_count) +
+                  record->headers.len;
     size_t before = b->out.len ? b->out.len : BATCH_HEADER_SIZE;
     size_t need = varint_size((int64_t)size) + size;
     if (before > b->options.max || need > b->options.max - before) return FAIL(LIMIT);

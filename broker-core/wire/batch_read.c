@@ -98,9 +98,9 @@ static status take_record(struct batch_reader *r, struct record *ret)
     r->left.len -= (size_t)len;
     r->last_delta = delta;
     ret->offset = r->header.base_offset + delta;
-    ret->timestamp = r->header.attributes & BATCH_LOG_APPEND_TIME
-                         ? r->header.max_timestamp
-                         : (int64_t)((uint64_t)r->header.base_timestamp + (uint64_t)timestamp_delta);
+    uint64_t timestamp = (uint64_t)r->header.base_timestamp + (uint64_t)timestamp_delta;
+    bool append_time = r->header.attributes & BATCH_LOG_APPEND_TIME;
+    ret->timestamp = append_time ? r->header.max_timestamp : (int64_t)timestamp;
     ret->headers = in;
     ret->header_count = (int32_t)header_count;
     ret->size = (int32_t)(before - r->left.len);

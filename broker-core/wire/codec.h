@@ -1,8 +1,8 @@
 /* codec.h - one walker that reads and writes every message of the schema text.
  *
  * Message X of schema/kafka.txt or schema/leat.txt is `struct x_in_snake_case` (generated header
- * "wire/messages.h") described by `x_in_snake_case_message` (the two headers have wire_ in front; see
- * header.h for what to use instead). In the structs:
+ * "wire/messages.h") described by `x_in_snake_case_message` (the two headers have wire_ in
+ * front; header.h has what to use instead). In the structs:
  *   string -> struct str, bytes and records -> struct bytes, uuid -> struct uuid;
  *   a nullable string or bytes that is null has data == NULL;
  *   []T -> T *name and int32_t name_count, -1 when null;
@@ -66,7 +66,7 @@ void wire_default_struct(const struct wire_struct *s, void *object);
 
 /* Reads one message. Strings and bytes are views into `in`; arrays and nullable structs come from
  * the arena. Bytes behind the message are left alone; ret_used (NULL ok) says where it ended.
- * TRUNCATED, MALFORMED, NO_MEMORY (arena), UNSUPPORTED_VERSION. *ret_object is undefined on failure. */
+ * TRUNCATED, MALFORMED, NO_MEMORY (arena), UNSUPPORTED_VERSION; *ret_object is undefined then. */
 status wire_decode(const struct wire_message *m, int16_t version, struct bytes in,
                    struct arena *arena, void *ret_object, size_t *ret_used);
 

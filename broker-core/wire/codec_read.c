@@ -84,8 +84,9 @@ static double to_double(uint64_t bits)
 static status read_number(struct in *in, enum wire_type type, uint8_t *at)
 {
     static const uint8_t sizes[] = {
-        [WIRE_BOOL] = 1,   [WIRE_INT8] = 1,  [WIRE_INT16] = 2,   [WIRE_UINT16] = 2, [WIRE_INT32] = 4,
-        [WIRE_UINT32] = 4, [WIRE_INT64] = 8, [WIRE_FLOAT64] = 8, [WIRE_UUID] = 16,
+        [WIRE_BOOL] = 1,  [WIRE_INT8] = 1,   [WIRE_INT16] = 2,
+        [WIRE_UINT16] = 2, [WIRE_INT32] = 4, [WIRE_UINT32] = 4,
+        [WIRE_INT64] = 8, [WIRE_FLOAT64] = 8, [WIRE_UUID] = 16,
     };
     const uint8_t *p;
     TRY(take(in, sizes[type], &p));
@@ -118,8 +119,9 @@ static status read_value(struct in *in, const struct wire_field *f, bool may_be_
 static size_t least_size(const struct in *in, const struct wire_field *f)
 {
     static const uint8_t least[] = {
-        [WIRE_BOOL] = 1,   [WIRE_INT8] = 1,  [WIRE_INT16] = 2,   [WIRE_UINT16] = 2, [WIRE_INT32] = 4,
-        [WIRE_UINT32] = 4, [WIRE_INT64] = 8, [WIRE_FLOAT64] = 8, [WIRE_UUID] = 16,
+        [WIRE_BOOL] = 1,  [WIRE_INT8] = 1,   [WIRE_INT16] = 2,
+        [WIRE_UINT16] = 2, [WIRE_INT32] = 4, [WIRE_UINT32] = 4,
+        [WIRE_INT64] = 8, [WIRE_FLOAT64] = 8, [WIRE_UUID] = 16,
         [WIRE_STRING] = 1, [WIRE_BYTES] = 1,
     };
     if (f->type != WIRE_STRUCT) return least[f->type];
@@ -154,7 +156,8 @@ static status read_array(struct in *in, const struct wire_field *f, uint8_t *obj
     return OK;
 }
 
-static status read_nullable_struct(struct in *in, const struct wire_field *f, uint8_t *at, int depth)
+static status read_nullable_struct(struct in *in, const struct wire_field *f, uint8_t *at,
+                                   int depth)
 {
     if (wire_in(f->null, in->version)) {
         const uint8_t *there;

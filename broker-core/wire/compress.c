@@ -31,7 +31,7 @@ bool compress_by_name(struct str name, enum codec *ret_codec)
     return false;
 }
 
-/* --- output with a bound ---------------------------------------------------------------------------- */
+/* --- output with a bound ---------------------------------------------------------------------- */
 
 /* Where the next output goes: room in the buffer, or, at the bound, one spare byte whose use shows
  * that there is too much. */
@@ -65,7 +65,7 @@ static status room_used(struct room *r, const uint8_t *at, size_t n)
     return OK;
 }
 
-/* --- gzip --------------------------------------------------------------------------------------------- */
+/* --- gzip ------------------------------------------------------------------------------------- */
 
 #define GZIP_WINDOW (15 + 16) /* largest window, gzip wrapper only */
 
@@ -138,7 +138,7 @@ static status gzip_unpack(struct bytes in, struct room *room)
     return result;
 }
 
-/* --- LZ4 frames ---------------------------------------------------------------------------------------- */
+/* --- LZ4 frames ------------------------------------------------------------------------------- */
 
 static status lz4_pack(int level, struct bytes in, struct buf *out)
 {
@@ -182,7 +182,7 @@ static status lz4_unpack(struct bytes in, struct room *room)
     return result;
 }
 
-/* --- zstd ------------------------------------------------------------------------------------------------ */
+/* --- zstd ------------------------------------------------------------------------------------- */
 
 static status zstd_pack(int level, struct bytes in, struct buf *out)
 {
@@ -222,7 +222,7 @@ static status zstd_unpack(struct bytes in, struct room *room)
     return result;
 }
 
-/* --- both directions --------------------------------------------------------------------------------------- */
+/* --- both directions -------------------------------------------------------------------------- */
 
 status compress_pack(enum codec codec, int level, struct bytes in, struct buf *out)
 {

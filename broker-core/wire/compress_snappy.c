@@ -7,7 +7,7 @@
 
 #define XERIAL_HEADER 16
 #define XERIAL_BLOCK (32 * 1024)
-/* A copy of 64 bytes takes 3, so no legal block unpacks to more than 22 times its size (and a byte). */
+/* A copy of 64 bytes takes 3, so no legal block unpacks to more than 22 times its size. */
 #define EXPANSION_MAX 22
 
 static const uint8_t xerial_magic[8] = { 0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0 };

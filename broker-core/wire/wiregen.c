@@ -90,15 +90,14 @@ static void copy(char *to, const char *from)
     if (snprintf(to, NAME, "%s", from) >= NAME) die("name too long: %s", from);
 }
 
-/* --- names --------------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------------------ */
 
-static const char *const keywords[] = { "auto",   "break",  "case",   "char",    "const",  "continue",
-                                        "default", "do",    "double", "else",    "enum",   "extern",
-                                        "float",  "for",    "goto",   "if",      "inline", "int",
-                                        "long",   "register", "restrict", "return", "short", "signed",
-                                        "sizeof", "static", "struct", "switch",  "typedef", "union",
-                                        "unsigned", "void", "volatile", "while", "bool",   "true",
-                                        "false" };
+static const char *const keywords[] = {
+    "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else",
+    "enum", "extern", "float", "for", "goto", "if", "inline", "int", "long", "register",
+    "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "typedef",
+    "union", "unsigned", "void", "volatile", "while", "bool", "true", "false",
+};
 
 /* FooBar -> foo_bar, KRaftID -> k_raft_id; a keyword gets a '_' behind it. */
 static void snake(char *to, const char *from)
@@ -120,7 +119,7 @@ static void snake(char *to, const char *from)
     }
 }
 
-/* --- reading ------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static int parse_int(const char *text, char **end)
 {
@@ -176,7 +175,9 @@ static struct message *parse_message(char **words, int n)
     if (message_count == MESSAGES_MAX) die("too many messages");
     struct message *m = &messages[message_count++];
     bool known = false;
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) known |= !strcmp(kinds[i], words[1]);
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        known |= !strcmp(kinds[i], words[1]);
+    }
     if (!known) die("unknown kind %s", words[1]);
     char *end;
     copy(m->kind, words[1]);
@@ -312,12 +313,13 @@ static void parse_file(const char *path)
     fclose(in);
 }
 
-/* --- checking ------------------------------------------------------------------------------------ */
+/* --- checking --------------------------------------------------------------------------------- */
 
 static bool is_scalar(const char *type)
 {
-    static const char *const types[] = { "bool",  "int8",    "int16",  "uint16", "int32",  "uint32",
-                                         "int64", "float64", "string", "bytes",  "records", "uuid" };
+    static const char *const types[] = { "bool",   "int8",  "int16",   "uint16",
+                                         "int32",  "uint32", "int64",  "float64",
+                                         "string", "bytes", "records", "uuid" };
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         if (!strcmp(types[i], type)) return true;
     }
@@ -343,12 +345,13 @@ static void resolve_all(void)
     }
     for (int i = 0; i < struct_count; i++) {
         for (int j = 0; j < i; j++) {
-            if (!strcmp(structs[i].c_name, structs[j].c_name)) die("two structs %s", structs[i].c_name);
+            bool same = !strcmp(structs[i].c_name, structs[j].c_name);
+            if (same) die("two structs %s", structs[i].c_name);
         }
     }
 }
 
-/* --- writing ------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static bool is_pointer(const struct field *f)
 {

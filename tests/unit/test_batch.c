@@ -30,7 +30,7 @@ static void build_small(struct buf *out, const struct batch_options *options)
     batch_builder_done(&b);
 }
 
-/* --- the header ------------------------------------------------------------------------------------- */
+/* --- the header ------------------------------------------------------------------------------- */
 
 static void test_header_is_read_back(void **state)
 {
@@ -180,7 +180,7 @@ static void test_sequences_go_on_at_zero(void **state)
     assert_int_equal(batch_sequence_add(INT32_MAX - 1, 5), 3);
 }
 
-/* --- records ------------------------------------------------------------------------------------------ */
+/* --- records ---------------------------------------------------------------------------------- */
 
 static struct bytes random_bytes_of(struct arena *arena, int max)
 {
@@ -321,7 +321,7 @@ static void test_bad_record_is_named(void **state)
     buf_done(&out);
 }
 
-/* --- rewriting --------------------------------------------------------------------------------------------- */
+/* --- rewriting -------------------------------------------------------------------------------- */
 
 static void test_rewritten_batch_keeps_offsets_and_headers(void **state)
 {
@@ -435,7 +435,7 @@ static void test_building_survives_the_lack_of_memory_at_every_step(void **state
     }
 }
 
-/* --- varints ------------------------------------------------------------------------------------------------- */
+/* --- varints ---------------------------------------------------------------------------------- */
 
 static void test_varints_go_out_and_come_back(void **state)
 {

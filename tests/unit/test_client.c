@@ -40,7 +40,7 @@ struct fixture {
     char cluster[64];
 };
 
-/* --- the broker --------------------------------------------------------------------------------- */
+/* --- the broker ------------------------------------------------------------------------------- */
 
 static void answer(struct fixture *f, const struct request_header *h, int16_t version,
                    const void *response)
@@ -214,7 +214,7 @@ static void accepted(int fd, void *owner)
     assert_true(is_ok(stream_accept(f->loop, fd, FRAME_MAX, &broker_events, f, &f->broker)));
 }
 
-/* --- the client's owner ------------------------------------------------------------------------------ */
+/* --- the client's owner ----------------------------------------------------------------------- */
 
 static void on_ready(struct client *client, void *owner)
 {
@@ -299,7 +299,7 @@ static status ask_metadata(struct fixture *f, int timeout_ms)
     return client_call_within(f->client, 3, -1, &rq, timeout_ms, on_metadata, f);
 }
 
-/* --- the tests ------------------------------------------------------------------------------------------ */
+/* --- the tests -------------------------------------------------------------------------------- */
 
 static void test_calls_are_pipelined_and_answered_in_order(void **state)
 {
@@ -454,7 +454,7 @@ static void test_client_may_be_freed_inside_a_callback(void **state)
     assert_false(f->closed);
 }
 
-/* --- the helpers ------------------------------------------------------------------------------------------ */
+/* --- the helpers ------------------------------------------------------------------------------ */
 
 static void on_produced(void *arg, status result, int64_t base, int64_t append_time,
                         struct str message)

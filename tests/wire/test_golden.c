@@ -19,7 +19,7 @@
 #define BIG (8u << 20)
 #define LINE_SIZE 8192
 
-/* --- values: one counter, as Golden.java counts ------------------------------------------------------ */
+/* --- values: one counter, as Golden.java counts ----------------------------------------------- */
 
 struct filler {
     struct arena *arena;
@@ -113,7 +113,7 @@ static void fill_struct(struct filler *fl, const struct wire_struct *s, uint8_t 
     }
 }
 
-/* --- messages -------------------------------------------------------------------------------------------- */
+/* --- messages --------------------------------------------------------------------------------- */
 
 static const struct wire_message *find(const char *name)
 {
@@ -188,7 +188,7 @@ static void test_advertised_versions_are_those_of_the_schema(void **state)
 #undef API
 }
 
-/* --- batches ---------------------------------------------------------------------------------------------- */
+/* --- batches ---------------------------------------------------------------------------------- */
 
 static uint8_t hex_digit(char c) { return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10); }
 

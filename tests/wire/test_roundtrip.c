@@ -112,7 +112,7 @@ static void fill_struct(struct filler *fl, const struct wire_struct *s, uint8_t 
     }
 }
 
-/* --- comparing --------------------------------------------------------------------------------- */
+/* --- comparing -------------------------------------------------------------------------------- */
 
 static bool same_struct(const struct wire_struct *s, const uint8_t *a, const uint8_t *b);
 
@@ -154,7 +154,7 @@ static bool same_struct(const struct wire_struct *s, const uint8_t *a, const uin
     return true;
 }
 
-/* --- the tests ----------------------------------------------------------------------------------- */
+/* --- the tests -------------------------------------------------------------------------------- */
 
 struct sample {
     const struct wire_message *message;
