@@ -184,7 +184,7 @@ static void checkpoint_free(struct task *task)
 static bool capture_wants_snapshot(const struct plog *log)
 {
     if (log->rp.snapshot < plog_active(log)->base) return true;
-    if (log->since_snapshot >= SNAPSHOT_EVERY) return true;
+    if (log->since_snapshot >= log->store->tuning.snapshot_every) return true;
     return log->store->stopping && log->rp.snapshot < log->end;
 }
 

@@ -166,7 +166,7 @@ static void round_settle(struct commit_round *r)
         if (m->end >= 0) plog_advance(m->log, m->end);
         if (m->start >= 0) plog_expose_start(m->log, m->start);
     }
-    if (store->position > JOURNAL_CAP) checkpoint_want(store);
+    if (store->position > store->tuning.journal_cap) checkpoint_want(store);
 }
 
 /* The disk is full: the frame's number is used up, its place is not; sync the segments instead. The
@@ -267,7 +267,7 @@ static bool round_add_data(struct commit_round *r, struct plog *log)
 
 static bool log_has_start(const struct plog *log)
 {
-    return log->start_wanted > log->start_handed;
+    return log->start_wanted > log->start_handed && log->start_wanted <= log->durable;
 }
 
 static int64_t log_data(const struct plog *log)
@@ -293,14 +293,14 @@ static bool round_add(struct commit_round *r, struct plog *log)
 {
     struct commit_mark mark = { .log = log, .end = -1, .start = -1 };
     bool rest = false;
-    size_t room = COMMIT_FRAME_MAX - r->length;
+    size_t room = (size_t)log->store->tuning.frame_max - r->length;
     if (log_has_start(log)) {
         if (room >= RECORD_HEADER) round_add_start(r, log, &mark);
         else rest = true;
-        room = COMMIT_FRAME_MAX - r->length;
+        room = (size_t)log->store->tuning.frame_max - r->length;
     }
     if (log_data(log) > 0) {
-        bool fits = !log->want_direct && log->unhanded <= COMMIT_SPAN_MAX &&
+        bool fits = !log->want_direct && log->unhanded <= log->store->tuning.span_max &&
                     span_length(log) <= room && round_add_data(r, log);
         if (fits) {
             mark.end = log->end;
@@ -324,7 +324,7 @@ static void start_directs(struct store *store, bool no_frame)
         struct plog *best = NULL;
         for (struct plog *log = store->pending_first; log; log = log->pending_next) {
             int64_t data = log->gone ? 0 : log_data(log);
-            if (data < COMMIT_DIRECT_MIN && !(data > 0 && (no_frame || log->want_direct))) continue;
+            if (data < store->tuning.direct_min && !(data > 0 && (no_frame || log->want_direct))) continue;
             if (!best || data > log_data(best)) best = log;
         }
         if (!best || !direct_start(best)) return;
@@ -357,7 +357,7 @@ static void round_submit(struct store *store, struct commit_round *r)
 void commit_start(struct store *store)
 {
     if (store->round || failed(store->failure) || !store->pending_first) return;
-    bool no_frame = store->journal_full || store->position > JOURNAL_HARD;
+    bool no_frame = store->journal_full || store->position > store->tuning.journal_hard;
     start_directs(store, no_frame);
     struct plog *list = store->pending_first, *next;
     store->pending_first = store->pending_last = NULL;

@@ -5,18 +5,12 @@
 #define KIB 1024
 #define MIB (1024 * 1024)
 
-/* The commit journal (FORMAT.md, "Tunables"). */
-#define COMMIT_DIRECT_MIN (64 * KIB)   /* from here on a partition's span syncs its own segment */
+/* The commit journal (see also store_tuning). */
+#define JOURNAL_SIZE_MAX (64 * MIB)    /* no more of a journal file is read */
 #define COMMIT_DIRECT_ROUND 4          /* direct syncs in flight */
-#define COMMIT_SPAN_MAX (512 * KIB)    /* largest span of one partition in a frame */
-#define COMMIT_FRAME_MAX (1 * MIB)
 #define COMMIT_BUFFER_KEEP (64 * KIB)  /* frame buffer kept between rounds */
-#define JOURNAL_CAP (16 * MIB)         /* a checkpoint is wanted */
-#define JOURNAL_HARD (32 * MIB)        /* all commits are direct */
-#define CHECKPOINT_TAIL_MAX (256LL * MIB)
 #define CHECKPOINT_RETRY_BYTES (1 * MIB) /* appended after a full disk before the next attempt */
 #define CHECKPOINT_ENTRIES_MAX (1 << 20)
-#define SNAPSHOT_EVERY (64LL * MIB)
 
 #define SEGMENT_SIZE_MAX (1LL << 31)   /* positions are 32 bits in the index */
 #define SEGMENT_SCAN_WINDOW (256 * KIB)

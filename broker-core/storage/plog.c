@@ -174,7 +174,7 @@ static void append_account(struct plog *log, const struct batch_header *h)
         plog_note_moved(log);
     }
     if (log->flushing || log->want_direct) plog_queue(log);
-    if (store->tail_bytes > CHECKPOINT_TAIL_MAX || store->files.dirty > FILES_DIRTY_MAX)
+    if (store->tail_bytes > store->tuning.tail_max || store->files.dirty > FILES_DIRTY_MAX)
         checkpoint_want(store);
 }
 
@@ -314,6 +314,7 @@ void plog_advance(struct plog *log, int64_t durable)
     if (log->gone || durable <= log->durable) return;
     assert(durable <= log->end);
     log->durable = durable;
+    if (log->start_wanted > log->start_handed) plog_queue(log); /* may have waited for this */
     if (!log->flushing || durable <= log->high_watermark) return;
     log->high_watermark = durable;
     plog_fire(log);
@@ -342,6 +343,8 @@ status plog_set_start(struct plog *log, int64_t start, struct plog_wait *wait)
     }
     if (start > log->start_wanted) {
         log->start_wanted = start;
+        /* A start must not outlive the records below it: what only the page cache has goes first. */
+        if (start > log->durable && log->unhanded > 0) log->want_direct = true;
         plog_queue(log);
     }
     store_settle(log->store);

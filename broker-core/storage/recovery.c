@@ -12,7 +12,7 @@
 
 #include <stdio.h>
 
-#define FRAMES_MAX (JOURNAL_HARD / FRAME_ALIGN + FRAME_SIZE_MAX / FRAME_ALIGN + 1)
+#define FRAMES_MAX (JOURNAL_SIZE_MAX / FRAME_ALIGN)
 
 status recovery_bad(struct store *store, const char *what, const char *name)
 {

@@ -333,23 +333,21 @@ static status unlink_one(struct fs *fs, const char *path)
 /* Segments wholly below the log start, as far as the cleaner may go. */
 static status drop_old(struct plog *log)
 {
-    uint32_t n = 0;
-    while (n + 1 < log->count && log->segments[n + 1]->base <= log->start &&
-           log->segments[n]->base < log->rp.segment &&
-           log->segments[n + 1]->base <= log->rp.snapshot)
-        n++;
-    for (uint32_t i = 0; i < n; i++) {
+    while (log->count > 1 && log->segments[1]->base <= log->start &&
+           log->segments[0]->base < log->rp.segment &&
+           log->segments[1]->base <= log->rp.snapshot) {
+        struct segment *s = log->segments[0];
         char path[PATH_SIZE];
-        segment_path(log->segments[i], ".index", path, sizeof path);
+        segment_path(s, ".index", path, sizeof path);
         TRY(unlink_one(log->store->fs, path));
-        segment_path(log->segments[i], ".log", path, sizeof path);
+        segment_path(s, ".log", path, sizeof path);
         TRY(unlink_one(log->store->fs, path));
-        log->bytes -= log->segments[i]->size;
-        log->store->bytes -= log->segments[i]->size;
-        segment_free(log->segments[i]);
+        log->bytes -= s->size;
+        log->store->bytes -= s->size;
+        log->count--;
+        memmove(log->segments, log->segments + 1, log->count * sizeof *log->segments);
+        segment_free(s);
     }
-    log->count -= n;
-    memmove(log->segments, log->segments + n, log->count * sizeof *log->segments);
     return OK;
 }
 

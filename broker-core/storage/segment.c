@@ -28,6 +28,7 @@ struct segment *segment_new(struct file_cache *cache, const char *folder, int64_
     s->max_timestamp = INT64_MIN;
     s->indexed = true;
     index_init(&s->index);
+    pthread_mutex_init(&s->sync_lock, NULL);
     return s;
 }
 
@@ -37,6 +38,7 @@ void segment_free(struct segment *s)
     segment_synced(s, s->written);
     segment_close(s);
     index_done(&s->index);
+    pthread_mutex_destroy(&s->sync_lock);
     mem_free(s);
 }
 
@@ -97,6 +99,17 @@ void segment_unpin(struct segment *s)
 {
     assert(s->pins > 0);
     if (--s->pins == 0 && s->doomed) segment_free(s);
+}
+
+status segment_sync(struct segment *s)
+{
+    struct file_cache *cache = s->cache;
+    pthread_mutex_lock(&s->sync_lock);
+    status synced = atomic_load(&cache->sync_failed) ? FAIL(IO)
+                                                     : files_datasync(cache->fs, s->file);
+    if (failed(synced)) atomic_store(&cache->sync_failed, true);
+    pthread_mutex_unlock(&s->sync_lock);
+    return synced;
 }
 
 void segment_changed(struct segment *s)

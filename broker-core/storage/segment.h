@@ -11,6 +11,9 @@
 #include "storage/index.h"
 #include "wire/batch.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 struct segment {
     struct file_cache *cache;
     const char *folder;      /* the log's */
@@ -26,6 +29,7 @@ struct segment {
     bool indexed;            /* index, timestamps and last_position cover the segment */
     bool doomed;             /* removed from its log; goes with the last pin */
     struct index index;
+    pthread_mutex_t sync_lock; /* one sync at a time, see segment_sync */
     struct segment *prev, *next; /* in the cache, when open */
 };
 
@@ -33,6 +37,7 @@ struct file_cache {
     struct fs *fs;
     struct segment *open; /* utlist: used longest ago first */
     uint32_t count, dirty;
+    atomic_bool sync_failed; /* set on any lane, before another sync can succeed */
 };
 
 struct segment *segment_new(struct file_cache *cache, const char *folder, int64_t base);
@@ -45,6 +50,10 @@ void segment_close(struct segment *s);
 void segment_pin(struct segment *s); /* must be open */
 void segment_unpin(struct segment *s);
 static inline bool segment_dirty(const struct segment *s) { return s->written != s->synced; }
+/* Any thread, pinned. The kernel reports a failed write-back once: a second sync of the same file
+ * would succeed and prove nothing. So syncs of one file take turns, and none succeeds after one has
+ * failed, even before the loop knows of it. */
+status segment_sync(struct segment *s);
 void segment_changed(struct segment *s); /* the file differs from what was synced */
 void segment_synced(struct segment *s, uint64_t written); /* a sync covered so many changes */
 

@@ -73,6 +73,7 @@ struct journal_file {
 
 struct store {
     struct store_options options;
+    struct store_tuning tuning;
     struct fs *fs;
     struct deferred turn;
     struct plog *logs; /* uthash by key */

@@ -15,6 +15,16 @@
 
 #define TURNS_MAX 1000000 /* of one settle; a wait that queues for ever is a bug */
 
+const struct store_tuning store_tuning_default = {
+    .direct_min = 64 * KIB,
+    .span_max = 512 * KIB,
+    .frame_max = 1 * MIB,
+    .journal_cap = 16 * MIB,
+    .journal_hard = 32 * MIB,
+    .tail_max = 256LL * MIB,
+    .snapshot_every = 64LL * MIB,
+};
+
 int64_t store_wall(struct store *store)
 {
     if (store->options.wall) return store->options.wall(store->options.arg);
@@ -202,6 +212,7 @@ status store_open(const struct store_options *options, struct store **ret_store)
     struct store *store = mem_zalloc(sizeof *store);
     if (!store) return FAIL(NO_MEMORY);
     store->options = *options;
+    store->tuning = options->tuning ? *options->tuning : store_tuning_default;
     store->fs = options->fs;
     store->files.fs = options->fs;
     store->turn.run = store_deferred;

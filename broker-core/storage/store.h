@@ -11,6 +11,18 @@
 struct store;
 struct plog;
 
+/* When the journal gives way to other means (FORMAT.md, "Tunables"); tests make them small. */
+struct store_tuning {
+    int64_t direct_min;   /* from here on a partition's span syncs its own segment */
+    int64_t span_max;     /* largest span of one partition in a frame */
+    int64_t frame_max;
+    int64_t journal_cap;  /* a checkpoint is wanted */
+    int64_t journal_hard; /* all commits are direct */
+    int64_t tail_max;     /* bytes above the recovery points: a checkpoint is wanted */
+    int64_t snapshot_every;
+};
+extern const struct store_tuning store_tuning_default;
+
 struct store_options {
     struct fs *fs;     /* root is the data folder */
     /* NULL: no jobs, everything synchronous (recovery tools, some tests): an append is durable and
@@ -30,6 +42,7 @@ struct store_options {
      * then called by the test. */
     void (*submit)(void *arg, struct job *job, enum lane lane);
     void *arg;
+    const struct store_tuning *tuning; /* NULL: the default */
     struct why *why; /* NULL ok: which file or partition store_open could not recover */
 };
 
