@@ -12,9 +12,11 @@
 #include <ftw.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static struct arena arena;
@@ -28,17 +30,70 @@ void rig_open(struct rig *rig)
     if (failed(opened)) fail_msg("the broker does not start: %s", why.text);
 }
 
-void rig_start(struct rig *rig)
+static void rig_prepare(struct rig *rig)
 {
     arena_init(&arena, 64 << 20);
     buf_init(&batch_bytes, 16 << 20);
     *rig = (struct rig){ .dir = "/tmp/leat-broker-XXXXXX" };
     assert_non_null(mkdtemp(rig->dir));
     broker_options_init(&rig->options);
-    rig->options.standalone = true;
+    rig->options.listen_port = 0;
     rig->options.data_dir = rig->dir;
+}
+
+void rig_start(struct rig *rig)
+{
+    rig_prepare(rig);
+    rig->options.standalone = true;
     rig_open(rig);
     rig_time = loop_wall(rig->broker->loop);
+}
+
+void rig_delta_begin(struct rig *rig, struct buf *delta)
+{
+    int64_t version = rig->broker->image->version;
+    buf_init(delta, DELTA_MAX);
+    delta_begin(delta, version, version + 1);
+}
+
+void rig_delta_apply(struct rig *rig, struct buf *delta)
+{
+    assert_true(is_ok(buf_check(delta)));
+    status applied = image_apply(rig->broker->image, buf_bytes(delta),
+                                 broker_observer(rig->broker));
+    assert_int_equal(applied.code, E_OK);
+    buf_done(delta);
+}
+
+void rig_start_managed(struct rig *rig)
+{
+    rig_prepare(rig);
+    snprintf(rig->run, sizeof rig->run, "%s/run", rig->dir);
+    rig->options.run_dir = rig->run;
+    rig->options.cluster_id = "lkc-test";
+    rig_open(rig);
+    rig_time = loop_wall(rig->broker->loop);
+    struct buf delta;
+    struct limits limits = limits_standalone;
+    limits.authorise = true;
+    limits.auto_create_topics = false;
+    limits.message_bytes = 1 << 20;
+    struct credential key = { .login = STR("KEY"), .principal = STR("User:sa-1"),
+                              .has_secret = true };
+    struct str secret = STR("secret");
+    uint8_t salted[16 + 6];
+    memset(key.secret_salt, 7, 16);
+    memcpy(salted, key.secret_salt, 16);
+    memcpy(salted + 16, secret.data, secret.len);
+    SHA256(salted, sizeof salted, key.secret_hash);
+    rig_delta_begin(rig, &delta);
+    delta_cluster(&delta, STR("lkc-test"), uuid_new());
+    delta_limits(&delta, &limits);
+    delta_consumer_offsets(&delta, uuid_new());
+    delta_topic(&delta, &(struct delta_topic){ .id = uuid_new(), .name = STR("t"),
+                                               .partitions = 1, .replication_factor = 1 });
+    delta_credential(&delta, &key);
+    rig_delta_apply(rig, &delta);
 }
 
 void rig_close(struct rig *rig)
@@ -63,13 +118,11 @@ void rig_stop(struct rig *rig)
 
 void rig_forget(void) { arena_done(&arena); }
 
-void raw_connect(struct rig *rig, struct raw_client *c)
+static void raw_dial(struct rig *rig, struct raw_client *c, int family, const void *to, size_t len)
 {
-    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(broker_port(rig->broker)),
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    *c = (struct raw_client){ .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+    *c = (struct raw_client){ .fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0) };
     buf_init(&c->in, 64 << 20);
-    assert_int_equal(connect(c->fd, (struct sockaddr *)&to, sizeof to), 0);
+    assert_int_equal(connect(c->fd, to, (socklen_t)len), 0);
     fcntl(c->fd, F_SETFL, O_NONBLOCK);
     int one = 1; /* what is sent is there at the next turn */
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -77,6 +130,20 @@ void raw_connect(struct rig *rig, struct raw_client *c)
     int64_t before = b->stats.connections_opened + b->stats.connections_refused;
     while (b->stats.connections_opened + b->stats.connections_refused == before)
         loop_turn(b->loop, -1);
+}
+
+void raw_connect(struct rig *rig, struct raw_client *c)
+{
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(broker_port(rig->broker)),
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    raw_dial(rig, c, AF_INET, &to, sizeof to);
+}
+
+void raw_connect_local(struct rig *rig, struct raw_client *c)
+{
+    struct sockaddr_un to = { .sun_family = AF_UNIX };
+    snprintf(to.sun_path, sizeof to.sun_path, "%s/kafka.sock", rig->run);
+    raw_dial(rig, c, AF_UNIX, &to, sizeof to);
 }
 
 void raw_close(struct raw_client *c)

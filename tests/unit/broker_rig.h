@@ -2,10 +2,11 @@
  * clients that speak frames made by the wire codec. Everything fails the test when it goes wrong. */
 #pragma once
 #include "broker/handler.h"
+#include "cluster/delta.h"
 
 struct rig {
     struct broker *broker;
-    char dir[64];
+    char dir[64], run[80];
     struct broker_options options;
 };
 struct raw_client { /* a socket; frames are read while the broker's loop turns */
@@ -15,11 +16,18 @@ struct raw_client { /* a socket; frames are read while the broker's loop turns *
 };
 
 void rig_start(struct rig *rig);   /* new folder, options as broker_options_init and --standalone */
+/* As under leatd: login needed, ACLs hold, Unix sockets in the folder `run`; the image holds one key
+ * "KEY" with the secret "secret" of User:sa-1, and nothing may be done by anybody. */
+void rig_start_managed(struct rig *rig);
+/* A delta from the image's version to the next: begin, delta_…() calls on the buffer, apply. */
+void rig_delta_begin(struct rig *rig, struct buf *delta);
+void rig_delta_apply(struct rig *rig, struct buf *delta);
 void rig_open(struct rig *rig);    /* again on its folder */
 void rig_close(struct rig *rig);   /* a graceful stop */
 void rig_stop(struct rig *rig);    /* rig_close and the folder goes */
 
 void raw_connect(struct rig *rig, struct raw_client *c);
+void raw_connect_local(struct rig *rig, struct raw_client *c); /* kafka.sock */
 void raw_close(struct raw_client *c);
 void raw_send(struct rig *rig, struct raw_client *c, int16_t key, int16_t version,
               const void *body);
