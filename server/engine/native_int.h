@@ -24,6 +24,8 @@ struct principal_client { /* one connection to kafka.sock */
     struct node *node;
     struct client *client;
     char principal[64];
+    struct waiting_call *waiting; /* made before the connection was ready; DL, oldest first */
+    int waiting_count;
     struct principal_client *prev, *next;
 };
 
