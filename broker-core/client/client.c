@@ -2,7 +2,8 @@
  *
  * Kafka answers the requests of a connection in order, so the calls in flight are a queue and each
  * frame belongs to its head. A call that timed out stays in the queue with nobody to tell, since
- * its answer may still come. The first steps (versions, SASL) are calls of our own. */
+ * its answer may still come. The first steps (versions, SASL) are calls of our own; what the owner
+ * calls meanwhile is encoded and waits, and is sent before `ready` is told. */
 #include "client/client.h"
 
 #include "base/mem.h"
@@ -14,8 +15,10 @@
 #define CLIENT_MAGIC 0x434c4e54u
 #define REQUEST_MAX (96u << 20)
 #define RESPONSE_ARENA_MAX (256u << 20)
+#define WAITING_BYTES_MAX (16u << 20)
 #define TIMEOUT_DEFAULT_MS 30000
 #define API_COUNT 93
+#define CORRELATION_AT 8 /* in a frame: behind size, key and version */
 #define TEXT_MAX 512
 #define API_VERSIONS_VERSION 3
 #define SASL_AUTHENTICATE_VERSION 1 /* tells errors apart, and every broker since 2.2 knows it */
@@ -32,6 +35,11 @@ struct call {
     int32_t correlation;
     int16_t api_key;
     int16_t version;
+    struct buf frame; /* while it waits */
+};
+
+struct queue {
+    struct call *first, *last;
 };
 
 struct client {
@@ -43,8 +51,10 @@ struct client {
     void *owner;
     struct timer timer;
     struct arena arena;
-    struct call *first, *last;
-    int in_flight;
+    struct queue sent;
+    struct queue waiting; /* for the connection to be ready */
+    size_t waiting_bytes;
+    int in_flight;        /* both */
     int32_t correlation;
     int timeout_ms;
     int64_t connect_deadline; /* INT64_MAX once ready */
@@ -134,16 +144,38 @@ static bool client_leave(struct client *c)
     return alive;
 }
 
+static void queue_put(struct queue *q, struct call *call)
+{
+    if (q->last) q->last->next = call;
+    else q->first = call;
+    q->last = call;
+}
+
+static struct call *queue_take(struct queue *q)
+{
+    struct call *call = q->first;
+    if (!call) return NULL;
+    q->first = call->next;
+    if (!q->first) q->last = NULL;
+    call->next = NULL;
+    return call;
+}
+
+/* Takes a call that is in no queue to its end. */
+static void client_finish(struct client *c, struct call *call, status result, const void *response)
+{
+    c->in_flight--;
+    if (call->done) call->done(call->arg, result, response);
+    buf_done(&call->frame);
+    mem_free(call);
+}
+
 static void client_fail_calls(struct client *c, status why)
 {
-    while (c->first) {
-        struct call *call = c->first;
-        c->first = call->next;
-        if (call->done) call->done(call->arg, why, NULL);
-        mem_free(call);
-    }
-    c->last = NULL;
-    c->in_flight = 0;
+    struct call *call;
+    while ((call = queue_take(&c->sent))) client_finish(c, call, why, NULL);
+    while ((call = queue_take(&c->waiting))) client_finish(c, call, why, NULL);
+    c->waiting_bytes = 0;
 }
 
 void client_free(struct client *c)
@@ -184,13 +216,19 @@ static void client_break(struct client *c, status why)
 
 /* --- time ------------------------------------------------------------------------------------- */
 
-static void client_rearm(struct client *c)
+static int64_t queue_deadline(const struct queue *q, int64_t next)
 {
-    int64_t next = c->connect_deadline;
-    if (c->state == CLOSED) return;
-    for (const struct call *call = c->first; call; call = call->next) {
+    for (const struct call *call = q->first; call; call = call->next) {
         if (call->done && call->deadline < next) next = call->deadline;
     }
+    return next;
+}
+
+static void client_rearm(struct client *c)
+{
+    if (c->state == CLOSED) return;
+    int64_t next = queue_deadline(&c->sent, c->connect_deadline);
+    next = queue_deadline(&c->waiting, next);
     if (next == INT64_MAX) {
         loop_timer_clear(c->loop, &c->timer);
         return;
@@ -199,13 +237,19 @@ static void client_rearm(struct client *c)
     if (failed(armed)) client_break(c, armed);
 }
 
-/* The first call whose time is over; its done is taken out. */
-static struct call *client_overdue(struct client *c, int64_t now)
+/* The first call whose time is over and that somebody waits for. */
+static struct call *queue_overdue(struct queue *q, int64_t now)
 {
-    for (struct call *call = c->first; call; call = call->next) {
+    for (struct call *call = q->first; call; call = call->next) {
         if (call->done && call->deadline <= now) return call;
     }
     return NULL;
+}
+
+static struct call *client_overdue(struct client *c, int64_t now)
+{
+    struct call *call = queue_overdue(&c->sent, now);
+    return call ? call : queue_overdue(&c->waiting, now);
 }
 
 static void client_timer(struct timer *timer)
@@ -246,19 +290,26 @@ int16_t client_version(const struct client *c, int16_t api_key)
 bool client_ready(const struct client *c) { return c->state == READY; }
 int client_in_flight(const struct client *c) { return c->in_flight; }
 
-static status client_send(struct client *c, const struct call *call, const void *request)
+static status client_send(struct client *c, struct call *call)
 {
-    struct buf out;
-    buf_init(&out, REQUEST_MAX);
-    status sent = request_frame(&out, call->api_key, call->version, call->correlation,
-                                str_c(c->client_id), request);
-    if (is_ok(sent)) sent = stream_send(c->stream, &out);
-    buf_done(&out);
-    return sent;
+    call->correlation = c->correlation;
+    put_be32(call->frame.data + CORRELATION_AT, (uint32_t)call->correlation);
+    TRY(stream_send(c->stream, &call->frame));
+    c->correlation = c->correlation == INT32_MAX ? 0 : c->correlation + 1;
+    queue_put(&c->sent, call);
+    return OK;
+}
+
+static status client_wait(struct client *c, struct call *call)
+{
+    if (call->frame.len > WAITING_BYTES_MAX - c->waiting_bytes) return FAIL(BUSY);
+    c->waiting_bytes += call->frame.len;
+    queue_put(&c->waiting, call);
+    return OK;
 }
 
 static status client_start(struct client *c, int16_t api_key, int16_t version, const void *request,
-                           int timeout_ms, client_done done, void *arg)
+                           int timeout_ms, bool wait, client_done done, void *arg)
 {
     if (c->in_flight >= CLIENT_IN_FLIGHT_MAX) return FAIL(BUSY);
     struct call *call = mem_zalloc(sizeof *call);
@@ -266,32 +317,60 @@ static status client_start(struct client *c, int16_t api_key, int16_t version, c
     *call = (struct call){ .done = done,
                            .arg = arg,
                            .deadline = loop_now(c->loop) + timeout_ms,
-                           .correlation = c->correlation,
                            .api_key = api_key,
                            .version = version };
-    status sent = client_send(c, call, request);
-    if (failed(sent)) {
+    buf_init(&call->frame, REQUEST_MAX);
+    status started =
+        request_frame(&call->frame, api_key, version, 0, str_c(c->client_id), request);
+    if (is_ok(started)) started = wait ? client_wait(c, call) : client_send(c, call);
+    if (failed(started)) {
+        buf_done(&call->frame);
         mem_free(call);
-        return sent;
+        return started;
     }
-    c->correlation = c->correlation == INT32_MAX ? 0 : c->correlation + 1;
-    if (c->last) c->last->next = call;
-    else c->first = call;
-    c->last = call;
     c->in_flight++;
     if (c->timer.slot == 0 || call->deadline < c->timer.at) client_rearm(c);
     return OK;
+}
+
+/* One of our own first steps. */
+static void client_step(struct client *c, int16_t api_key, int16_t version, const void *request,
+                        client_done done)
+{
+    status sent = client_start(c, api_key, version, request, c->timeout_ms, false, done, c);
+    if (failed(sent)) client_break(c, sent);
+}
+
+/* What waited goes out, unless nobody waits for it any more or the other side does not know it. */
+static void client_send_waiting(struct client *c)
+{
+    struct call *call;
+    c->waiting_bytes = 0;
+    while (!c->freed && c->state == READY && (call = queue_take(&c->waiting))) {
+        bool known = call->version >= c->versions[call->api_key].min &&
+                     call->version <= c->versions[call->api_key].max;
+        status sent = !call->done ? FAIL(REQUEST_TIMED_OUT)
+                      : known     ? client_send(c, call)
+                                  : FAIL(UNSUPPORTED_VERSION);
+        if (failed(sent)) client_finish(c, call, sent, NULL);
+    }
+}
+
+static int16_t highest_known(int16_t api_key)
+{
+    const struct wire_message *m = wire_request(api_key);
+    return m ? (int16_t)(m->max_version - m->unstable_last) : -1;
 }
 
 status client_call_within(struct client *c, int16_t api_key, int16_t version, const void *request,
                           int timeout_ms, client_done done, void *arg)
 {
     assert(c->magic == CLIENT_MAGIC && done);
+    bool wait = c->state == CONNECTING || c->state == PREPARING;
     if (c->state == CLOSED) return FAIL(CLOSED);
-    if (c->state != READY) return FAIL(BUSY);
-    if (version < 0) version = client_version(c, api_key);
-    if (version < 0) return FAIL(UNSUPPORTED_VERSION);
-    return client_start(c, api_key, version, request, timeout_ms, done, arg);
+    if (version < 0) version = wait ? highest_known(api_key) : client_version(c, api_key);
+    if (version < 0 || api_key < 0 || api_key >= API_COUNT) return FAIL(UNSUPPORTED_VERSION);
+    return client_start(c, api_key, version, request, timeout_ms, wait, done, arg);
 }
 
 status client_call(struct client *c, int16_t api_key, int16_t version, const void *request,
@@ -328,7 +407,7 @@ static status client_decode(struct client *c, const struct call *call, struct by
 static void client_frame(struct stream *stream, struct bytes frame, void *owner)
 {
     struct client *c = owner;
-    struct call *call = c->first;
+    struct call *call = c->sent.first;
     (void)stream;
     client_enter(c);
     if (!call) {
@@ -338,16 +417,12 @@ static void client_frame(struct stream *stream, struct bytes frame, void *owner)
     }
     void *response = NULL;
     status result = client_decode(c, call, frame, &response);
-    c->first = call->next;
-    if (!c->first) c->last = NULL;
-    c->in_flight--;
-    if (call->done) call->done(call->arg, result, response);
-    mem_free(call);
+    client_finish(c, queue_take(&c->sent), result, response);
     if (!c->freed) {
         arena_reset(&c->arena);
         /* Whoever cannot be understood once will not be understood again. */
         if (failed(result)) client_break(c, result);
-        else if (c->state == READY && !c->first) client_rearm(c);
+        else if (c->state == READY && !c->sent.first) client_rearm(c);
     }
     client_leave(c);
 }
@@ -362,6 +437,8 @@ static void client_prepared(struct client *c)
     c->connect_deadline = INT64_MAX;
     explicit_bzero(c->password, sizeof c->password);
     client_rearm(c);
+    client_send_waiting(c);
+    if (c->freed || c->state != READY) return;
     if (c->events && c->events->ready) c->events->ready(c, c->owner);
 }
 
@@ -388,10 +465,8 @@ static void client_authenticate(struct client *c)
         memcpy(token + 2 + user, c->password, password);
         rq.auth_bytes = bytes_of(token, 2 + user + password);
     }
-    status sent = client_start(c, SASL_AUTHENTICATE, SASL_AUTHENTICATE_VERSION, &rq, c->timeout_ms,
-                               client_authenticated, c);
+    client_step(c, SASL_AUTHENTICATE, SASL_AUTHENTICATE_VERSION, &rq, client_authenticated);
     explicit_bzero(token, sizeof token);
-    if (failed(sent)) client_break(c, sent);
 }
 
 static void client_shook_hands(void *arg, status result, const void *response)
@@ -408,8 +483,7 @@ static void client_shake_hands(struct client *c)
     struct sasl_handshake_request rq;
     wire_default(&sasl_handshake_request_message, &rq);
     rq.mechanism = c->principal[0] ? STR("LEAT-PRINCIPAL") : STR("PLAIN");
-    status sent = client_start(c, SASL_HANDSHAKE, 1, &rq, c->timeout_ms, client_shook_hands, c);
-    if (failed(sent)) client_break(c, sent);
+    client_step(c, SASL_HANDSHAKE, 1, &rq, client_shook_hands);
 }
 
 static void client_got_versions(void *arg, status result, const void *response)
@@ -441,9 +515,7 @@ static void client_ask_versions(struct client *c, int16_t version)
     wire_default(&api_versions_request_message, &rq);
     rq.client_software_name = STR("leat");
     rq.client_software_version = STR(LEAT_VERSION);
-    status sent =
-        client_start(c, API_VERSIONS, version, &rq, c->timeout_ms, client_got_versions, c);
-    if (failed(sent)) client_break(c, sent);
+    client_step(c, API_VERSIONS, version, &rq, client_got_versions);
 }
 
 static void client_connected(struct stream *stream, void *owner)

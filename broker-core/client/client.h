@@ -15,7 +15,7 @@
 struct client;
 
 struct client_events {
-    /* Connected, versions known, authenticated: client_call works from now on. Optional. */
+    /* Connected, versions known, authenticated; what was called before has been sent. Optional. */
     void (*ready)(struct client *client, void *owner);
     /* Once, when the connection is gone: refused, timed out, closed by the other side, or
      * authentication failed (SASL_AUTHENTICATION_FAILED). All calls failed before this one is
@@ -52,10 +52,11 @@ void client_free(struct client *client);
  * the caller's to read. */
 typedef void (*client_done)(void *arg, status result, const void *response);
 
-/* Encodes the request at once (it may be freed afterwards), sends it, and calls done exactly once.
- * version -1: the highest both sides know. BUSY before `ready` and with too many in flight; CLOSED
- * afterwards; UNSUPPORTED_VERSION. When it fails done() is not called. Not for Produce with acks 0,
- * which has no answer. */
+/* Encodes the request at once (it may be freed afterwards), sends it as soon as the connection is
+ * ready, and calls done exactly once. version -1: the highest both sides know (before `ready`: the
+ * highest we know; done() hears UNSUPPORTED_VERSION if the other side does not). BUSY with too many
+ * in flight or waiting; CLOSED; UNSUPPORTED_VERSION. When it fails done() is not called. Not for
+ * Produce with acks 0, which has no answer. */
 status client_call(struct client *client, int16_t api_key, int16_t version, const void *request,
                    client_done done, void *arg);
 /* The same with a timeout of its own. */

@@ -174,7 +174,8 @@ status client_committed(struct client *client, struct str group, client_committe
     struct offset_fetch_request_offset_fetch_request_group g;
     struct committed_op *op = mem_zalloc(sizeof *op);
     if (!op) return FAIL(NO_MEMORY);
-    int16_t version = client_version_to(client, API_OFFSET_FETCH, VERSION_MAX);
+    int16_t version = VERSION_MAX;
+    if (client_ready(client)) version = client_version_to(client, API_OFFSET_FETCH, VERSION_MAX);
     *op = (struct committed_op){ done, arg, version };
     wire_default(&offset_fetch_request_message, &rq);
     wire_default_struct(&offset_fetch_request_offset_fetch_request_group_struct, &g);

@@ -19,8 +19,9 @@ static inline status client_call_to(struct client *client, int16_t api_key, int1
                                     const void *request, int timeout_ms, client_done done,
                                     void *arg)
 {
-    int16_t version = client_version_to(client, api_key, highest);
-    if (version < 0 && client_ready(client)) return FAIL(UNSUPPORTED_VERSION);
+    int16_t version = highest; /* not ready yet: it will be compared then */
+    if (client_ready(client)) version = client_version_to(client, api_key, highest);
+    if (version < 0) return FAIL(UNSUPPORTED_VERSION);
     if (timeout_ms <= 0) return client_call(client, api_key, version, request, done, arg);
     return client_call_within(client, api_key, version, request, timeout_ms, done, arg);
 }

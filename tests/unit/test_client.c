@@ -305,7 +305,6 @@ static void test_calls_are_pipelined_and_answered_in_order(void **state)
 {
     struct fixture *f = *state;
     start(f, (struct client_options){ 0 });
-    assert_int_equal(ask_metadata(f, 1000).code, E_BUSY); /* not ready yet */
     turn_until(f, &f->ready);
     assert_int_equal(client_version(f->client, 3), 13);
     assert_int_equal(client_version_to(f->client, 0, 12), 12);
@@ -315,6 +314,45 @@ static void test_calls_are_pipelined_and_answered_in_order(void **state)
     turn_until_answers(f, 100);
     assert_string_equal(f->cluster, "lkc-1");
     assert_int_equal(client_in_flight(f->client), 0);
+}
+
+static void test_calls_before_ready_wait_and_are_sent_first(void **state)
+{
+    struct fixture *f = *state;
+    struct describe_cluster_request unknown; /* this broker does not offer it */
+    wire_default(&describe_cluster_request_message, &unknown);
+    start(f, (struct client_options){ .user = STR("key"), .password = STR("secret") });
+    for (int i = 0; i < 3; i++) assert_true(is_ok(ask_metadata(f, 10000)));
+    assert_false(f->ready);
+    turn_until(f, &f->ready);
+    turn_until_answers(f, 3);
+    assert_true(is_ok(f->answer));
+    assert_int_equal(client_call(f->client, 60, -1, &unknown, on_metadata, f).code,
+                     E_UNSUPPORTED_VERSION);
+}
+
+static void test_call_of_an_unknown_api_before_ready_hears_of_it(void **state)
+{
+    struct fixture *f = *state;
+    struct describe_cluster_request unknown;
+    wire_default(&describe_cluster_request_message, &unknown);
+    start(f, (struct client_options){ 0 });
+    assert_true(is_ok(client_call(f->client, 60, -1, &unknown, on_metadata, f)));
+    turn_until(f, &f->ready);
+    assert_int_equal(f->answers, 1);
+    assert_int_equal(f->answer.code, E_UNSUPPORTED_VERSION);
+    assert_int_equal(client_in_flight(f->client), 0);
+}
+
+static void test_waiting_calls_end_when_authentication_fails(void **state)
+{
+    struct fixture *f = *state;
+    f->auth_error = 58;
+    start(f, (struct client_options){ .user = STR("key"), .password = STR("wrong") });
+    assert_true(is_ok(ask_metadata(f, 10000)));
+    turn_until(f, &f->closed);
+    assert_int_equal(f->answers, 1);
+    assert_int_equal(f->answer.code, E_SASL_AUTHENTICATION_FAILED);
 }
 
 static void test_too_many_calls_in_flight_are_refused(void **state)
@@ -547,6 +585,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_calls_are_pipelined_and_answered_in_order),
+        TEST(test_calls_before_ready_wait_and_are_sent_first),
+        TEST(test_call_of_an_unknown_api_before_ready_hears_of_it),
+        TEST(test_waiting_calls_end_when_authentication_fails),
         TEST(test_too_many_calls_in_flight_are_refused),
         TEST(test_plain_sends_name_and_password),
         TEST(test_wrong_password_closes_with_the_reason),
