@@ -13,7 +13,7 @@ const char *group_state_name(enum group_state state)
     return names[state];
 }
 
-/* --- owned text --------------------------------------------------------------------------------------- */
+/* --- owned text ------------------------------------------------------------------------------- */
 bool group_set_text(struct str *field, struct str value)
 {
     char *copy = NULL;
@@ -37,7 +37,7 @@ bool group_set_bytes(struct bytes *field, struct bytes value)
     return true;
 }
 
-/* --- the table ------------------------------------------------------------------------------------------ */
+/* --- the table -------------------------------------------------------------------------------- */
 struct group *group_find(struct group_coordinator *c, struct str id)
 {
     struct group *group = NULL;
@@ -108,7 +108,7 @@ static void rebalance_fired(struct timer *timer)
         group_sync_phase_over(g);
 }
 
-/* --- members --------------------------------------------------------------------------------------------- */
+/* --- members ---------------------------------------------------------------------------------- */
 struct member *group_find_member(const struct group *g, struct str id)
 {
     struct member *m = NULL;
@@ -186,7 +186,7 @@ status group_rename_member(struct member *m, struct str id)
     return OK;
 }
 
-/* --- protocols ---------------------------------------------------------------------------------------------- */
+/* --- protocols -------------------------------------------------------------------------------- */
 status group_set_protocols(struct member *m, const struct group_protocol *protocols, int32_t n)
 {
     size_t size = (size_t)n * sizeof(*protocols);
@@ -291,7 +291,7 @@ int32_t group_rebalance_timeout(const struct group *g)
     return most;
 }
 
-/* --- members to be --------------------------------------------------------------------------------------------- */
+/* --- members to be ---------------------------------------------------------------------------- */
 struct pending_member *group_pending(const struct group *g, struct str id)
 {
     struct pending_member *p = NULL;

@@ -19,7 +19,7 @@ struct group_protocol {
     struct bytes metadata;
 };
 
-/* --- what a request asks ------------------------------------------------------------------------- */
+/* --- what a request asks ---------------------------------------------------------------------- */
 /* Strings and arrays must live until the waiter is done. */
 struct member_key {
     struct str group_id, member_id, instance_id; /* instance_id may be null */
@@ -87,7 +87,7 @@ struct commit_item {
     status result;       /* OK: to be committed; set otherwise to leave it out */
 };
 
-/* --- the group ------------------------------------------------------------------------------------- */
+/* --- the group -------------------------------------------------------------------------------- */
 struct member {
     struct group *group;
     struct str id, instance_id;         /* owned; instance_id may be null */
@@ -154,7 +154,7 @@ struct group_coordinator {
     bool loaded;
 };
 
-/* --- group.c: the data ------------------------------------------------------------------------------- */
+/* --- group.c: the data ------------------------------------------------------------------------ */
 struct group *group_find(struct group_coordinator *c, struct str id);
 /* Made if absent. NO_MEMORY; INVALID_GROUP_ID when empty; LIMIT past groups_max. */
 status group_get(struct group_coordinator *c, struct str id, struct group **ret_group);
@@ -186,7 +186,7 @@ void group_remove_pending(struct pending_member *pending);
 status group_check_member(const struct group *group, struct str member_id, struct str instance_id,
                           struct member **ret_member);
 
-/* --- group_join.c: joining and rebalancing ----------------------------------------------------------- */
+/* --- group_join.c: joining and rebalancing ---------------------------------------------------- */
 void group_join(struct group_coordinator *c, const struct join_request *q, struct join_waiter *w);
 /* The client is gone. True: the waiter was parked and is forgotten (done() will not be called). */
 bool group_join_abandon(struct join_waiter *w);
@@ -197,7 +197,7 @@ void group_join_phase_over(struct group *group);     /* the timer fired */
 void group_members_left(struct group *group);
 void group_answer_join(struct member *m, const struct join_result *result); /* if one is parked */
 
-/* --- group_sync.c: assignments, heartbeats, sessions ---------------------------------------------------- */
+/* --- group_sync.c: assignments, heartbeats, sessions ------------------------------------------ */
 void group_sync(struct group_coordinator *c, const struct sync_request *q, struct sync_waiter *w);
 bool group_sync_abandon(struct sync_waiter *w);
 status group_heartbeat(struct group_coordinator *c, const struct member_key *key);
@@ -208,12 +208,12 @@ void group_start_sync_phase(struct group *group); /* timer */
 void group_sync_phase_over(struct group *group);  /* the timer fired */
 void group_session_expired(struct timer *timer);
 
-/* --- group_leave.c ------------------------------------------------------------------------------------------ */
+/* --- group_leave.c ---------------------------------------------------------------------------- */
 /* GROUP-wide error, or OK and an error for each member in ret_errors. */
 status group_leave(struct group_coordinator *c, struct str group_id,
                    const struct member_key *members, int32_t count, status *ret_errors);
 
-/* --- group_offsets.c ---------------------------------------------------------------------------------------- */
+/* --- group_offsets.c -------------------------------------------------------------------------- */
 struct committed *group_offset(const struct group *group, struct str topic, int32_t partition);
 /* Puts (replaces) one in memory. */
 status group_put_offset(struct group *group, const struct commit_item *item, int64_t committed_at,
@@ -232,7 +232,7 @@ status group_delete(struct group_coordinator *c, struct str id, struct plog **re
 status group_delete_offsets(struct group *group, struct str topic, const int32_t *partitions,
                             size_t count);
 
-/* --- group_expire.c ----------------------------------------------------------------------------------------- */
+/* --- group_expire.c --------------------------------------------------------------------------- */
 /* When something of this group could next expire (wall ms), INT64_MAX: never. */
 int64_t group_next_expiry(const struct group *group);
 void group_expire_by(struct group_coordinator *c, int64_t wall_ms); /* makes sure the timer fires */
@@ -240,7 +240,7 @@ void group_expire_fire(struct timer *timer);
 /* Is some member subscribed to this topic? -1: not known (another protocol type). */
 int group_subscribes(const struct group *group, struct str topic);
 
-/* --- group_log.c: the records ------------------------------------------------------------------------------- */
+/* --- group_log.c: the records ----------------------------------------------------------------- */
 struct group_batch;
 status group_batch_new(struct group_coordinator *c, struct str group_id,
                        struct group_batch **ret_batch);

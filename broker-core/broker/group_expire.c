@@ -15,7 +15,7 @@
 enum { EMPTY_GROUP_MS = 600000, RECHECK_MS = 86400000, SUBSCRIPTION_ARENA = 4 << 20 };
 static_assert(EMPTY_GROUP_MS < RECHECK_MS, "the recheck is the rare one");
 
-/* --- who subscribes to what ------------------------------------------------------------------------------ */
+/* --- who subscribes to what ------------------------------------------------------------------- */
 static int member_subscribes(const struct group *g, const struct member *m, struct str topic,
                              struct arena *arena)
 {
@@ -48,7 +48,7 @@ int group_subscribes(const struct group *g, struct str topic)
     return found;
 }
 
-/* --- when ---------------------------------------------------------------------------------------------------- */
+/* --- when ------------------------------------------------------------------------------------- */
 static int64_t add(int64_t at, int64_t ms)
 {
     return at > INT64_MAX - ms ? INT64_MAX : at + ms;
@@ -95,7 +95,7 @@ void group_expire_by(struct group_coordinator *c, int64_t wall_ms)
     mem_must(is_ok(loop_timer_set(loop, &c->expiry, at)) ? c : NULL);
 }
 
-/* --- doing it ---------------------------------------------------------------------------------------------------- */
+/* --- doing it --------------------------------------------------------------------------------- */
 static status expire_offsets(struct group *g, int64_t now)
 {
     CLEANUP(group_batch) struct group_batch *b = NULL;

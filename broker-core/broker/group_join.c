@@ -55,7 +55,7 @@ static void arm(struct group *g, int64_t delay_ms)
     mem_must(is_ok(loop_timer_set(loop, &g->rebalance, loop_now(loop) + delay_ms)) ? g : NULL);
 }
 
-/* --- the join phase --------------------------------------------------------------------------------------- */
+/* --- the join phase --------------------------------------------------------------------------- */
 void group_prepare_rebalance(struct group *g)
 {
     if (g->state == GROUP_PREPARING || g->state == GROUP_DEAD) return;
@@ -173,7 +173,7 @@ static void complete_join(struct group *g)
     answer_joined(g);
 }
 
-/* --- a request ----------------------------------------------------------------------------------------------- */
+/* --- a request -------------------------------------------------------------------------------- */
 static size_t joining_count(const struct group *g)
 {
     size_t n = 0;
@@ -261,7 +261,7 @@ static void answer_current(struct member *m, struct join_waiter *w, bool list_me
     answer(w, &r);
 }
 
-/* --- a static member came back under a new id ------------------------------------------------------------------ */
+/* --- a static member came back under a new id ------------------------------------------------- */
 static void replaced_is_durable(struct group_wait *wait, status result)
 {
     struct join_waiter *w = CONTAINER_OF(wait, struct join_waiter, wait);
@@ -329,7 +329,7 @@ static void replace_static(struct member *m, const struct join_request *q, struc
     group_maybe_complete_join(g);
 }
 
-/* --- which case is it? ------------------------------------------------------------------------------------------- */
+/* --- which case is it? ------------------------------------------------------------------------ */
 static void join_new(struct group *g, const struct join_request *q, struct join_waiter *w)
 {
     char text[512];

@@ -32,7 +32,7 @@ struct group_batch {
     char id[];
 };
 
-/* --- where a group lives ------------------------------------------------------------------------------ */
+/* --- where a group lives ---------------------------------------------------------------------- */
 /* The next UTF-16 code unit(s) of UTF-8 text; malformed bytes count as themselves. */
 static uint32_t next_code(const uint8_t *p, size_t left, size_t *ret_used)
 {
@@ -69,7 +69,7 @@ struct plog *group_log_of(struct group_coordinator *c, struct str group_id)
     return c->options.log(c->options.arg, topic, positive % topic->partitions);
 }
 
-/* --- writing --------------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 status group_batch_new(struct group_coordinator *c, struct str group_id,
                        struct group_batch **ret_batch)
 {
@@ -228,7 +228,7 @@ status group_write(struct group *g, struct plog **ret_log, int64_t *ret_end)
     return group_batch_append(b, ret_log, ret_end);
 }
 
-/* --- waiting ------------------------------------------------------------------------------------------------ */
+/* --- waiting ---------------------------------------------------------------------------------- */
 static void wait_over(struct plog_wait *plog, status result)
 {
     struct group_wait *w = CONTAINER_OF(plog, struct group_wait, plog);
@@ -255,7 +255,7 @@ bool group_wait_written(struct group *g, struct group_wait *w)
     return true;
 }
 
-/* --- replaying ----------------------------------------------------------------------------------------------- */
+/* --- replaying -------------------------------------------------------------------------------- */
 /* Offsets of a topic that is gone, or was made anew under its name, are of no use. */
 static bool is_stale(struct group_coordinator *c, struct str topic, struct uuid id)
 {

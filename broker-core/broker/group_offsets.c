@@ -61,7 +61,7 @@ status group_put_offset(struct group *g, const struct commit_item *item, int64_t
     return OK;
 }
 
-/* --- committing ---------------------------------------------------------------------------------------- */
+/* --- committing ------------------------------------------------------------------------------- */
 /* Who may commit: members of the current generation; without a generation (a consumer that
  * assigns itself, an administrator) anybody while the group is empty. */
 static status check_commit(struct group *g, const struct member_key *key)
@@ -132,7 +132,7 @@ status group_commit(struct group_coordinator *c, const struct member_key *key, i
     return OK;
 }
 
-/* --- deleting -------------------------------------------------------------------------------------------- */
+/* --- deleting --------------------------------------------------------------------------------- */
 status group_delete(struct group_coordinator *c, struct str id, struct plog **ret_log,
                     int64_t *ret_end)
 {

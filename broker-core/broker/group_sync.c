@@ -53,7 +53,7 @@ bool group_sync_abandon(struct sync_waiter *w)
     return true;
 }
 
-/* --- sessions ---------------------------------------------------------------------------------------------- */
+/* --- sessions --------------------------------------------------------------------------------- */
 void group_restart_session(struct member *m, int32_t timeout_ms)
 {
     struct loop *loop = m->group->coordinator->options.loop;
@@ -83,7 +83,7 @@ status group_heartbeat(struct group_coordinator *c, const struct member_key *key
     return g->state == GROUP_PREPARING ? FAIL(REBALANCE_IN_PROGRESS) : OK;
 }
 
-/* --- the sync phase ------------------------------------------------------------------------------------------ */
+/* --- the sync phase --------------------------------------------------------------------------- */
 void group_start_sync_phase(struct group *g)
 {
     struct loop *loop = g->coordinator->options.loop;
@@ -118,7 +118,7 @@ void group_sync_phase_over(struct group *g)
     if (dropped) group_prepare_rebalance(g);
 }
 
-/* --- the leader's assignment ------------------------------------------------------------------------------------ */
+/* --- the leader's assignment ------------------------------------------------------------------ */
 struct assignment_op {
     struct group_wait wait;
     int32_t generation;
@@ -186,7 +186,7 @@ static status assign(struct group *g, const struct sync_request *q)
     return OK;
 }
 
-/* --- a request ------------------------------------------------------------------------------------------------------ */
+/* --- a request -------------------------------------------------------------------------------- */
 static status check(struct group *g, const struct sync_request *q, struct member **ret_member)
 {
     if (g == NULL) return FAIL(UNKNOWN_MEMBER_ID);

@@ -1,9 +1,14 @@
-/* offset_commit.c - OffsetCommit (key 8): answered when the offsets are durable. Topics come by name
- * up to v9, by id from v10. */
+/* offset_commit.c - OffsetCommit (key 8): answered when the offsets are durable. Topics come by
+ * name up to v9, by id from v10. */
 #include "base/mem.h"
 #include "broker/authorizer.h"
 #include "broker/group.h"
 #include "broker/handler.h"
+
+typedef struct offset_commit_request_offset_commit_request_topic in_topic;
+typedef struct offset_commit_request_offset_commit_request_partition in_partition;
+typedef struct offset_commit_response_offset_commit_response_topic out_topic;
+typedef struct offset_commit_response_offset_commit_response_partition out_partition;
 
 struct committing {
     struct request *request;
@@ -20,15 +25,15 @@ static void reply(struct committing *c)
     struct offset_commit_response response;
     wire_default(&offset_commit_response_message, &response);
     int32_t n = body->topics_count < 0 ? 0 : body->topics_count;
-    response.topics = ARENA_ARRAY(r->arena, struct offset_commit_response_offset_commit_response_topic, n);
+    response.topics = ARENA_ARRAY(r->arena, out_topic, n);
     if (request_out_of_memory(r)) return;
     const struct commit_item *item = c->items;
     for (int32_t i = 0; i < n; i++) {
         int32_t m = body->topics[i].partitions_count < 0 ? 0 : body->topics[i].partitions_count;
-        struct offset_commit_response_offset_commit_response_topic *t = &response.topics[i];
+        out_topic *t = &response.topics[i];
         t->name = body->topics[i].name;
         t->topic_id = body->topics[i].topic_id;
-        t->partitions = ARENA_ARRAY(r->arena, struct offset_commit_response_offset_commit_response_partition, m);
+        t->partitions = ARENA_ARRAY(r->arena, out_partition, m);
         if (request_out_of_memory(r)) return;
         for (int32_t k = 0; k < m; k++, item++) {
             t->partitions[k].partition_index = item->partition;
@@ -48,7 +53,7 @@ static void durable(struct group_wait *wait, status result)
     reply(c);
 }
 
-static status check_topic(struct request *r, const struct offset_commit_request_offset_commit_request_topic *t,
+static status check_topic(struct request *r, const in_topic *t,
                           const struct topic **ret_topic)
 {
     const struct image *image = r->broker->image;
@@ -67,12 +72,12 @@ static status check_topic(struct request *r, const struct offset_commit_request_
 }
 
 static struct commit_item *fill_topic(struct request *r, struct commit_item *item,
-                                      const struct offset_commit_request_offset_commit_request_topic *t)
+                                      const in_topic *t)
 {
     const struct topic *topic = NULL;
     status s = check_topic(r, t, &topic);
     for (int32_t k = 0; k < t->partitions_count; k++, item++) {
-        const struct offset_commit_request_offset_commit_request_partition *p = &t->partitions[k];
+        const in_partition *p = &t->partitions[k];
         *item = (struct commit_item){ .partition = p->partition_index,
                                       .offset = p->committed_offset,
                                       .leader_epoch = p->committed_leader_epoch,
@@ -91,7 +96,8 @@ static bool fill(struct committing *c, struct request *r)
 {
     const struct offset_commit_request *body = r->body;
     for (int32_t i = 0; i < body->topics_count; i++)
-        if (body->topics[i].partitions_count > 0) c->count += (size_t)body->topics[i].partitions_count;
+        if (body->topics[i].partitions_count > 0)
+            c->count += (size_t)body->topics[i].partitions_count;
     c->items = ARENA_ARRAY(r->arena, struct commit_item, c->count);
     if (c->items == NULL) return false;
     struct commit_item *item = c->items;

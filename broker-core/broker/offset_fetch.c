@@ -19,7 +19,7 @@ struct fetching {
     struct group_wait wait;
 };
 
-/* --- what is asked, in v8's form ------------------------------------------------------------------------ */
+/* --- what is asked, in v8's form -------------------------------------------------------------- */
 static bool fill_old(struct fetching *f)
 {
     struct request *r = f->request;
@@ -41,7 +41,7 @@ static bool fill_old(struct fetching *f)
     return true;
 }
 
-/* --- the answer --------------------------------------------------------------------------------------------- */
+/* --- the answer ------------------------------------------------------------------------------- */
 static void put_partition(out_partition *p, int32_t index, const struct committed *o, status error)
 {
     *p = (out_partition){ .partition_index = index, .committed_offset = -1,
@@ -144,7 +144,7 @@ static bool put_group(struct request *r, const in_group *asked, out_group *out)
     return true;
 }
 
-/* --- older forms ----------------------------------------------------------------------------------------------- */
+/* --- older forms ------------------------------------------------------------------------------ */
 /* v1 has no place for an error of the group but its partitions. */
 static bool spread_error(struct request *r, const in_group *asked, out_group *out)
 {

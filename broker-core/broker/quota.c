@@ -48,7 +48,7 @@ struct quotas {
     size_t sweep_at;                /* drop idle buckets at this many */
 };
 
-/* --- the bucket ---------------------------------------------------------------------------------- */
+/* --- the bucket ------------------------------------------------------------------------------- */
 void quota_bucket_init(struct quota_bucket *bucket, double rate, int64_t now)
 {
     *bucket = (struct quota_bucket){ .tokens = rate, .rate = rate, .at = now };
@@ -80,7 +80,7 @@ int32_t quota_bucket_take(struct quota_bucket *bucket, double amount, int64_t no
     return whole + (ms > whole); /* rounded up: less would not pay it */
 }
 
-/* --- tables ---------------------------------------------------------------------------------------- */
+/* --- tables ----------------------------------------------------------------------------------- */
 status quotas_new(const struct image *image, struct quotas **ret_quotas)
 {
     struct quotas *q = mem_zalloc(sizeof(*q));
@@ -241,7 +241,7 @@ static void remember(struct quotas *q, enum quota_kind kind, struct str principa
     t->sums.last_at = now;
 }
 
-/* --- charging ---------------------------------------------------------------------------------------- */
+/* --- charging --------------------------------------------------------------------------------- */
 static int32_t charge_cluster(struct quotas *q, enum quota_kind kind, double bytes, int64_t now)
 {
     if (kind != QUOTA_PRODUCER_BYTES && kind != QUOTA_CONSUMER_BYTES) return 0;

@@ -42,7 +42,7 @@ void quotas_each_throttled(const struct quotas *quotas,
                            void (*each)(void *arg, const struct quota_throttled *throttled),
                            void *arg);
 
-/* --- the bucket itself (pure; shown for its test) ---------------------------------------------- */
+/* --- the bucket itself (pure; shown for its test) --------------------------------------------- */
 struct quota_bucket {
     double tokens; /* <= rate; below 0 = owed */
     double rate;   /* per second */

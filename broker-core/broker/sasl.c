@@ -71,7 +71,7 @@ static status become(struct sasl *sasl, struct str login, struct str principal)
     return OK;
 }
 
-/* --- PLAIN (RFC 4616): [authzid] NUL user NUL secret ------------------------------------------------ */
+/* --- PLAIN (RFC 4616): [authzid] NUL user NUL secret ------------------------------------------ */
 static bool take_part(struct bytes *left, bool last, struct str *ret)
 {
     const uint8_t *nul = left->len ? memchr(left->data, 0, left->len) : NULL;
@@ -110,7 +110,7 @@ static status plain_step(struct sasl *sasl, const struct image *image, struct by
     return become(sasl, user, c->principal);
 }
 
-/* --- SCRAM ------------------------------------------------------------------------------------------- */
+/* --- SCRAM ------------------------------------------------------------------------------------ */
 static bool find_verifier(void *arg, struct str user, int mechanism, struct scram_verifier *ret)
 {
     const struct credential *c = image_credential(arg, user);

@@ -42,7 +42,7 @@ static status hash(int mechanism, struct bytes data, uint8_t ret[64])
     return OK;
 }
 
-/* --- verifiers ------------------------------------------------------------------------------------ */
+/* --- verifiers -------------------------------------------------------------------------------- */
 static status check_parameters(int mechanism, struct bytes salt, int32_t iterations)
 {
     if (scram_hash_size(mechanism) == 0) return FAIL(UNSUPPORTED_SASL_MECHANISM);
@@ -92,7 +92,7 @@ status scram_verifier_new(int mechanism, struct str password, struct scram_verif
                                ret_verifier);
 }
 
-/* --- the conversation ------------------------------------------------------------------------------ */
+/* --- the conversation ------------------------------------------------------------------------- */
 void scram_init(struct scram *s, int mechanism)
 {
     *s = (struct scram){ .mechanism = mechanism };

@@ -21,7 +21,7 @@ status scram_verifier_new(int mechanism, struct str password,
 status scram_verifier_of_salted(int mechanism, struct bytes salted, struct bytes salt,
                                 int32_t iterations, struct scram_verifier *ret_verifier);
 
-/* --- one conversation ---------------------------------------------------------------------------- */
+/* --- one conversation ------------------------------------------------------------------------- */
 struct scram {
     int mechanism;
     int step;                        /* 0 first message, 1 final message, 2 over */

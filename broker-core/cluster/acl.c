@@ -22,7 +22,7 @@ static const char *const operation_names[] = {
 };
 static const char *const permission_names[] = { "UNKNOWN", "ANY", "DENY", "ALLOW" };
 
-/* --- the sorted set ---------------------------------------------------------------------------- */
+/* --- the sorted set --------------------------------------------------------------------------- */
 static int compare_place(const struct acl *a, enum acl_resource resource, enum acl_pattern pattern,
                          struct str name)
 {
@@ -130,7 +130,7 @@ void acl_set_done(struct acl_set *set)
     *set = (struct acl_set){ 0 };
 }
 
-/* --- the rules ---------------------------------------------------------------------------------- */
+/* --- the rules -------------------------------------------------------------------------------- */
 struct verdict {
     bool allow, deny;
 };
@@ -258,7 +258,7 @@ bool acl_matches(const struct acl *filter, const struct acl *acl)
     return filter->permission == PERM_ANY || filter->permission == acl->permission;
 }
 
-/* --- names --------------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------------------ */
 static const char *name_of(const char *const *names, size_t count, size_t v)
 {
     return v < count ? names[v] : names[0];

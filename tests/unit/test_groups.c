@@ -27,7 +27,7 @@ static struct group_coordinator *groups;
 static struct group_options options;
 static struct uuid offsets_id, payments_id;
 
-/* --- the world ------------------------------------------------------------------------------------------ */
+/* --- the world -------------------------------------------------------------------------------- */
 static bool known(void *arg, struct uuid topic, int32_t partition, struct log_config *ret)
 {
     (void)arg;
@@ -135,7 +135,7 @@ static int teardown(void **state)
         }                                                                                          \
     } while (0)
 
-/* --- a client ---------------------------------------------------------------------------------------------- */
+/* --- a client --------------------------------------------------------------------------------- */
 struct client {
     struct group_protocol protocols[2];
     struct join_request q;
@@ -271,7 +271,7 @@ static enum group_state state_of(struct str id)
     return g ? g->state : GROUP_DEAD;
 }
 
-/* --- joining ----------------------------------------------------------------------------------------------- */
+/* --- joining ---------------------------------------------------------------------------------- */
 static void test_a_first_join_is_asked_to_come_again_with_its_id(void **state)
 {
     (void)state;
@@ -363,15 +363,16 @@ static void test_the_protocol_most_members_prefer_is_chosen(void **state)
     struct client c[3] = { client(), client(), client() };
     for (int i = 0; i < 3; i++) {
         c[i].q.protocols_count = 2;
-        c[i].protocols[i == 0 ? 0 : 1] = (struct group_protocol){ STR("range"), { (const uint8_t *)"r", 1 } };
-        c[i].protocols[i == 0 ? 1 : 0] = (struct group_protocol){ STR("sticky"), { (const uint8_t *)"s", 1 } };
+        int first = i == 0 ? 0 : 1; /* where it has "range" */
+        c[i].protocols[first] = (struct group_protocol){ STR("range"), str_bytes(STR("r")) };
+        c[i].protocols[1 - first] = (struct group_protocol){ STR("sticky"), str_bytes(STR("s")) };
         join(&c[i]);
     }
     UNTIL(c[0].joined && c[1].joined && c[2].joined);
     for (int i = 0; i < 3; i++) assert_string_equal(c[i].protocol, "sticky");
 }
 
-/* --- rebalances ----------------------------------------------------------------------------------------------- */
+/* --- rebalances ------------------------------------------------------------------------------- */
 static void test_followers_wait_for_the_leaders_assignment_and_get_their_part(void **state)
 {
     (void)state;
@@ -500,7 +501,7 @@ static void test_a_client_that_goes_while_it_waits_is_answered_into_nothing(void
     UNTIL(heartbeat(&a).code == E_REBALANCE_IN_PROGRESS);
 }
 
-/* --- static members ------------------------------------------------------------------------------------------- */
+/* --- static members --------------------------------------------------------------------------- */
 static void test_a_static_member_comes_back_to_its_assignment_without_a_rebalance(void **state)
 {
     (void)state;
@@ -559,7 +560,7 @@ static void test_an_administrator_removes_a_static_member_by_its_instance(void *
     assert_int_equal(state_of(G), GROUP_EMPTY);
 }
 
-/* --- offsets --------------------------------------------------------------------------------------------------- */
+/* --- offsets ---------------------------------------------------------------------------------- */
 struct commit {
     struct group_wait wait;
     bool durable;
@@ -744,7 +745,7 @@ static void test_waiting_requests_are_answered_when_the_coordinator_ends(void **
     start();
 }
 
-/* --- where groups live ---------------------------------------------------------------------------------------- */
+/* --- where groups live ------------------------------------------------------------------------ */
 static void test_the_hash_is_javas(void **state)
 {
     (void)state;

@@ -60,7 +60,7 @@ static void test_a_lower_rate_takes_effect_at_once(void **state)
     assert_int_equal(quota_bucket_take(&b, 2000, 0), 1000);
 }
 
-/* --- which bucket --------------------------------------------------------------------------------------- */
+/* --- which bucket ----------------------------------------------------------------------------- */
 static struct image *image;
 static struct quotas *quotas;
 static int64_t version;

@@ -191,7 +191,7 @@ static void test_verifiers_want_a_salt_and_iterations_in_bounds(void **state)
     assert_true(failed(scram_verifier_make(3, STR("x"), bytes_of(salt, 8), 4096, &v)));
 }
 
-/* --- SASL over an image --------------------------------------------------------------------------------- */
+/* --- SASL over an image ----------------------------------------------------------------------- */
 static struct image *image;
 static struct sasl sasl;
 
