@@ -19,7 +19,7 @@
 #define JOBS_MAX 256
 #define WAITS_MAX 4096
 
-static int first_seed = 1, seed_count = 160;
+static int first_seed = 1, seed_count = 1500;
 
 struct ledger_batch {
     int64_t base, end;
@@ -239,6 +239,20 @@ static void do_start(struct world *w, int t, int p)
     if (hw) (void)plog_set_start(log, pick(w, (int)hw + 1), NULL);
 }
 
+/* To the page cache alone, and back. What was waited for then is promised as weakly. */
+static void do_toggle_flush(struct world *w, int t)
+{
+    for (int i = 0; i < WAITS_MAX; i++) {
+        struct promise *p = &w->promises[i];
+        if (!p->used || p->topic != t) continue;
+        int partition = (int)(p->ledger - w->ledgers[t]);
+        plog_unwait(store_find(w->kit.store, w->kit.topics[t], partition), &p->wait);
+        p->used = false;
+    }
+    w->kit.flush_os[t] = !w->kit.flush_os[t];
+    for (int p = 0; p < PARTITIONS; p++) (void)kit_log(&w->kit, t, p);
+}
+
 static void see_starts(struct world *w)
 {
     for (int t = 0; t < TOPICS; t++)
@@ -271,10 +285,8 @@ static void world_step(struct world *w)
         do_recreate(w, t);
     } else if (x < 992) {
         sim_writeback_fails(w->kit.sim);
-    } else if (x < 994 && t == 1) { /* to the page cache and back */
-        w->kit.flush_os[1] = !w->kit.flush_os[1];
-        (void)kit_log(&w->kit, 1, 0);
-        (void)kit_log(&w->kit, 1, 1);
+    } else if (x < 994 && t == 1) {
+        do_toggle_flush(w, 1);
     }
 }
 
@@ -474,6 +486,98 @@ static void test_random_lives_keep_every_promise(void **state)
     assert_int_equal(mem_outstanding(), 0);
 }
 
+/* --- a script, cut after each of its calls ------------------------------------------------------------ */
+
+/* Appends to several partitions, rolls, a direct sync, a checkpoint, a log start, a deletion. */
+static void script(struct world *w)
+{
+    struct kit *k = &w->kit;
+    for (int i = 0; i < 12 && !sim_dead(k->sim); i++) {
+        for (int p = 0; p < PARTITIONS; p++) do_append(w, 0, p);
+        do_append(w, 1, 0);
+        store_turn(k->store);
+        while (!sim_dead(k->sim) && (world_run_job(w, 0) || world_run_job(w, 1))) continue;
+        if (sim_dead(k->sim)) break;
+        if (i == 3 || i == 9) checkpoint_want(k->store);
+        if (i == 5) (void)plog_set_start(kit_log(k, 0, 0), plog_high_watermark(kit_log(k, 0, 0)), NULL);
+        if (i == 7) do_recreate(w, 1);
+        see_starts(w);
+    }
+    if (!sim_dead(k->sim)) (void)store_stop(k->store);
+}
+
+static struct world *script_world(int seed)
+{
+    struct world *w = must(mem_alloc(sizeof *w));
+    world_init(w, seed);
+    assert_int_equal(kit_open(&w->kit).code, E_OK);
+    return w;
+}
+
+static int64_t script_end(struct world *w, int64_t cut, int64_t cut_recovery)
+{
+    world_crash(w, true);
+    int64_t before = sim_changes(w->kit.sim);
+    if (cut_recovery) {
+        sim_die_at(w->kit.sim, cut_recovery);
+        status s = kit_open(&w->kit);
+        sim_die_at(w->kit.sim, 0);
+        if (failed(s) && s.code != E_IO) BROKEN(w, "recovery: %s %s", status_name(s), w->kit.why.text);
+        if (failed(s)) world_crash(w, true);
+        else kit_close(&w->kit);
+    }
+    status s = kit_open(&w->kit);
+    if (failed(s)) BROKEN(w, "recovery: %s %s", status_name(s), w->kit.why.text);
+    else check_all(w);
+    int64_t calls = sim_changes(w->kit.sim) - before;
+    if (w->broken[0])
+        fprintf(stderr, "seed %d, cut at call %lld, recovery's call %lld: %s\n", w->seed,
+                (long long)cut, (long long)cut_recovery, w->broken);
+    assert_int_equal(w->broken[0], 0);
+    world_done(w);
+    mem_free(w);
+    return calls;
+}
+
+static void test_power_cut_after_every_call_of_a_script(void **state)
+{
+    (void)state;
+    int64_t states = 0;
+    for (int seed = 1; seed <= 3; seed++) {
+        struct world *w = script_world(seed);
+        int64_t before = sim_changes(w->kit.sim);
+        script(w);
+        int64_t calls = sim_changes(w->kit.sim) - before;
+        (void)script_end(w, 0, 0);
+        for (int64_t n = 1; n <= calls; n++, states++) {
+            w = script_world(seed);
+            sim_die_at(w->kit.sim, n);
+            script(w);
+            (void)script_end(w, n, 0);
+        }
+    }
+    fprintf(stderr, "%lld states\n", (long long)states);
+    assert_int_equal(mem_outstanding(), 0);
+}
+
+static void test_power_cut_after_every_call_of_recovery(void **state)
+{
+    (void)state;
+    int64_t states = 0;
+    for (int64_t cut = 20; cut <= 140; cut += 15) {
+        int64_t calls = 1;
+        for (int64_t n = 1; n <= calls; n++, states++) {
+            struct world *w = script_world(7);
+            sim_die_at(w->kit.sim, cut);
+            script(w);
+            calls = script_end(w, cut, n);
+            if (calls > 60) calls = 60;
+        }
+    }
+    fprintf(stderr, "%lld states\n", (long long)states);
+    assert_int_equal(mem_outstanding(), 0);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 2) {
@@ -481,6 +585,8 @@ int main(int argc, char **argv)
         seed_count = atoi(argv[2]);
     }
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_power_cut_after_every_call_of_a_script),
+        cmocka_unit_test(test_power_cut_after_every_call_of_recovery),
         cmocka_unit_test(test_random_lives_keep_every_promise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
