@@ -188,7 +188,8 @@ static void connection_unmute(struct timer *timer)
     connection_reading(c);
 }
 
-/* KIP-219: the reply went out at once, then the client is not read for a while. */
+/* KIP-219: replies still go out at once, but the client is not read for a while. From the moment of the
+ * charge: what a pipelining client has sent ahead would be taken in otherwise. */
 static void connection_throttle(struct connection *c, int32_t ms)
 {
     struct broker *b = c->broker;
@@ -197,6 +198,14 @@ static void connection_throttle(struct connection *c, int32_t ms)
     int64_t until = loop_now(b->loop) + ms;
     if (c->muted && c->mute.at > until) return;
     c->muted = is_ok(loop_timer_set(b->loop, &c->mute, until));
+    connection_reading(c);
+}
+
+void request_throttle(struct request *r, int32_t ms)
+{
+    if (ms <= 0 || r->throttled || !r->connection) return;
+    r->throttled = true;
+    connection_throttle(r->connection, ms);
 }
 
 static int64_t memory_budget(const struct broker *b)
@@ -374,14 +383,12 @@ static void connection_send_first(struct connection *c)
     c->broker->stats.reply_bytes += (int64_t)r->reply.len;
     control_touch(c->broker->control);
     bool close = r->close_after;
-    int32_t throttle = r->throttle_ms;
     status sent = r->silent ? OK : stream_send(c->stream, &r->reply);
     request_free(r);
     if (failed(sent)) {
         connection_close(c);
         return;
     }
-    if (throttle > 0) connection_throttle(c, throttle);
     if (close) connection_finish(c);
 }
 
@@ -424,7 +431,7 @@ static bool request_encode(struct request *r, const void *response)
 
 void request_reply_throttled(struct request *r, const void *response, int32_t throttle_ms)
 {
-    r->throttle_ms = throttle_ms;
+    request_throttle(r, throttle_ms);
     if (!request_encode(r, response)) {
         r->silent = r->close_after = true;
         buf_done(&r->reply);
@@ -446,7 +453,7 @@ void request_reply_and_close(struct request *r, const void *response)
 void request_no_reply(struct request *r, int32_t throttle_ms)
 {
     r->silent = true;
-    r->throttle_ms = throttle_ms;
+    request_throttle(r, throttle_ms);
     request_answered(r);
 }
 

@@ -50,7 +50,7 @@ struct request {
     bool answered;
     bool silent;         /* no bytes are sent */
     bool close_after;
-    int32_t throttle_ms;
+    bool throttled;      /* the connection was muted because of it */
     size_t charged;      /* bytes of the broker's memory budget it holds */
     struct arena memory;
 };
@@ -66,8 +66,11 @@ const struct handler *handler_table(size_t *ret_count);
 
 /* `response` is a struct <api>_response of the request's version. */
 void request_reply(struct request *r, const void *response);
-/* The same, and the connection is not read for throttle_ms after it (KIP-219); the handler has put
- * throttle_time_ms into the response itself. */
+/* KIP-219: the connection is not read for so long from now; replies under way still leave. Called by
+ * a handler whose answer waits, at the moment of the charge. 0: nothing. */
+void request_throttle(struct request *r, int32_t ms);
+/* Reply and throttle (unless it was throttled before). The handler has put throttle_time_ms into the
+ * response itself. */
 void request_reply_throttled(struct request *r, const void *response, int32_t throttle_ms);
 /* Reply, then close (failed authentication). */
 void request_reply_and_close(struct request *r, const void *response);

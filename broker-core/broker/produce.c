@@ -262,6 +262,7 @@ void handle_produce(struct request *r)
         produce_topic(p, &body->topic_data[i], &p->response.responses[i]);
     broker_appended(r->broker);
     p->throttle_ms = quota_produce(r, r->frame_bytes);
+    request_throttle(r, p->throttle_ms);
     if (acks == 0) {
         /* There is no answer that could carry the error: the end of the connection says it. */
         if (p->failed) request_close(r, "a Produce request with acks=0 failed");
