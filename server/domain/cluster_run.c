@@ -112,15 +112,10 @@ static status want_broker(struct domain *domain, const struct cluster *c, const 
 
 static void helper_id(const char *cluster_id, char ret_id[64]) { snprintf(ret_id, 64, "demo-%.39s", cluster_id); }
 
-status cluster_run_helpers(struct domain *domain, const char *cluster_id)
+static status start_helper(struct domain *domain, const char *cluster_id)
 {
     struct proc_spec spec = { 0 };
     char program[PATH_BYTES], file[PATH_BYTES];
-    int64_t count = 0;
-    if (!domain->supervisor) return OK;
-    TRY(db_one_i64(DB(domain->db, "SELECT count(*) FROM helper WHERE cluster_id = ? AND kind = 'demo'",
-                      cluster_id), &count));
-    if (count == 0) return OK;
     helper_id(cluster_id, spec.id);
     str_copy(spec.cluster_id, sizeof spec.cluster_id, str_c(cluster_id));
     if (!folder_of(domain, cluster_id, spec.folder)) return FAIL(INVALID);
@@ -132,6 +127,24 @@ status cluster_run_helpers(struct domain *domain, const char *cluster_id)
     return supervisor_want(domain->supervisor, &spec);
 }
 
+void cluster_run_helper_may_start(struct domain *domain, const char *cluster_id)
+{
+    if (!domain->helper_waits[0] || strcmp(domain->helper_waits, cluster_id) != 0) return;
+    if (!domain->supervisor || domain->stopping || engine_version(domain->engine, cluster_id) <= 0) return;
+    domain->helper_waits[0] = 0;
+    status result = start_helper(domain, cluster_id);
+    if (failed(result)) log_error("the demo's generator cannot be started: %s", status_text(result));
+}
+
+static status note_helper(struct domain *domain, const char *cluster_id)
+{
+    int64_t count = 0;
+    TRY(db_one_i64(DB(domain->db, "SELECT count(*) FROM helper WHERE cluster_id = ? AND kind = 'demo'",
+                      cluster_id), &count));
+    if (count > 0) str_copy(domain->helper_waits, sizeof domain->helper_waits, str_c(cluster_id));
+    return OK;
+}
+
 status clusters_launch(struct domain *domain, const char *id)
 {
     char folder[PATH_BYTES];
@@ -139,9 +152,9 @@ status clusters_launch(struct domain *domain, const char *id)
     TRY(clusters_get(domain->db, str_c(id), &c));
     if (!folder_of(domain, id, folder)) return FAIL(INVALID);
     TRY(make_folders(domain, folder));
+    if (!c.deleting) TRY(note_helper(domain, id));
     if (domain->engine) TRY(engine_attach(domain->engine, id));
-    if (domain->supervisor) TRY(want_broker(domain, &c, folder));
-    return cluster_run_helpers(domain, id);
+    return domain->supervisor ? want_broker(domain, &c, folder) : OK;
 }
 
 /* --- ending -------------------------------------------------------------------------------------- */
@@ -272,6 +285,7 @@ void cluster_run_end(struct domain *domain, const char *cluster_id)
         log_error("cluster %s is not deleted for lack of memory; the next start tries again", cluster_id);
         return;
     }
+    if (strcmp(domain->helper_waits, cluster_id) == 0) domain->helper_waits[0] = 0;
     ending->waiting = 1; /* until all are asked to stop */
     helper_id(cluster_id, proc);
     stop_process(ending, proc);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "domain/admin.h"
 #include "domain/cluster_image.h"
+#include "domain/cluster_run.h"
 #include "domain/clusters.h"
 #include "domain/settings.h"
 #include "domain/watchers.h"
@@ -33,7 +34,11 @@ static status on_image(void *arg, const char *cluster_id, struct buf *out)
     return cluster_image_build(domain->db, cluster_id, out);
 }
 
-static void on_changed(void *arg, const char *cluster_id) { watchers_tell(arg, cluster_id, "figures"); }
+static void on_changed(void *arg, const char *cluster_id)
+{
+    cluster_run_helper_may_start(arg, cluster_id);
+    watchers_tell(arg, cluster_id, "figures");
+}
 
 static status open_database(struct domain *domain, struct why *why)
 {

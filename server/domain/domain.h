@@ -36,6 +36,8 @@ struct domain {
     struct passwords passwords;
     struct lockout *lockout;
     int64_t started_at;           /* ms since 1970 */
+    char helper_waits[ID_TEXT];   /* the demo's cluster until its generator may start; "" none */
+    bool stopping;                /* all processes are being ended: nothing is started any more */
     void *watchers;               /* watchers.c's own */
 };
 

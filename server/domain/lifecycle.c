@@ -3,6 +3,7 @@
 #include "domain/lifecycle.h"
 
 #include "base/log.h"
+#include "domain/cluster_run.h"
 #include "domain/clusters.h"
 
 #include <errno.h>
@@ -19,8 +20,7 @@ struct lifecycle {
     struct watch watch;
     struct timer timer;
     int64_t give_up_at;
-    char proc_id[64];
-    bool stopping;
+    char cluster_id[ID_TEXT]; /* "": nothing to wait for */
     void (*ready)(void *arg);
     void *arg;
 };
@@ -54,8 +54,8 @@ static void on_signal(struct watch *watch, uint32_t events)
     struct signalfd_siginfo info;
     (void)events;
     if (read(watch->fd, &info, sizeof info) != (ssize_t)sizeof info) return;
-    if (info.ssi_signo == SIGINT && !l->stopping) {
-        l->stopping = true;
+    if (info.ssi_signo == SIGINT && !l->domain->stopping) {
+        l->domain->stopping = true;
         log_info("stopping all brokers, then leatd");
         supervisor_stop_all(l->domain->supervisor, all_stopped, l);
         return;
@@ -64,17 +64,27 @@ static void on_signal(struct watch *watch, uint32_t events)
     loop_stop(l->domain->loop);
 }
 
+/* The demo serves: its broker runs and has its metadata. */
+static bool demo_serves(const struct lifecycle *l, struct proc_info *info)
+{
+    char proc[64];
+    if (!l->cluster_id[0]) return true;
+    clusters_proc_id(l->cluster_id, proc);
+    if (!supervisor_info(l->domain->supervisor, proc, info)) return true; /* deleted meanwhile */
+    return info->state == PROC_RUNNING && engine_version(l->domain->engine, l->cluster_id) > 0;
+}
+
 static void look_whether_ready(struct timer *timer)
 {
     struct lifecycle *l = CONTAINER_OF(timer, struct lifecycle, timer);
     struct proc_info info = { 0 };
-    bool known = l->proc_id[0] && supervisor_info(l->domain->supervisor, l->proc_id, &info);
-    if (known && info.state != PROC_RUNNING && loop_now(l->domain->loop) < l->give_up_at) {
+    bool serves = demo_serves(l, &info);
+    if (!serves && loop_now(l->domain->loop) < l->give_up_at) {
         (void)loop_timer_set(l->domain->loop, timer, loop_now(l->domain->loop) + READY_LOOK_MS);
         return;
     }
-    if (known && info.state != PROC_RUNNING)
-        log_warn("the demo's broker does not serve yet: %s", info.reason);
+    if (!serves) log_warn("the demo's broker does not serve yet: %s", info.reason);
+    cluster_run_helper_may_start(l->domain, l->cluster_id);
     l->ready(l->arg);
 }
 
@@ -86,7 +96,7 @@ status lifecycle_run(struct domain *domain, const char *cluster_id, void (*ready
     l.watch.ready = on_signal;
     l.watch.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (l.watch.fd < 0) return status_from_errno(errno);
-    if (cluster_id && cluster_id[0]) clusters_proc_id(cluster_id, l.proc_id);
+    if (cluster_id) str_copy(l.cluster_id, sizeof l.cluster_id, str_c(cluster_id));
     timer_init(&l.timer, look_whether_ready);
     l.give_up_at = loop_now(domain->loop) + READY_MAX_MS;
     status result = loop_watch(domain->loop, &l.watch, EPOLLIN);

@@ -152,6 +152,7 @@ status options_claim_folder(struct options *options, struct why *why)
 {
     char path[512], resolved[4096];
     const char *dir = options->domain.data_dir;
+    umask(077); /* everything this process and its children make is the owner's alone */
     if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
         why_set(why, "the data folder %s cannot be made: %s", dir, strerror(errno));
         return status_from_errno(errno);
