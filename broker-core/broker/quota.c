@@ -217,8 +217,8 @@ static struct bucket *route(struct quotas *q, enum quota_kind kind, struct str u
     return bucket;
 }
 
-static void remember(struct quotas *q, enum quota_kind kind, struct str principal, int32_t ms,
-                     int64_t now)
+static void remember(struct quotas *q, enum quota_kind kind, struct str principal, int64_t bytes,
+                     int32_t ms, int64_t now)
 {
     struct throttled *t = NULL;
     HASH_FIND(hh, q->throttled, principal.data, principal.len, t);
@@ -234,11 +234,14 @@ static void remember(struct quotas *q, enum quota_kind kind, struct str principa
             return;
         }
     }
-    if (kind == QUOTA_PRODUCER_BYTES)
+    if (kind == QUOTA_PRODUCER_BYTES) {
+        t->sums.bytes_in += bytes;
         t->sums.produce_ms += ms;
-    else
+    } else {
+        t->sums.bytes_out += bytes;
         t->sums.fetch_ms += ms;
-    t->sums.last_at = now;
+    }
+    if (ms > 0) t->sums.last_at = now;
 }
 
 /* --- charging --------------------------------------------------------------------------------- */
@@ -272,7 +275,8 @@ int32_t quotas_charge(struct quotas *q, enum quota_kind kind, struct str princip
                       struct str client_id, int64_t bytes, int64_t now)
 {
     int32_t ms = take(q, kind, principal, client_id, (double)bytes, now);
-    if (ms > 0) remember(q, kind, principal, ms, now);
+    if (kind == QUOTA_PRODUCER_BYTES || kind == QUOTA_CONSUMER_BYTES)
+        remember(q, kind, principal, bytes, ms, now);
     return ms;
 }
 

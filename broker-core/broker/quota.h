@@ -32,11 +32,12 @@ int32_t quota_produce(struct request *r, size_t bytes);
 int32_t quota_fetch(struct request *r, size_t bytes);
 int32_t quota_fetch_owed(struct request *r); /* > 0: answer empty with this throttle time */
 
-/* --- for reports: time throttled so far, by principal ----------------------------------------- */
+/* --- for reports: what each principal moved and how long it was throttled ----------------------- */
 struct quota_throttled {
     struct str principal;
-    int64_t produce_ms, fetch_ms; /* since the start of the broker */
-    int64_t last_at;              /* loop_now of the last throttle */
+    int64_t bytes_in, bytes_out;  /* since the start of the broker, as is the rest */
+    int64_t produce_ms, fetch_ms;
+    int64_t last_at;              /* loop_now of the last throttle; 0: never */
 };
 void quotas_each_throttled(const struct quotas *quotas,
                            void (*each)(void *arg, const struct quota_throttled *throttled),

@@ -191,6 +191,8 @@ static void add_principal(void *arg, const struct quota_throttled *t)
     struct told_principal *told = told_principal(a->report, t->principal, &is_new);
     struct control_report_report_principal row = {
         .principal = t->principal,
+        .bytes_in = t->bytes_in,
+        .bytes_out = t->bytes_out,
         .throttle_ms = t->produce_ms + t->fetch_ms,
     };
     if (!told) return; /* too many to remember: not shown */

@@ -6,6 +6,7 @@
 #pragma once
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/buf.h"
 #include "base/uuid.h"
 #include "io/loop.h"
 
@@ -42,8 +43,8 @@ void engine_push(struct engine *engine, const char *cluster_id, int64_t version,
 void engine_answer(struct engine *engine, uint64_t token, status result, const void *response);
 
 /* A Kafka request to the cluster's broker over kafka.sock as `principal` ("User:leat" is the super
- * user); request encoded at once; the response is allocated from `arena` (caller's, alive until
- * done). Used for groups, offsets, lag, produce, fetch. */
+ * user); request encoded at once. The response is valid during done() only: what is kept is copied
+ * to `arena` by the caller. Used for groups, offsets, lag, produce, fetch. */
 typedef void (*engine_response)(void *arg, status result, const void *response);
 void engine_call(struct engine *engine, const char *cluster_id, struct str principal,
                  int16_t api_key, int16_t version, const void *request, struct arena *arena,

@@ -101,6 +101,8 @@ static void ack_received(struct node *node, const struct control_ack *ack)
     if (ack->version > node->sent) return; /* not a version we ever gave */
     node->acknowledged = ack->version;
     node_end_waiters(node, ack->version, OK);
+    if (node->engine->events.changed)
+        node->engine->events.changed(node->engine->events.arg, node->id);
 }
 
 static void message_received(struct node *node, const struct wire_message *m, const void *object)
