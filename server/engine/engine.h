@@ -6,7 +6,6 @@
 #pragma once
 #include "base/arena.h"
 #include "base/buf.h"
-#include "base/buf.h"
 #include "base/uuid.h"
 #include "io/loop.h"
 
