@@ -5,7 +5,7 @@
  *     const char *arguments[] = { "--standalone", "--data", "d", "--listen", "127.0.0.1:9092" };
  *     struct leat_broker *broker;
  *     char why[256];
- *     int code = leat_broker_open(5, arguments, &broker, why, sizeof why);
+ *     int code = leat_broker_open(5, arguments, 0, &broker, why, sizeof why);
  *     if (code == LEAT_OK) code = leat_broker_run(broker);   // until leat_broker_stop
  *     leat_broker_close(broker);
  *
@@ -22,9 +22,15 @@ enum leat_exit {
     LEAT_STORE_FAILED = 3, /* while running: a sync failed, nothing more may be acknowledged */
 };
 
+enum leat_flags {
+    /* The whole process, for good, gives up files outside the broker's folders, new sockets,
+     * programs and processes (Landlock, seccomp, no_new_privs; what the kernel has of them). */
+    LEAT_SANDBOX = 1,
+};
+
 /* Locks the folder, binds, recovers. `why` gets a sentence on failure. */
-int leat_broker_open(int count, const char *const *arguments, struct leat_broker **ret_broker,
-                     char *why, size_t why_size);
+int leat_broker_open(int count, const char *const *arguments, unsigned flags,
+                     struct leat_broker **ret_broker, char *why, size_t why_size);
 const char *leat_broker_address(const struct leat_broker *broker); /* "127.0.0.1:9092" */
 int leat_broker_run(struct leat_broker *broker); /* returns an enum leat_exit */
 /* Any thread, and from a signal handler. */

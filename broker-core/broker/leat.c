@@ -19,14 +19,15 @@ static int leat_failed(struct leat_broker *b, const struct why *reason, int code
     return code;
 }
 
-int leat_broker_open(int count, const char *const *arguments, struct leat_broker **ret_broker,
-                     char *why, size_t why_size)
+int leat_broker_open(int count, const char *const *arguments, unsigned flags,
+                     struct leat_broker **ret_broker, char *why, size_t why_size)
 {
     struct why reason = { "" };
     struct leat_broker *b = mem_must(mem_zalloc(sizeof *b));
     *ret_broker = NULL;
     if (failed(options_parse(&b->options, count, arguments, &reason)))
         return leat_failed(b, &reason, LEAT_USAGE, why, why_size);
+    b->options.broker.sandbox = (flags & LEAT_SANDBOX) != 0;
     if (failed(broker_new(&b->options.broker, &b->broker, &reason)))
         return leat_failed(b, &reason, LEAT_FAILED, why, why_size);
     const char *addr = b->options.broker.listen_addr;

@@ -10,6 +10,7 @@
 #include "broker/group_coordinator.h"
 #include "broker/local_controller.h"
 #include "broker/parked.h"
+#include "broker/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -283,7 +284,9 @@ static status broker_start(struct broker *b, struct why *why)
     TRY(loop_new(&b->loop));
     TRY(image_new(&b->image));
     TRY(listeners_bind(b, why));
+    if (b->options.sandbox) (void)sandbox_files(b->data_fd, b->run_fd);
     TRY(controller_start(b, why));
+    if (b->options.sandbox) (void)sandbox_calls();
     TRY(quotas_new(b->image, &b->quotas));
     TRY(store_start(b, why));
     status started = group_coordinator_start(b, &b->groups);

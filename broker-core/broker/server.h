@@ -33,6 +33,7 @@ struct broker_options {
     int32_t node_id;
     struct limits limits;       /* standalone: what the image starts with */
     int64_t max_idle_ms;        /* connections.max.idle.ms */
+    bool sandbox;               /* fence the whole process, for good */
     struct broker_default defaults[BROKER_MAX_DEFAULTS];
     size_t defaults_count;
 };
