@@ -1,0 +1,65 @@
+"""A leatd whose every JSON answer is held against openapi.yaml."""
+import contextlib
+import json
+import os
+import sys
+import urllib.parse
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
+import contract  # noqa: E402
+import leatd  # noqa: E402
+from leatd import wait_for  # noqa: E402,F401
+
+EXERCISED = set()  # operationIds that were answered below 400
+
+
+class Checked(leatd.Leatd):
+    def call(self, method, path, *args, **kwargs):
+        answer = super().call(method, path, *args, **kwargs)
+        plain = urllib.parse.urlsplit(path).path
+        operation = contract.find(method, plain)
+        if operation is None:
+            return answer
+        if answer.status < 400:
+            EXERCISED.add(operation["operationId"])
+        kind = answer.headers.get("Content-Type")
+        if kind == "application/json" and operation["operationId"] != "produceRecords":
+            bad = contract.response_faults(operation, answer.status, kind, answer.json)
+            assert not bad, f"{method} {path} {answer.status}: {bad[:5]}"
+        assert answer.headers.get("X-Request-Id"), "X-Request-Id is missing"
+        return answer
+
+    def good(self, method, path, body=None, status=None, **kwargs):
+        """The JSON of an answer that must be good."""
+        answer = self.call(method, path, body, **kwargs)
+        fine = answer.status == status if status else answer.status < 300
+        assert fine, f"{method} {path}: {answer}"
+        return answer.json
+
+    def refused(self, status, method, path, body=None, **kwargs):
+        answer = self.call(method, path, body, **kwargs)
+        assert answer.status == status, f"{method} {path}: {answer}, not {status}"
+        return answer.json
+
+    def produce(self, cluster, topic, *records, key=None):
+        """Records as one body of concatenated objects; the result objects."""
+        raw = "\n".join(json.dumps(r) for r in records).encode()
+        answer = self.call("POST", f"/kafka/v3/clusters/{cluster}/topics/{topic}/records", raw=raw, key=key)
+        assert answer.status == 200, answer
+        return [json.loads(line) for line in answer.body.decode().splitlines() if line]
+
+
+@contextlib.contextmanager
+def running(**options):
+    server = Checked(**options)
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+def text(value, key=None):
+    record = {"value": {"type": "STRING", "data": value}}
+    if key is not None:
+        record["key"] = {"type": "STRING", "data": key}
+    return record

@@ -1,0 +1,124 @@
+"""Streams of events, and groups as a real consumer makes them: the demo cluster's `fraud-check`."""
+import contextlib
+import json
+import socket
+import base64
+
+import client
+from client import text, wait_for
+
+
+@contextlib.contextmanager
+def fixture():
+    with client.running(demo=True) as server:
+        server.cluster = server.quickstart["cluster_id"]
+        server.kafka = f"/kafka/v3/clusters/{server.cluster}"
+        server.leat = f"/leat/v1/clusters/{server.cluster}"
+        server.running(server.cluster)
+        yield server
+
+
+@contextlib.contextmanager
+def stream(server, path):
+    """Gives a function that returns the next (event, data) of a stream."""
+    credentials = base64.b64encode(":".join(server.cloud).encode()).decode()
+    with socket.create_connection(("127.0.0.1", server.http_port), timeout=15) as s:
+        s.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Basic {credentials}\r\n\r\n".encode())
+        f = s.makefile("rb")
+        status = f.readline()
+        assert b" 200 " in status, status
+        while (line := f.readline()) != b"\r\n":
+            if line.lower().startswith(b"content-type:"):
+                assert b"text/event-stream" in line, line
+
+        def lines():
+            while True:
+                size = int(f.readline(), 16)
+                yield from f.read(size).decode().splitlines()
+                f.readline()
+        source = lines()
+
+        def following():
+            event = None
+            for line in source:
+                if line.startswith("event: "):
+                    event = line[7:]
+                if line.startswith("data: "):
+                    return event, json.loads(line[6:])
+        yield following
+
+
+def until(following, event, condition=lambda data: True):
+    for _ in range(200):
+        name, data = following()
+        if name == event and condition(data):
+            return data
+    raise AssertionError(f"no such {event}")
+
+
+def group(s):
+    answer = s.call("GET", f"{s.leat}/groups/fraud-check")
+    return answer.json if answer.status == 200 and answer.json["lags"] and answer.json["members"] else None
+
+
+def test_a_group_is_the_same_in_every_view(s):
+    wait_for(lambda: group(s), "the demo's group has members and offsets")
+    path = s.kafka + "/consumer-groups/fraud-check"
+    assert s.good("GET", path)["state"] in ("STABLE", "PREPARING_REBALANCE", "COMPLETING_REBALANCE")
+    member = s.good("GET", path + "/consumers")["data"][0]
+    s.good("GET", f"{path}/consumers/{member['consumer_id']}")
+    assigned = s.good("GET", f"{path}/consumers/{member['consumer_id']}/assignments")["data"]
+    assert {a["topic_name"] for a in assigned} == {"payments"} and len(assigned) == 6
+    lags = s.good("GET", path + "/lags")["data"]
+    assert [x["lag"] for x in lags] == sorted((x["lag"] for x in lags), reverse=True)
+    one = s.good("GET", f"{path}/lags/payments/partitions/{lags[0]['partition_id']}")
+    assert one["current_offset"] + one["lag"] == one["log_end_offset"]
+    summary = s.good("GET", path + "/lag-summary")
+    assert summary["max_lag_topic_name"] == "payments" and summary["total_lag"] >= summary["max_lag"]
+    row = s.good("GET", f"{s.leat}/groups")["data"][0]
+    assert row["group_id"] == "fraud-check" and row["topics"] == ["payments"]
+    table = s.good("GET", f"{s.leat}/topics")["data"][0]
+    assert table["group_count"] == 1 and table["worst_group"]["group"] == "fraud-check"
+
+
+def test_a_group_with_members_is_not_deleted(s):
+    wait_for(lambda: group(s), "the group has members")
+    s.refused(409, "DELETE", f"{s.leat}/groups/fraud-check")
+
+
+def test_a_tail_shows_what_is_produced_after_it_began(s):
+    s.good("POST", s.kafka + "/topics", {"topic_name": "tail", "partitions_count": 2}, status=201)
+    s.produce(s.cluster, "tail", text("before"))
+    with stream(s, f"{s.leat}/topics/tail/records:tail") as following:
+        until(following, "progress")
+        for i in range(3):
+            s.produce(s.cluster, "tail", text(f"after {i}"))
+        seen = [until(following, "record")["value"]["data"] for _ in range(3)]
+        assert sorted(seen) == ["after 0", "after 1", "after 2"], seen
+
+
+def test_a_cluster_tells_figures_and_changes(s):
+    with stream(s, f"{s.leat}/events") as following:
+        figures = until(following, "figures")
+        assert figures["state"]["name"] == "running" and "totals" in figures
+        s.good("POST", s.kafka + "/topics", {"topic_name": "told"}, status=201)
+        until(following, "changed", lambda data: data["what"] == "topics")
+        until(following, "figures", lambda data: data["use"]["records_in_per_s"] > 0)
+
+
+def test_the_fleet_tells_of_a_new_cluster(s):
+    with stream(s, "/leat/v1/events") as following:
+        made = s.make_cluster(s.quickstart["environment_id"], "fresh")["id"]
+        until(following, "cluster", lambda data: data["id"] == made)
+
+
+def test_streams_that_nobody_reads_are_let_go(s):
+    for _ in range(30):
+        with stream(s, "/leat/v1/events"):
+            pass
+    assert s.good("GET", "/healthz", key=False)["status"] == "ok"
+
+
+def test_records_appear_in_the_order_of_time(s):
+    page = s.good("GET", f"{s.leat}/topics/payments/records?limit=20")
+    assert page["data"] and json.loads(page["data"][0]["value"]["data"])["currency"]

@@ -1,0 +1,88 @@
+"""Messages that two parsers would cut differently are refused with 400 or a closed connection, and what
+follows them on the connection is never taken for a request (raw sockets)."""
+import contextlib
+import socket
+
+import client
+
+
+@contextlib.contextmanager
+def fixture():
+    with client.running() as server:
+        yield server
+
+
+def talk(server, raw, wait=3.0):
+    """All that the server says until it closes or falls silent."""
+    with socket.create_connection(("127.0.0.1", server.http_port), timeout=wait) as s:
+        s.sendall(raw)
+        out = b""
+        try:
+            while chunk := s.recv(65536):
+                out += chunk
+                if b"\r\n\r\n" in out and out.startswith(b"HTTP/1.1 4"):
+                    s.settimeout(0.3)
+        except TimeoutError:
+            pass
+        return out
+
+
+SMUGGLED = b"GET /healthz HTTP/1.1\r\nHost: smuggled\r\n\r\n"
+BODY = b'{"login":"a","password":"b"}'
+
+
+def post(*headers, body=BODY):
+    lines = [b"POST /leat/v1/session HTTP/1.1", b"Content-Type: application/json", *headers]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+def refused(server, raw):
+    out = talk(server, raw + SMUGGLED)
+    assert not out or out.startswith(b"HTTP/1.1 400"), out[:200]
+    assert b'"status":"ok"' not in out and b"200 OK" not in out, out[-300:]
+
+
+def test_two_lengths_are_refused(s):
+    refused(s, post(b"Host: a", b"Content-Length: 28", b"Content-Length: 3"))
+    refused(s, post(b"Host: a", b"Content-Length: 28", b"Content-Length: 28"))
+
+
+def test_length_with_chunks_is_refused(s):
+    refused(s, post(b"Host: a", b"Content-Length: 28", b"Transfer-Encoding: chunked", body=b"0\r\n\r\n"))
+    refused(s, post(b"Host: a", b"Transfer-Encoding: chunked", b"Content-Length: 5", body=b"0\r\n\r\n"))
+
+
+def test_other_encodings_are_refused(s):
+    for value in (b"gzip, chunked", b"identity", b"chunked, identity", b"xchunked", b"chunked;a=b"):
+        refused(s, post(b"Host: a", b"Transfer-Encoding: " + value, body=b"0\r\n\r\n"))
+    refused(s, post(b"Host: a", b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked", body=b"0\r\n\r\n"))
+
+
+def test_two_hosts_or_none_are_refused(s):
+    refused(s, post(b"Host: a", b"Host: b", b"Content-Length: 28"))
+    refused(s, post(b"Content-Length: 28"))
+
+
+def test_lengths_that_are_no_number_are_refused(s):
+    for value in (b"-1", b"+28", b"0x1c", b"28, 28", b"28a", b"99999999999999999999999"):
+        refused(s, post(b"Host: a", b"Content-Length: " + value))
+
+
+def test_space_before_the_colon_is_refused(s):
+    refused(s, post(b"Host: a", b"Content-Length : 28"))
+
+
+def test_a_header_too_large_ends_the_connection(s):
+    out = talk(s, b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 100000 + b"\r\n\r\n")
+    assert not out or out.split(b" ")[1] in (b"400", b"413", b"414", b"431"), out[:100]
+
+
+def test_honest_requests_share_a_connection(s):
+    out = talk(s, SMUGGLED + SMUGGLED.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    assert out.count(b"HTTP/1.1 200") == 2, out
+
+
+def test_a_chunked_body_is_read(s):
+    chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
+    out = talk(s, post(b"Host: a", b"Transfer-Encoding: chunked", b"Connection: close", body=chunks))
+    assert out.startswith(b"HTTP/1.1 401"), out[:200]
