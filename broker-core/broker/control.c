@@ -1,10 +1,11 @@
 /* control.c - the broker's end of the control protocol. Loop thread.
  *
- * One leatd at a time: a new connection ends the older one (a restarted leatd must not wait for the
- * death of its predecessor to be noticed). While a change of the image is being made durable the
+ * One leatd at a time. A connection is a guest until it said hello; then it takes the place of the
+ * older one (a restarted leatd must not wait for the death of its predecessor to be noticed), so one
+ * that only knocks disturbs nobody. While a change of the image is being made durable the
  * stream is paused, so what leatd sends is obeyed strictly in order, and an answer to a forwarded
  * request is seen only after the image change it caused. A report is sent only after control_touch,
- * so an idle broker has no timer. */
+ * and, while somebody watches, one more that shows the rates at rest: an idle broker has no timer. */
 #include "broker/control.h"
 
 #include "base/log.h"
@@ -27,6 +28,7 @@
 #define REPORT_SLOW_MS 60000
 #define REPORT_FAST_MS 1000
 #define WATCH_MAX_MS 60000
+#define GUESTS_MAX 4
 
 struct pending { /* an admin request that leatd has not answered yet */
     int64_t token, deadline;
@@ -41,8 +43,8 @@ struct control {
     struct controller controller; /* first: what the broker knows */
     struct broker *broker;
     struct listener *listener;
-    struct stream *stream; /* leatd; NULL: away */
-    bool greeted;          /* its hello was read */
+    struct stream *guests[GUESTS_MAX]; /* accepted, no hello yet */
+    struct stream *stream; /* leatd, greeted; NULL: away */
     struct image_commit commit;
     struct stream *committing_for; /* who asked for the change on its way; may be gone */
     struct pending *pending;       /* oldest first, so soonest deadline first */
@@ -52,20 +54,25 @@ struct control {
     struct report *report;
     int64_t reported_at, watched_until;
     int32_t watch_interval;
+    bool report_at_rest; /* the next report is sent even if nothing changed */
     int64_t started_at;
     bool stopping;
 };
 
+static void send_to(struct stream *stream, const struct wire_message *message, const void *object)
+{
+    struct buf out;
+    buf_init(&out, FRAME_MAX);
+    status s = control_frame(&out, message, object);
+    if (is_ok(s)) s = stream_send(stream, &out);
+    buf_done(&out);
+    if (failed(s)) stream_close(stream);
+}
+
 static void message_send(struct control *c, const struct wire_message *message,
                          const void *object)
 {
-    struct buf out;
-    if (!c->stream) return;
-    buf_init(&out, FRAME_MAX);
-    status s = control_frame(&out, message, object);
-    if (is_ok(s)) s = stream_send(c->stream, &out);
-    buf_done(&out);
-    if (failed(s) && c->stream) stream_close(c->stream);
+    if (c->stream) send_to(c->stream, message, object);
 }
 
 /* --- admin requests -------------------------------------------------------------------------------- */
@@ -110,7 +117,7 @@ static void control_submit(struct controller *controller, int16_t api_key, int16
 {
     struct control *c = (struct control *)controller;
     const struct wire_message *m = wire_request(api_key);
-    if (!c->stream || !c->greeted || c->stopping) {
+    if (!c->stream || c->stopping) {
         done(arg, FAIL(REQUEST_TIMED_OUT), NULL); /* leatd is away: said at once */
         return;
     }
@@ -210,7 +217,7 @@ static int64_t report_due(const struct control *c)
 
 void control_touch(struct control *c)
 {
-    if (!c || !c->greeted || c->report_timer.slot || c->stopping) return;
+    if (!c || !c->stream || c->report_timer.slot || c->stopping) return;
     (void)loop_timer_set(c->broker->loop, &c->report_timer, report_due(c));
 }
 
@@ -219,13 +226,16 @@ static void report_timer_fire(struct timer *timer)
     struct control *c = CONTAINER_OF(timer, struct control, report_timer);
     struct buf out;
     bool changed;
-    if (!c->stream || !c->greeted) return;
+    if (!c->stream) return;
     buf_init(&out, FRAME_MAX);
-    status s = report_frame(c->report, &out, &changed);
-    if (is_ok(s) && changed) s = stream_send(c->stream, &out);
+    status s = report_frame(c->report, c->report_at_rest, &out, &changed);
+    if (is_ok(s) && out.len) s = stream_send(c->stream, &out);
     buf_done(&out);
     if (failed(s)) log_warn("a report could not be sent: %s", status_text(s));
     c->reported_at = loop_now(c->broker->loop);
+    bool watched = c->reported_at < c->watched_until;
+    c->report_at_rest = is_ok(s) && changed && watched;
+    if (c->report_at_rest) control_touch(c);
 }
 
 static void watch_received(struct control *c, const struct control_watch *watch)
@@ -235,12 +245,13 @@ static void watch_received(struct control *c, const struct control_watch *watch)
     bool watched = loop_now(c->broker->loop) < c->watched_until;
     c->watch_interval = interval;
     c->watched_until = loop_now(c->broker->loop) + (span < 0 ? 0 : span);
+    if (!watched) c->report_at_rest = true; /* what it looks like now, changed or not */
     if (!watched || c->report_timer.slot)
         (void)loop_timer_set(c->broker->loop, &c->report_timer, report_due(c));
 }
 
 /* --- the connection -------------------------------------------------------------------------------- */
-static void hello_send(struct control *c)
+static void hello_send(struct control *c, struct stream *stream)
 {
     const struct broker *b = c->broker;
     struct control_hello hello = {
@@ -253,31 +264,42 @@ static void hello_send(struct control *c)
         .port = broker_port(b),
         .started_at = c->started_at,
     };
-    message_send(c, &control_hello_message, &hello);
+    send_to(stream, &control_hello_message, &hello);
 }
 
-static void hello_received(struct control *c, const struct control_hello *hello)
+static bool guest_leaves(struct control *c, const struct stream *stream)
 {
-    if (c->greeted || !control_hello_fits(hello)) {
+    for (int i = 0; i < GUESTS_MAX; i++)
+        if (c->guests[i] == stream) {
+            c->guests[i] = NULL;
+            return true;
+        }
+    return false;
+}
+
+/* The guest becomes the leatd that controls. */
+static void hello_received(struct control *c, struct stream *guest, const struct control_hello *hello)
+{
+    if (!control_hello_fits(hello)) {
         log_warn("%.*s speaks another control protocol", STR_ARG(hello->program));
-        stream_close(c->stream);
+        stream_close(guest);
         return;
     }
-    c->greeted = true;
-    stream_set_max_frame(c->stream, FRAME_MAX);
+    (void)guest_leaves(c, guest);
+    if (c->stream) stream_close(c->stream);
+    c->stream = guest;
+    stream_set_max_frame(guest, FRAME_MAX);
+    if (c->commit.busy) stream_pause(guest);
     log_info("%.*s is in control", STR_ARG(hello->program));
     report_forget(c->report);
+    c->watched_until = 0;
     c->reported_at = loop_now(c->broker->loop) - REPORT_SLOW_MS;
     control_touch(c); /* a first, whole report */
 }
 
 static void message_received(struct control *c, const struct wire_message *m, const void *object)
 {
-    if (m == &control_hello_message) {
-        hello_received(c, object);
-    } else if (!c->greeted) {
-        stream_close(c->stream);
-    } else if (m == &control_image_message) {
+    if (m == &control_image_message) {
         image_received(c, object);
     } else if (m == &control_admin_reply_message) {
         admin_answered(c, object);
@@ -297,26 +319,26 @@ static void frame_received(struct stream *stream, struct bytes frame, void *owne
     struct arena arena;
     const struct wire_message *message;
     const void *object;
-    if (stream != c->stream) return;
     arena_init(&arena, FRAME_ARENA);
     status s = control_parse(frame, &arena, &message, &object);
-    if (is_ok(s)) message_received(c, message, object);
-    else log_warn("a control message cannot be read: %s", status_text(s));
+    bool hello = is_ok(s) && message == &control_hello_message;
+    if (failed(s)) log_warn("a control message cannot be read: %s", status_text(s));
+    else if (stream == c->stream) message_received(c, message, object);
+    else if (hello) hello_received(c, stream, object);
     arena_done(&arena);
-    if (failed(s)) stream_close(stream);
+    if (failed(s) || (stream != c->stream && !hello)) stream_close(stream);
 }
 
 static void stream_ended(struct stream *stream, status why, void *owner)
 {
     struct control *c = owner;
     (void)why;
-    if (stream != c->stream) return; /* replaced by a newer one */
+    if (guest_leaves(c, stream) || stream != c->stream) return;
     c->stream = NULL;
-    c->greeted = false;
     loop_timer_clear(c->broker->loop, &c->report_timer);
     while (c->pending) pending_end(c, c->pending, FAIL(REQUEST_TIMED_OUT), NULL);
     admin_arm(c);
-    if (!c->stopping) log_info("no leatd is connected; the last image stays in force");
+    if (!c->stopping) log_info("leatd is gone; the last image stays in force");
 }
 
 static const struct stream_events stream_events = { frame_received, stream_ended, NULL, NULL };
@@ -330,6 +352,17 @@ static bool peer_may(int fd)
     return peer.uid == geteuid() || peer.uid == 0;
 }
 
+/* A place for a guest; the one who has said nothing longest goes when all are taken. */
+static struct stream **guest_place(struct control *c)
+{
+    for (int i = 0; i < GUESTS_MAX; i++)
+        if (!c->guests[i]) return &c->guests[i];
+    stream_close(c->guests[0]);
+    memmove(&c->guests[0], &c->guests[1], (GUESTS_MAX - 1) * sizeof(c->guests[0]));
+    c->guests[GUESTS_MAX - 1] = NULL;
+    return &c->guests[GUESTS_MAX - 1];
+}
+
 static void accepted(int fd, void *owner)
 {
     struct control *c = owner;
@@ -339,12 +372,11 @@ static void accepted(int fd, void *owner)
         close(fd);
         return;
     }
-    if (c->stream) stream_close(c->stream);
+    struct stream **place = guest_place(c);
     if (failed(stream_accept(c->broker->loop, fd, FRAME_MAX_BEFORE_HELLO, &stream_events, c, &stream)))
         return;
-    c->stream = stream;
-    if (c->commit.busy) stream_pause(stream); /* hello says the version: after the change */
-    hello_send(c);
+    *place = stream;
+    hello_send(c, stream);
 }
 
 /* --- start and stop -------------------------------------------------------------------------------- */
@@ -401,6 +433,8 @@ void control_stop(struct control *c)
     unlinkat(b->run_fd, CONTROL_SOCKET, 0);
     image_commit_finish(&c->commit);
     if (c->stream) stream_close(c->stream);
+    for (int i = 0; i < GUESTS_MAX; i++)
+        if (c->guests[i]) stream_close(c->guests[i]);
     while (c->pending) pending_end(c, c->pending, FAIL(REQUEST_TIMED_OUT), NULL);
     loop_timer_clear(b->loop, &c->admin_timer);
     loop_timer_clear(b->loop, &c->report_timer);

@@ -247,7 +247,7 @@ static status fill(struct report *report, struct control_report *out, struct are
     return a.result;
 }
 
-status report_frame(struct report *report, struct buf *out, bool *ret_changed)
+status report_frame(struct report *report, bool anyway, struct buf *out, bool *ret_changed)
 {
     struct arena arena;
     struct control_report message;
@@ -257,7 +257,7 @@ status report_frame(struct report *report, struct buf *out, bool *ret_changed)
     message.whole = report->whole;
     *ret_changed = report->whole || message.topics_count || message.topics_gone_count ||
                    message.principals_count || !totals_same(&message, &report->last);
-    if (is_ok(s) && *ret_changed) s = control_frame(out, &control_report_message, &message);
+    if (is_ok(s) && (*ret_changed || anyway)) s = control_frame(out, &control_report_message, &message);
     if (is_ok(s)) {
         report->last = message;
         report->whole = false;

@@ -7,5 +7,5 @@ struct report; /* remembers what was told */
 status report_new(struct broker *broker, struct report **ret_report);
 void report_free(struct report *report); /* NULL ok */
 void report_forget(struct report *report); /* the next one is whole: somebody new listens */
-/* Appends a frame with what changed; *ret_changed false: nothing did, and nothing was appended. */
-status report_frame(struct report *report, struct buf *out, bool *ret_changed);
+/* Appends a frame with what changed, or nothing when nothing did and it was not asked for `anyway`. */
+status report_frame(struct report *report, bool anyway, struct buf *out, bool *ret_changed);

@@ -226,13 +226,20 @@ static void test_nothing_but_hello_is_heard_before_hello(void **state)
     assert_int_equal(broker->image->version, 0);
 }
 
-static void test_the_newest_leatd_wins(void **state)
+static void test_one_that_only_knocks_disturbs_nobody_but_the_newest_that_says_hello_wins(void **state)
 {
     (void)state;
     leatd_greet(&leatd);
+    for (int i = 0; i < 6; i++) {
+        leatd_dial(&other);
+        leatd_leave(&other);
+    }
     leatd_dial(&other);
-    WAIT(leatd.closed);
+    push(&leatd, 0, 2, 1, "a");
+    WAIT(leatd.acks == 1);
+    assert_false(leatd.closed);
     leatd_greet(&other);
+    WAIT(leatd.closed);
     push(&other, 0, 3, 1, "a");
     WAIT(other.acks == 1);
     leatd_leave(&other);
@@ -333,30 +340,38 @@ static void test_without_leatd_an_admin_request_times_out_at_once(void **state)
 }
 
 /* --- reports --------------------------------------------------------------------------------------- */
-static void test_the_first_report_is_whole_and_a_watched_broker_reports_what_changed(void **state)
+static const struct control_report *reported(int count)
+{
+    WAIT(leatd.reports == count);
+    return leatd.report;
+}
+
+static void test_reports_name_what_changed_and_end_with_one_at_rest(void **state)
 {
     (void)state;
     leatd_greet(&leatd);
-    assert_true(((const struct control_report *)leatd.report)->whole);
-    say(&leatd, &control_watch_message, &(struct control_watch){ 1000, 10000 });
+    assert_true(reported(1)->whole);
+    say(&leatd, &control_watch_message, &(struct control_watch){ 1000, 60000 });
+    assert_false(reported(2)->whole); /* the watch begins with how things are */
     push(&leatd, 0, 1, 1, "a");
-    WAIT(leatd.reports == 2);
-    const struct control_report *report = leatd.report;
-    assert_false(report->whole);
+    const struct control_report *report = reported(3);
     assert_int_equal(report->topics_count, 1);
     assert_true(str_eq_c(report->topics[0].name, "a"));
     stats_topic(&broker->stats, id_of(1))->bytes_in = 77;
     broker->stats.bytes_in = 77;
     control_touch(broker->control);
-    WAIT(leatd.reports == 3);
-    report = leatd.report;
+    report = reported(4);
     assert_int_equal(report->topics[0].bytes_in, 77);
     assert_int_equal(report->bytes_in, 77);
     push(&leatd, 0, 2, 2, "b");
-    WAIT(leatd.reports == 4);
-    report = leatd.report;
+    report = reported(5);
     assert_int_equal(report->topics_gone_count, 1);
     assert_true(str_eq_c(report->topics_gone[0], "a"));
+    report = reported(6);
+    assert_int_equal(report->topics_count + report->topics_gone_count, 0); /* at rest: rates are 0 */
+    assert_int_equal(report->bytes_in, 77);
+    for (int i = 0; i < 4; i++) loop_turn(broker->loop, 400);
+    assert_int_equal(leatd.reports, 6); /* and then silence */
 }
 
 int main(void)
@@ -368,11 +383,11 @@ int main(void)
         T(test_a_restarted_broker_has_its_image_before_leatd_comes),
         T(test_a_delta_that_does_not_fit_is_refused_with_the_version_there_is),
         T(test_nothing_but_hello_is_heard_before_hello),
-        T(test_the_newest_leatd_wins),
+        T(test_one_that_only_knocks_disturbs_nobody_but_the_newest_that_says_hello_wins),
         T(test_garbage_closes_the_connection_and_nothing_else),
         T(test_an_admin_request_is_forwarded_and_answered_after_its_image),
         T(test_without_leatd_an_admin_request_times_out_at_once),
-        T(test_the_first_report_is_whole_and_a_watched_broker_reports_what_changed),
+        T(test_reports_name_what_changed_and_end_with_one_at_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
