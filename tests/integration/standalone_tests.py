@@ -213,7 +213,11 @@ def test_a_static_member_comes_back_without_a_rebalance():
         c = consumer(broker, "g", **config)
         other.subscribe(["t"])
         c.subscribe(["t"])
-        wait_for(lambda: len(assigned(other)) == 1 and len(assigned(c)) == 1, "both are in", 30)
+
+        def both_are_in():
+            x, y = assigned(other), assigned(c)  # both are polled: who is not cannot give anything up
+            return len(x) == 1 and len(y) == 1
+        wait_for(both_are_in, "both are in", 30)
         mine, members = assigned(c), None
         c.close()  # a static member does not leave
         c = consumer(broker, "g", **config)
