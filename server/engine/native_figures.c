@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-#define STALE_MS 3000
+#define STALE_MS 3000         /* a watched broker says every second while something happens */
+#define STALE_MAX_MS 120000   /* an unwatched one every minute */
 
 static double rate(int64_t now, int64_t before, double seconds)
 {
@@ -183,5 +184,6 @@ void figures_apply(struct figures *f, const struct control_report *r)
 void figures_settle(struct figures *f, int64_t now_wall)
 {
     int64_t fresh = f->gap_ms * 2 > STALE_MS ? f->gap_ms * 2 : STALE_MS;
+    if (fresh > STALE_MAX_MS) fresh = STALE_MAX_MS;
     if (now_wall - f->shown.reported_at > fresh) zero_rates(&f->shown);
 }
