@@ -1,9 +1,12 @@
 """Clients against a broker under leatd: keys, ACLs, quotas."""
+import os
+import signal
 import time
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from leatd import Leatd, kcat, wait_for
+from standalone_tests import idempotent_through_two_kills
 
 
 def config(cluster, key, mechanism="PLAIN", **more):
@@ -151,17 +154,51 @@ def test_the_lag_that_rest_tells_is_the_clients():
         c.close()
 
 
+def test_an_idempotent_producer_through_two_kills_of_a_supervised_broker_loses_nothing():
+    with Leatd() as leat:
+        _, cluster = start_cluster(leat)
+        key = leat.make_key(cluster["id"])
+        leat.make_topic(cluster["id"], "orders", 3)
+
+        def kill():
+            os.kill(leat.running(cluster["id"])["state"]["pid"], signal.SIGKILL)
+        idempotent_through_two_kills("orders", config(cluster, key), kill)
+
+
+def make_quota(leat, environment, cluster, account, ingress, egress):
+    answer = leat.call("POST", "/kafka-quotas/v1/client-quotas", {"spec": {
+        "display_name": "slow", "description": "", "cluster": {"id": cluster["id"]},
+        "environment": {"id": environment}, "principals": [{"id": account}],
+        "throughput": {"ingress_byte_rate": str(ingress), "egress_byte_rate": str(egress)}}})
+    assert answer.status == 202, answer
+
+
+def test_a_quota_of_1_mb_a_second_holds_a_consumer():
+    rate, seconds = 1_000_000, 15
+    with Leatd() as leat:
+        environment, cluster = start_cluster(leat)
+        key = leat.make_key(cluster["id"])
+        leat.make_topic(cluster["id"], "t", 1)
+        assert set(send(cluster, key, "t", [b"x" * 10_000] * 2500)) == {None}
+        make_quota(leat, environment, cluster, key[2], 10_000_000, rate)
+        c = Consumer(config(cluster, key, **{"group.id": "g", "fetch.message.max.bytes": 100_000,
+                                             "queued.max.messages.kbytes": 1_000}))
+        c.assign([TopicPartition("t", 0, 0)])
+        got, began = 0, time.monotonic()
+        while time.monotonic() - began < seconds:
+            got += sum(len(m.value()) for m in c.consume(100, 0.1) if not m.error())
+        measured = got / (time.monotonic() - began)
+        assert 0.9 * rate <= measured <= 1.15 * rate, f"{measured:.0f} bytes a second"
+        c.close()
+
+
 def test_a_quota_of_1_mb_a_second_holds_a_producer_and_the_client_sees_it():
     rate, seconds = 1_000_000, 20
     with Leatd() as leat:
         environment, cluster = start_cluster(leat)
         key = leat.make_key(cluster["id"])
         leat.make_topic(cluster["id"], "t", 1)
-        answer = leat.call("POST", "/kafka-quotas/v1/client-quotas", {"spec": {
-            "display_name": "slow", "description": "", "cluster": {"id": cluster["id"]},
-            "environment": {"id": environment}, "principals": [{"id": key[2]}],
-            "throughput": {"ingress_byte_rate": str(rate), "egress_byte_rate": "10000000"}}})
-        assert answer.status == 202, answer
+        make_quota(leat, environment, cluster, key[2], rate, 10_000_000)
         throttled, delivered = [], 0
 
         def on_delivery(error, message):

@@ -89,57 +89,65 @@ def test_keys_headers_and_null_values_come_back_as_they_were():
         c.close()
 
 
+def idempotent_through_two_kills(topic, config, kill):
+    """Produces to the 3 partitions of `topic` while kill() is called twice; checks what is stored after it."""
+    acked, failed_ones, stop, trouble = {}, [], threading.Event(), []
+    p = Producer({**config, "enable.idempotence": True, "linger.ms": 2, "message.timeout.ms": 60000,
+                  "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200, **QUIET})
+
+    def delivered(error, m):
+        if error:
+            failed_ones.append(error)
+        else:
+            acked[m.value()] = (m.partition(), m.offset())
+
+    def goes_on():
+        before = len(acked)
+        wait_for(lambda: len(acked) > before + 500, "the producer gets on")
+
+    def killer():
+        try:
+            for _ in range(2):
+                goes_on()
+                kill()
+            goes_on()
+        except Exception as e:
+            trouble.append(e)
+        stop.set()
+
+    thread = threading.Thread(target=killer)
+    thread.start()
+    sent = 0
+    while not stop.is_set():
+        try:
+            p.produce(topic, b"%d" % sent, partition=sent % 3, on_delivery=delivered)
+            sent += 1
+        except BufferError:
+            p.poll(0.05)
+        p.poll(0)
+        if sent % 50 == 0:
+            time.sleep(0.002)
+    thread.join()
+    assert not trouble, trouble
+    assert p.flush(60) == 0
+    assert not failed_ones, failed_ones[:3]
+    assert len(acked) == sent
+    c = Consumer({**config, "group.id": "check", "auto.offset.reset": "earliest", **QUIET})
+    c.assign([TopicPartition(topic, n, 0) for n in range(3)])
+    stored = {n: [] for n in range(3)}
+    for m in read(c, sent, 60):
+        stored[m.partition()].append(int(m.value()))
+        assert acked[m.value()] == (m.partition(), m.offset()), "an offset is not the one that was acknowledged"
+    assert c.poll(1) is None, "there is more than was sent"
+    for n in range(3):
+        assert stored[n] == list(range(n, sent, 3)), f"partition {n}: order or number is wrong"
+    c.close()
+
+
 def test_an_idempotent_producer_through_two_kills_loses_duplicates_and_reorders_nothing():
     with Standalone() as broker:
         create(broker, "orders", 3)
-        acked, failed_ones, stop = {}, [], threading.Event()
-        p = Producer({"bootstrap.servers": broker.address, "enable.idempotence": True, "linger.ms": 2,
-                      "message.timeout.ms": 60000, "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200,
-                      **QUIET})
-
-        def delivered(error, m):
-            if error:
-                failed_ones.append(error)
-            else:
-                acked[m.value()] = (m.partition(), m.offset())
-
-        def killer():
-            for _ in range(2):
-                before = len(acked)
-                wait_for(lambda: len(acked) > before + 500, "the producer gets on")
-                broker.kill_and_start()
-            before = len(acked)
-            wait_for(lambda: len(acked) > before + 500, "the producer gets on after the last kill")
-            stop.set()
-
-        thread = threading.Thread(target=killer)
-        thread.start()
-        sent = 0
-        end = time.monotonic() + 50
-        while not stop.is_set() and time.monotonic() < end:
-            try:
-                p.produce("orders", b"%d" % sent, partition=sent % 3, on_delivery=delivered)
-                sent += 1
-            except BufferError:
-                p.poll(0.05)
-            p.poll(0)
-            if sent % 50 == 0:
-                time.sleep(0.002)
-        thread.join()
-        assert stop.is_set()
-        assert p.flush(60) == 0
-        assert not failed_ones, failed_ones[:3]
-        assert len(acked) == sent
-        c = consumer(broker, "check")
-        c.assign([TopicPartition("orders", n, 0) for n in range(3)])
-        stored = {n: [] for n in range(3)}
-        for m in read(c, sent, 60):
-            stored[m.partition()].append(int(m.value()))
-            assert acked[m.value()] == (m.partition(), m.offset()), "an offset is not the one that was acknowledged"
-        assert c.poll(1) is None, "there is more than was sent"
-        for n in range(3):
-            assert stored[n] == list(range(n, sent, 3)), f"partition {n}: order or number is wrong"
-        c.close()
+        idempotent_through_two_kills("orders", {"bootstrap.servers": broker.address}, broker.kill_and_start)
 
 
 def assigned(c):
