@@ -266,7 +266,7 @@ enum MHD_Result exchange_send(struct exchange *x)
     if (!response) return MHD_NO; /* no memory even for an answer: close */
     exchange_common_headers(x, response);
     MHD_add_response_header(response, "Cache-Control", "no-store");
-    if (x->rejected) MHD_add_response_header(response, "Connection", "close");
+    if (x->must_close) MHD_add_response_header(response, "Connection", "close");
     atomic_fetch_add(&x->http->requests, 1);
     if (code >= 100 && code < 600) atomic_fetch_add(&x->http->by_class[code / 100], 1);
     enum MHD_Result result = MHD_queue_response(x->connection, (unsigned)code, response);

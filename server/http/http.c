@@ -101,6 +101,7 @@ static bool admit(struct exchange *x, const char *method, const char *version)
     const char *fault = framing_fault(x->connection, version);
     if (fault) {
         x->rq.route = &none;
+        x->must_close = true; /* where this message ends is not known */
         atomic_fetch_add(&x->http->rejected, 1);
         api_fail_at(&x->rq, 400, NULL, fault, NULL, NULL);
         return false;
@@ -139,13 +140,28 @@ static bool too_large(struct exchange *x)
     return false;
 }
 
+/* -1: not said. */
+static int64_t announced(const struct exchange *x)
+{
+    const char *length = exchange_header(x, "Content-Length");
+    int64_t n;
+    return length && str_to_i64(str_c(length), &n) ? n : -1;
+}
+
 static bool body_announced(struct exchange *x)
 {
     x->body.max = x->rq.route && takes_records(&x->rq) ? HTTP_PRODUCE_BODY_MAX : HTTP_BODY_MAX;
-    const char *length = exchange_header(x, "Content-Length");
-    int64_t n;
-    if (length && str_to_i64(str_c(length), &n) && n > (int64_t)x->body.max) return too_large(x);
-    return true;
+    return announced(x) > (int64_t)x->body.max ? too_large(x) : true;
+}
+
+/* A client that has begun to upload reads its answer only afterwards: an upload of moderate size is
+ * taken and thrown away first. */
+static bool drains(const struct exchange *x)
+{
+    int64_t n = announced(x);
+    bool chunked = exchange_header(x, "Transfer-Encoding") != NULL;
+    if (x->must_close || exchange_header(x, "Expect")) return false;
+    return chunked || (n > 0 && n <= HTTP_DISCARD_MAX);
 }
 
 static bool body_add(struct exchange *x, const char *data, size_t n)
@@ -194,7 +210,9 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     if (!x->routed) {
         x->routed = true;
         if (admit(x, method, version) && body_announced(x)) return MHD_YES;
-        x->rejected = x->rq.method != GET || !x->rq.route; /* an upload may follow: close */
+        x->rejected = true;
+        if (drains(x)) return MHD_YES;
+        if (announced(x) > 0) x->must_close = true;
         return exchange_send(x);
     }
     if (*upload_size) {

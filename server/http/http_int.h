@@ -19,7 +19,7 @@
 #define HTTP_TIMEOUT_S 60
 #define HTTP_BODY_MAX (1u << 20)
 #define HTTP_PRODUCE_BODY_MAX (20u << 20)
-#define HTTP_DISCARD_MAX (4u << 20)    /* of a refused upload; then the connection is closed */
+#define HTTP_DISCARD_MAX (8u << 20)    /* of a refused upload; then the connection is closed */
 #define HTTP_BODIES_MAX (256u << 20)   /* of all requests together */
 #define HTTP_DOMAIN_WAITING_MAX 800    /* requests at the domain at once */
 #define HTTP_ARENA_MAX (48u << 20)
@@ -36,7 +36,8 @@ struct exchange {
     struct arena arena;
     struct api_request rq;
     bool routed;             /* headers were looked at */
-    bool rejected;           /* an answer is queued: the rest of the upload is ignored */
+    bool rejected;           /* answered before its handler: what is uploaded is thrown away */
+    bool must_close;         /* the connection cannot go on after the answer */
     struct buf body;
     size_t discarded;        /* of an upload that was refused */
 
