@@ -30,7 +30,8 @@ static json_t *to_json(struct api_request *rq, const struct api_key *k, const ch
     if (secret) json_object_set_new(spec, "secret", json_string(secret));
     return json_pack("{s:s, s:s, s:s, s:o, s:o}", "api_version", API_VERSION, "kind", "ApiKey", "id", k->id,
                      "metadata",
-                     control_metadata(rq, self_of(rq, k->id), crn, k->created_at, k->updated_at), "spec", spec);
+                     control_metadata(rq, self_of(rq, k->id), crn, k->created_at, k->updated_at),
+                     "spec", spec);
 }
 
 static void add_row(void *arg, const struct api_key *k)

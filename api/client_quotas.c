@@ -49,7 +49,8 @@ static json_t *to_json(struct api_request *rq, const struct client_quota *q)
                                  q->cluster_id, q->id);
     return json_pack("{s:s, s:s, s:s, s:o, s:o}", "api_version", API_VERSION, "kind", "ClientQuota", "id",
                      q->id, "metadata",
-                     control_metadata(rq, self_of(rq, q->id), crn, q->created_at, q->updated_at), "spec", spec);
+                     control_metadata(rq, self_of(rq, q->id), crn, q->created_at, q->updated_at),
+                     "spec", spec);
 }
 
 static void add_row(void *arg, const struct client_quota *q)

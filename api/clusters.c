@@ -20,7 +20,8 @@ static const char *phase_of(const struct domain *domain, const struct cluster *c
     clusters_proc_id(c->id, proc);
     if (!domain->supervisor || !supervisor_info(domain->supervisor, proc, &info)) return "PROVISIONING";
     if (info.state == PROC_CRASH_LOOP) return "FAILED";
-    bool serves = info.state == PROC_RUNNING && (!domain->engine || engine_version(domain->engine, c->id) > 0);
+    bool told = !domain->engine || engine_version(domain->engine, c->id) > 0;
+    bool serves = info.state == PROC_RUNNING && told;
     if (serves || domain_wall() - c->created_at > PROVISIONING_MS) return "PROVISIONED";
     return "PROVISIONING";
 }
@@ -33,7 +34,8 @@ static json_t *config_of(const struct cluster *c)
 
 static json_t *to_json(struct api_request *rq, const struct cluster *c)
 {
-    struct str crn = control_crn(rq, "/environment=%s/cloud-cluster=%s/kafka=%s", c->environment_id, c->id, c->id);
+    struct str crn = control_crn(rq, "/environment=%s/cloud-cluster=%s/kafka=%s", c->environment_id,
+                                 c->id, c->id);
     struct str at = clusters_bootstrap(rq->domain, c, rq->arena);
     struct str kafka = arena_printf(rq->arena, "SASL_PLAINTEXT://%.*s", STR_ARG(at));
     json_t *spec = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:b, s:o}", "display_name",
@@ -44,8 +46,9 @@ static json_t *to_json(struct api_request *rq, const struct cluster *c)
                              control_ref_environment(rq, c->environment_id));
     json_t *phase = json_pack("{s:s}", "phase", phase_of(rq->domain, c));
     if (strcmp(c->kind, "Dedicated") == 0) json_object_set_new(phase, "cku", json_integer(c->cku));
-    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "api_version", API_VERSION, "kind", "Cluster", "id", c->id,
-                     "metadata", control_metadata(rq, self_of(rq, c->id), crn, c->created_at, c->updated_at),
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "api_version", API_VERSION, "kind", "Cluster", "id",
+                     c->id, "metadata",
+                     control_metadata(rq, self_of(rq, c->id), crn, c->created_at, c->updated_at),
                      "spec", spec, "status", phase);
 }
 
@@ -155,7 +158,8 @@ static void patched(void *arg, status result, const struct why *why)
     struct cluster c;
     bool found = is_ok(clusters_get(rq->db, rq->params[0], &c));
     if (failed(result) && result.code != E_PENDING) control_fail(rq, result, why, STR_NULL);
-    else api_reply_change(rq, result, why, 200, found ? c.metadata_version : 0, found ? to_json(rq, &c) : NULL);
+    else if (!found) api_fail(rq, FAIL(NOT_FOUND), NULL);
+    else api_reply_change(rq, result, why, 200, c.metadata_version, to_json(rq, &c));
 }
 
 void clusters_patch(struct api_request *rq)

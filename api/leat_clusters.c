@@ -20,9 +20,12 @@ json_t *leat_limits_json(const struct limits *l)
 
 /* --- one cluster ------------------------------------------------------------------------------------ */
 
-static json_t *state_of(const struct cluster *c, const struct proc_info *info, bool known)
+static json_t *state_of(const struct cluster *c, const struct proc_info *info, bool known, bool controlled)
 {
     const char *name = c->deleting ? "deleting" : known ? proc_state_name(info->state) : "stopped";
+    /* Up, but not yet told its metadata by this leatd: a change made now would be answered as pending. */
+    if (!c->deleting && known && info->state == PROC_RUNNING && !controlled)
+        name = proc_state_name(PROC_STARTING);
     return json_pack("{s:s, s:s, s:o, s:o, s:i, s:o, s:b}", "name", name, "reason",
                      known ? info->reason : "", "since", api_time(known ? info->since : c->created_at),
                      "started_at", api_time(known ? info->started_at : 0), "restarts",
@@ -74,7 +77,8 @@ static json_t *head_of(struct domain *domain, const struct cluster *c)
     const char *host = domain->options.advertise ? domain->options.advertise : "127.0.0.1";
     char at[300];
     snprintf(at, sizeof at, "%.255s:%u", host, c->port);
-    return json_pack("{s:s, s:s, s:{s:s, s:s}, s:s, s:s, s:I, s:s, s:s, s:s, s:o, s:s, s:s, s:[sss], s:I, s:b}",
+    return json_pack("{s:s, s:s, s:{s:s, s:s}, s:s, s:s, s:I, s:s, s:s, s:s, s:o, s:s, s:s, s:[sss], "
+                     "s:I, s:b}",
                      "id", c->id, "display_name", c->display_name, "environment", "id", c->environment_id,
                      "display_name", c->environment_name, "plan", c->plan, "kind", c->kind, "cku",
                      (json_int_t)c->cku, "tag", c->tag, "cloud", c->cloud, "region", c->region, "created_at",
@@ -96,7 +100,7 @@ static json_t *to_json(struct domain *domain, const struct cluster *c, bool with
     int64_t acknowledged = domain->engine ? engine_version(domain->engine, c->id) : -1;
     json_t *json = head_of(domain, c);
     json_object_set_new(json, "acknowledged_version", json_integer(acknowledged));
-    json_object_set_new(json, "state", state_of(c, &info, known));
+    json_object_set_new(json, "state", state_of(c, &info, known, !domain->engine || acknowledged > 0));
     json_object_set_new(json, "use", use_of(domain, c->id, f, &info));
     json_object_set_new(json, "totals", totals_of(f));
     json_object_set_new(json, "worst_lag", json_null());

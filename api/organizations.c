@@ -5,11 +5,12 @@
 static json_t *to_json(struct api_request *rq)
 {
     const char *id = rq->domain->organisation_id;
+    int64_t since = 0; /* of the first migration; stays 0 (null) when it cannot be read */
+    (void)db_one_i64(DB(rq->db, "SELECT at FROM migration WHERE number = 1"), &since);
     return json_pack("{s:s, s:s, s:s, s:o, s:s, s:b}", "api_version", "org/v2", "kind", "Organization", "id",
                      id, "metadata",
                      control_metadata(rq, api_url(rq, "/org/v2/organizations/%s", str_c(id)),
-                                      control_crn(rq, "%s", ""), rq->domain->started_at,
-                                      rq->domain->started_at),
+                                      control_crn(rq, "%s", ""), since, since),
                      "display_name", "Leat", "jit_enabled", 0);
 }
 

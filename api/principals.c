@@ -45,7 +45,8 @@ static json_t *to_json(struct api_request *rq, const char *cluster_id, const cha
     struct str owner = str_starts(str_c(principal), STR("User:")) ? str_c(principal + 5) : str_c(principal);
     if (!f) f = &nothing;
     return json_pack("{s:s, s:o, s:o, s:{s:f, s:f, s:f}, s:{s:I, s:I, s:I}}", "principal", principal,
-                     "display_name", name_of(rq->db, owner), "quota", quota_of(rq->db, cluster_id, owner), "use",
+                     "display_name", name_of(rq->db, owner), "quota",
+                     quota_of(rq->db, cluster_id, owner), "use",
                      "ingress_bytes_per_s", f->in_per_s, "egress_bytes_per_s", f->out_per_s,
                      "throttle_ms_per_s", f->throttle_ms_per_s, "totals", "bytes_in", (json_int_t)f->bytes_in,
                      "bytes_out", (json_int_t)f->bytes_out, "throttle_ms", (json_int_t)f->throttle_ms);
@@ -64,7 +65,8 @@ void principals_list_get(struct api_request *rq)
     struct db_query *q = DB(rq->db, "SELECT 'User:' || owner FROM api_key WHERE cluster_id = ?1 UNION "
                                     "SELECT principal FROM acl WHERE cluster_id = ?1 UNION "
                                     "SELECT 'User:' || principal FROM client_quota_principal WHERE "
-                                    "cluster_id = ?1 AND principal <> '" QUOTA_DEFAULT "' ORDER BY 1 LIMIT ?2",
+                                    "cluster_id = ?1 AND principal <> '" QUOTA_DEFAULT "' "
+                                    "ORDER BY 1 LIMIT ?2",
                             (const char *)c.id, PRINCIPALS_MAX);
     while (db_next(q)) {
         if (DB_COPY(q, 0, principal)) json_array_append_new(data, to_json(rq, c.id, principal));

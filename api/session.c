@@ -25,8 +25,8 @@ static struct str token_of(struct api_request *rq)
 static json_t *to_json(const char *id, const char *login, const char *full_name, const char *csrf,
                        int64_t expires_at)
 {
-    return json_pack("{s:{s:s, s:s, s:s}, s:s, s:o}", "user", "id", id, "login", login, "full_name", full_name,
-                     "csrf", csrf, "expires_at", api_time(expires_at));
+    return json_pack("{s:{s:s, s:s, s:s}, s:s, s:o}", "user", "id", id, "login", login, "full_name",
+                     full_name, "csrf", csrf, "expires_at", api_time(expires_at));
 }
 
 /* --- login ----------------------------------------------------------------------------------------- */

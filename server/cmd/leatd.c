@@ -51,8 +51,12 @@ static status start(struct run *run, struct why *why)
     TRY(domain_new(o, why, &run->domain));
     if (bootstrap_needed(run->domain)) {
         TRY(bootstrap_run(run->domain, &run->quickstart, why));
-    } else if (failed(quickstart_read(o->data_dir, &run->quickstart))) {
-        log_warn("%s/quickstart.json cannot be read; starting without it", o->data_dir);
+    } else {
+        bootstrap_forget_password();
+        if (failed(quickstart_read(o->data_dir, &run->quickstart)))
+            log_warn("%s/quickstart.json cannot be read; starting without it", o->data_dir);
+        else
+            bootstrap_urls(o, &run->quickstart);
     }
     const struct http_options http = { o->listen, o->web_dir, o->data_dir };
     TRY(http_start(&http, run->domain, why, &run->http));

@@ -86,7 +86,8 @@ static void put_processes(const struct scrape *s)
         put_head(out, "leat_broker_up", &s->rows[i]);
         put_value(out, s->rows[i].known && s->rows[i].info.state == PROC_RUNNING);
     }
-    put_family(out, "leat_broker_state", "gauge", "The state of the broker's process: 1 for the one it is in.");
+    put_family(out, "leat_broker_state", "gauge",
+               "The state of the broker's process: 1 for the one it is in.");
     for (size_t i = 0; i < s->count; i++) {
         put_head(out, "leat_broker_state", &s->rows[i]);
         buf_put(out, ",", 1);
@@ -106,7 +107,8 @@ static void put_processes(const struct scrape *s)
         for (size_t i = 0; i < s->count; i++) {
             const char *at = (const char *)&s->rows[i].info + rows[r].at;
             put_head(out, rows[r].name, &s->rows[i]);
-            put_value(out, rows[r].wide ? *(const int64_t *)(const void *)at : *(const int *)(const void *)at);
+            put_value(out, rows[r].wide ? *(const int64_t *)(const void *)at
+                                        : *(const int *)(const void *)at);
         }
     }
 }
@@ -114,16 +116,24 @@ static void put_processes(const struct scrape *s)
 static void put_totals(const struct scrape *s)
 {
     static const struct { const char *name, *type, *help; size_t at; } rows[] = {
-        { "leat_bytes_in_total", "counter", "Bytes of record batches produced.", offsetof(struct engine_figures, bytes_in) },
-        { "leat_bytes_out_total", "counter", "Bytes of record batches fetched.", offsetof(struct engine_figures, bytes_out) },
-        { "leat_records_in_total", "counter", "Records produced.", offsetof(struct engine_figures, records_in) },
-        { "leat_records_out_total", "counter", "Records fetched.", offsetof(struct engine_figures, records_out) },
-        { "leat_requests_total", "counter", "Kafka requests.", offsetof(struct engine_figures, requests) },
-        { "leat_errors_total", "counter", "Kafka requests answered with an error.", offsetof(struct engine_figures, errors) },
+        { "leat_bytes_in_total", "counter", "Bytes of record batches produced.",
+          offsetof(struct engine_figures, bytes_in) },
+        { "leat_bytes_out_total", "counter", "Bytes of record batches fetched.",
+          offsetof(struct engine_figures, bytes_out) },
+        { "leat_records_in_total", "counter", "Records produced.",
+          offsetof(struct engine_figures, records_in) },
+        { "leat_records_out_total", "counter", "Records fetched.",
+          offsetof(struct engine_figures, records_out) },
+        { "leat_requests_total", "counter", "Kafka requests.",
+          offsetof(struct engine_figures, requests) },
+        { "leat_errors_total", "counter", "Kafka requests answered with an error.",
+          offsetof(struct engine_figures, errors) },
         { "leat_throttle_ms_total", "counter", "Milliseconds clients were held back by quotas.",
           offsetof(struct engine_figures, throttle_ms) },
-        { "leat_connections", "gauge", "Client connections.", offsetof(struct engine_figures, connections) },
-        { "leat_stored_bytes", "gauge", "Bytes stored.", offsetof(struct engine_figures, bytes_stored) },
+        { "leat_connections", "gauge", "Client connections.",
+          offsetof(struct engine_figures, connections) },
+        { "leat_stored_bytes", "gauge", "Bytes stored.",
+          offsetof(struct engine_figures, bytes_stored) },
     };
     for (size_t r = 0; r < ARRAY_LEN(rows); r++) {
         put_family(s->out, rows[r].name, rows[r].type, rows[r].help);
@@ -167,7 +177,8 @@ static void put_counts(const struct scrape *s)
 {
     static const struct { const char *name, *help, *sql; } rows[] = {
         { "leat_clusters", "Clusters.", "SELECT count(*) FROM cluster" },
-        { "leat_topics", "Topics of all clusters, without internal ones.", "SELECT count(*) FROM topic WHERE internal = 0" },
+        { "leat_topics", "Topics of all clusters, without internal ones.",
+          "SELECT count(*) FROM topic WHERE internal = 0" },
         { "leat_partitions", "Partitions of all clusters, without internal ones.",
           "SELECT coalesce(sum(partitions), 0) FROM topic WHERE internal = 0" },
     };

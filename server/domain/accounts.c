@@ -97,7 +97,7 @@ status accounts_create(struct domain *domain, const struct actor *actor, struct 
     if (result.code == E_EXISTS)
         why_set(why, "A service account named %.*s exists already.", STR_ARG(display_name));
     TRY(result);
-    TRY(change_audit(change, "service_account.create", a.id, NULL));
+    TRY(change_audit_with(change, "service_account.create", a.id, "display_name", display_name));
     TRY(change_commit_now(&change));
     *ret = a;
     return OK;
@@ -131,7 +131,8 @@ struct farewell {
 
 static status leave_keys(struct db *db, const char *cluster_id, const char *owner, struct buf *out)
 {
-    struct db_query *q = DB(db, "SELECT id FROM api_key WHERE cluster_id = ? AND owner = ?", cluster_id, owner);
+    struct db_query *q = DB(db, "SELECT id FROM api_key WHERE cluster_id = ? AND owner = ?",
+                            cluster_id, owner);
     while (db_next(q)) delta_credential_deleted(out, db_text(q, 0));
     TRY(db_end(q));
     return db_run(DB(db, "DELETE FROM api_key WHERE cluster_id = ? AND owner = ?", cluster_id, owner));

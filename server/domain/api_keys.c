@@ -129,7 +129,7 @@ static status create(struct domain *domain, const struct actor *actor, const str
     TRY(api_keys_insert(db, spec, ret));
     ret->version = change_version(change);
     if (spec->cluster_id.data) TRY(cluster_image_credential(db, ret->key.id, change_records(change)));
-    TRY(change_audit(change, "api_key.create", ret->key.id, NULL));
+    TRY(change_audit_with(change, "api_key.create", ret->key.id, "owner", spec->owner));
     *ret_change = TAKE(change);
     return OK;
 }
@@ -171,7 +171,7 @@ static status delete(struct domain *domain, const struct actor *actor, struct st
     TRY(change_begin(domain, k.cluster_id[0] ? k.cluster_id : NULL, actor, &change));
     TRY(db_run(DB(domain->db, "DELETE FROM api_key WHERE id = ?", id)));
     if (k.cluster_id[0]) delta_credential_deleted(change_records(change), str_c(k.id));
-    TRY(change_audit(change, "api_key.delete", k.id, NULL));
+    TRY(change_audit_with(change, "api_key.delete", k.id, "owner", str_c(k.owner)));
     *ret_version = change_version(change);
     *ret_change = TAKE(change);
     return OK;

@@ -20,15 +20,21 @@ bool bootstrap_needed(struct domain *domain)
     return is_ok(db_one_i64(DB(domain->db, "SELECT count(*) FROM user"), &users)) && users == 0;
 }
 
+void bootstrap_forget_password(void)
+{
+    char *given = getenv("LEAT_ADMIN_PASSWORD");
+    if (given) explicit_bzero(given, strlen(given)); /* also what /proc shows of this process */
+    unsetenv("LEAT_ADMIN_PASSWORD");
+}
+
 /* The password given by the environment is read once and wiped there; else a random one. */
 static status admin_password(char *ret, size_t size, struct why *why)
 {
-    char *given = getenv("LEAT_ADMIN_PASSWORD");
+    const char *given = getenv("LEAT_ADMIN_PASSWORD");
     char secret[SECRET_TEXT];
     if (given && given[0]) {
         bool fits = str_copy(ret, size, str_c(given)) && strlen(given) <= PASSWORD_MAX;
-        explicit_bzero(given, strlen(given));
-        unsetenv("LEAT_ADMIN_PASSWORD");
+        bootstrap_forget_password();
         if (fits) return OK;
         why_set(why, "LEAT_ADMIN_PASSWORD is longer than %d bytes.", PASSWORD_MAX);
         return FAIL(INVALID);
@@ -141,11 +147,16 @@ static void url_of(const struct domain_options *options, char *ret, size_t size)
     else snprintf(ret, size, "http://%s", options->listen);
 }
 
+void bootstrap_urls(const struct domain_options *options, struct quickstart *quickstart)
+{
+    url_of(options, quickstart->rest_url, sizeof quickstart->rest_url);
+    snprintf(quickstart->console_url, sizeof quickstart->console_url, "%.290s/", quickstart->rest_url);
+}
+
 static status make_all(struct domain *domain, struct change *change, struct quickstart *qs, struct why *why)
 {
     char admin[ID_TEXT];
-    url_of(&domain->options, qs->rest_url, sizeof qs->rest_url);
-    snprintf(qs->console_url, sizeof qs->console_url, "%.290s/", qs->rest_url);
+    bootstrap_urls(&domain->options, qs);
     TRY(make_admin(domain, admin, qs, why));
     TRY(make_cloud_key(domain, admin, qs));
     if (domain->options.demo) TRY(make_demo(domain, qs, why));

@@ -9,7 +9,11 @@
 #include "cluster/delta.h"
 #include "domain/watchers.h"
 
+#include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+#define AUDIT_ROWS_MAX 200000 /* the newest stay */
 
 struct change {
     struct domain *domain;
@@ -100,7 +104,21 @@ status change_audit(struct change *change, const char *operation, const char *re
     db_bind_cstr(q, resource);
     db_bind_cstr(q, change->cluster_id);
     db_bind_cstr(q, detail_json ? detail_json : "{}");
-    return db_run(q);
+    TRY(db_run(q));
+    return db_run(DB(change->domain->db, "DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - ?",
+                     AUDIT_ROWS_MAX));
+}
+
+status change_audit_with(struct change *change, const char *operation, const char *resource,
+                         const char *name, struct str value)
+{
+    json_t *detail = json_pack("{s:o}", name, json_stringn(value.data ? value.data : "", value.len));
+    char *text = detail ? json_dumps(detail, JSON_COMPACT) : NULL;
+    json_decref(detail);
+    if (!text) return FAIL(NO_MEMORY);
+    status result = change_audit(change, operation, resource, text);
+    free(text); /* tidy: allowed, jansson's */
+    return result;
 }
 
 static void change_finished(void *arg, status result)

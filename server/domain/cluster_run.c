@@ -62,7 +62,10 @@ status cluster_run_port(struct domain *domain, uint16_t *ret_port, struct why *w
 
 /* --- starting ------------------------------------------------------------------------------------ */
 
-void clusters_proc_id(const char *cluster_id, char ret_id[64]) { snprintf(ret_id, 64, "%.39s-1", cluster_id); }
+void clusters_proc_id(const char *cluster_id, char ret_id[64])
+{
+    snprintf(ret_id, 64, "%.39s-1", cluster_id);
+}
 
 static bool folder_of(const struct domain *domain, const char *cluster_id, char path[PATH_BYTES])
 {
@@ -110,7 +113,10 @@ static status want_broker(struct domain *domain, const struct cluster *c, const 
     return supervisor_want(domain->supervisor, &spec);
 }
 
-static void helper_id(const char *cluster_id, char ret_id[64]) { snprintf(ret_id, 64, "demo-%.39s", cluster_id); }
+static void helper_id(const char *cluster_id, char ret_id[64])
+{
+    snprintf(ret_id, 64, "demo-%.39s", cluster_id);
+}
 
 static status start_helper(struct domain *domain, const char *cluster_id)
 {

@@ -101,7 +101,8 @@ static status check_availability(struct str availability, struct why *why)
 static status check_kind(struct str kind, int64_t cku, struct why *why)
 {
     if (!plans_of_kind(kind)) {
-        why_set(why, "config.kind %.*s is not offered here: use Basic, Standard or Dedicated.", STR_ARG(kind));
+        why_set(why, "config.kind %.*s is not offered here: use Basic, Standard or Dedicated.",
+                STR_ARG(kind));
         return FAIL(PRECONDITION);
     }
     if (cku < 1 || cku > CKU_MAX) {
@@ -190,7 +191,7 @@ status clusters_create(struct domain *domain, const struct actor *actor, const s
     }
     TRY(clusters_insert(domain, spec, &c, why));
     change_set_cluster(change, c.id);
-    TRY(change_audit(change, "cluster.create", c.id, NULL));
+    TRY(change_audit_with(change, "cluster.create", c.id, "display_name", spec->display_name));
     TRY(change_commit_now(&change));
     *ret = c;
     return clusters_launch(domain, c.id);
@@ -275,7 +276,8 @@ static status apply_patch(struct db *db, const struct cluster *c, const struct c
         why_set(why, "The environment has a cluster named %s already.", next.display_name);
     TRY(result);
     if (limits) TRY(cluster_image_limits(db, next.id, change_records(change)));
-    return change_audit(change, "cluster.update", next.id, NULL);
+    return change_audit_with(change, "cluster.update", next.id, limits ? "plan" : "display_name",
+                             str_c(limits ? next.plan : next.display_name));
 }
 
 void clusters_update(struct domain *domain, const struct actor *actor, struct str id,
@@ -309,7 +311,7 @@ status clusters_delete(struct domain *domain, const struct actor *actor, struct 
     TRY(change_begin(domain, c.id, actor, &change));
     TRY(db_run(DB(domain->db, "UPDATE cluster SET deleting = 1, updated_at = ? WHERE id = ?",
                   domain_wall(), id)));
-    TRY(change_audit(change, "cluster.delete", c.id, NULL));
+    TRY(change_audit_with(change, "cluster.delete", c.id, "display_name", str_c(c.display_name)));
     TRY(change_commit_now(&change));
     cluster_run_end(domain, c.id);
     return OK;

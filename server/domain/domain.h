@@ -79,6 +79,9 @@ int64_t change_version(const struct change *change);    /* that the cluster will
 /* detail_json: an object as text, without secrets; NULL: {}. operation: "topic.create" … */
 status change_audit(struct change *change, const char *operation, const char *resource,
                     const char *detail_json);
+/* The same with {"name": "value"} as detail. */
+status change_audit_with(struct change *change, const char *operation, const char *resource,
+                         const char *name, struct str value);
 void change_commit(struct change *change, domain_done done, void *arg); /* takes change; done may be NULL */
 /* For changes without records, which are done at commit: takes *change. */
 status change_commit_now(struct change **change);

@@ -78,7 +78,7 @@ status environments_create(struct domain *domain, const struct actor *actor, str
     if (result.code == E_EXISTS)
         why_set(why, "An environment named %.*s exists already.", STR_ARG(display_name));
     TRY(result);
-    TRY(change_audit(change, "environment.create", e.id, NULL));
+    TRY(change_audit_with(change, "environment.create", e.id, "display_name", display_name));
     TRY(change_commit_now(&change));
     *ret = e;
     return OK;
@@ -97,7 +97,7 @@ status environments_rename(struct domain *domain, const struct actor *actor, str
     if (result.code == E_EXISTS)
         why_set(why, "An environment named %.*s exists already.", STR_ARG(display_name));
     TRY(result);
-    TRY(change_audit(change, "environment.update", e.id, NULL));
+    TRY(change_audit_with(change, "environment.update", e.id, "display_name", display_name));
     return change_commit_now(&change);
 }
 
@@ -115,6 +115,6 @@ status environments_delete(struct domain *domain, const struct actor *actor, str
         return FAIL(CONFLICT);
     }
     TRY(db_run(DB(domain->db, "DELETE FROM environment WHERE id = ?", id)));
-    TRY(change_audit(change, "environment.delete", e.id, NULL));
+    TRY(change_audit_with(change, "environment.delete", e.id, "display_name", str_c(e.display_name)));
     return change_commit_now(&change);
 }

@@ -51,8 +51,9 @@ static status parse_listen(const char *text, struct domain_options *o, struct wh
 
 static status parse_host(const char *text, struct domain_options *o, struct why *why)
 {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]";
     size_t n = strlen(text);
-    if (n == 0 || n > 253 || strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]") != n) {
+    if (n == 0 || n > 253 || strspn(text, letters) != n) {
         why_set(why, "--advertise wants a host name or address, not %s", text);
         return FAIL(INVALID);
     }

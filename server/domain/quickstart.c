@@ -38,7 +38,8 @@ status quickstart_write(const char *data_dir, const struct quickstart *quickstar
     int fd = openat(dir, "quickstart.json.new", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     json_t *json = to_json(quickstart);
     if (fd < 0) result = status_from_errno(errno);
-    else if (!json || json_dumpfd(json, fd, JSON_INDENT(2)) != 0 || write(fd, "\n", 1) != 1) result = FAIL(IO);
+    else if (!json || json_dumpfd(json, fd, JSON_INDENT(2)) != 0) result = FAIL(IO);
+    else if (write(fd, "\n", 1) != 1) result = FAIL(IO);
     else if (fsync(fd) != 0) result = status_from_errno(errno);
     json_decref(json);
     if (fd >= 0) close(fd);

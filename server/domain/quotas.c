@@ -67,7 +67,8 @@ status quotas_count(struct db *db, struct str cluster_id, int64_t *ret)
                          cluster_id), ret);
 }
 
-status quotas_principals(struct db *db, struct str id, void (*each)(void *arg, struct str principal), void *arg)
+status quotas_principals(struct db *db, struct str id, void (*each)(void *arg, struct str principal),
+                         void *arg)
 {
     struct db_query *q = DB(db, "SELECT principal FROM client_quota_principal WHERE quota_id = ? "
                                 "ORDER BY principal", id);
@@ -168,7 +169,7 @@ static status create(struct domain *domain, const struct actor *actor, const str
     TRY(change_begin(domain, cq->cluster_id, actor, change));
     TRY(insert(db, cq));
     TRY(add_principals(db, cq, spec, change_records(*change), why));
-    return change_audit(*change, "client_quota.create", cq->id, NULL);
+    return change_audit_with(*change, "client_quota.create", cq->id, "display_name", spec->display_name);
 }
 
 static void finish(struct change *change, status result, const struct why *why, domain_done done, void *arg)
@@ -255,7 +256,8 @@ static status update(struct domain *domain, const struct actor *actor, struct st
                   (const char *)cq.description, cq.ingress_bytes_per_s, cq.egress_bytes_per_s,
                   domain_wall(), id)));
     TRY(replace_principals(db, &cq, spec, change_records(*change), why));
-    return change_audit(*change, "client_quota.update", cq.id, NULL);
+    return change_audit_with(*change, "client_quota.update", cq.id, "display_name",
+                             str_c(cq.display_name));
 }
 
 void quotas_update(struct domain *domain, const struct actor *actor, struct str id,
@@ -275,7 +277,8 @@ static status delete(struct domain *domain, const struct actor *actor, struct st
     TRY(change_begin(domain, cq.cluster_id, actor, change));
     TRY(drop_principals(domain->db, cq.id, change_records(*change)));
     TRY(db_run(DB(domain->db, "DELETE FROM client_quota WHERE id = ?", id)));
-    return change_audit(*change, "client_quota.delete", cq.id, NULL);
+    return change_audit_with(*change, "client_quota.delete", cq.id, "display_name",
+                             str_c(cq.display_name));
 }
 
 void quotas_delete(struct domain *domain, const struct actor *actor, struct str id, int64_t *ret_version,

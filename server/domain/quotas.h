@@ -25,7 +25,8 @@ status quotas_get(struct db *db, struct str id, struct client_quota *ret); /* NO
 status quotas_list(struct db *db, struct str cluster_id, struct str after, int64_t limit,
                    void (*each)(void *arg, const struct client_quota *q), void *arg);
 status quotas_count(struct db *db, struct str cluster_id, int64_t *ret);
-status quotas_principals(struct db *db, struct str id, void (*each)(void *arg, struct str principal), void *arg);
+status quotas_principals(struct db *db, struct str id, void (*each)(void *arg, struct str principal),
+                         void *arg);
 /* The quota that a principal (sa-…) has in a cluster, by its own name or <default>; NOT_FOUND. */
 status quotas_of(struct db *db, struct str cluster_id, struct str principal, struct client_quota *ret);
 

@@ -36,7 +36,8 @@ static void test_the_first_start_makes_an_admin_and_a_working_demo(void **state)
     assert_int_equal(image_topic(image, STR("payments"))->partitions, 6);
     const struct credential *c = image_credential(image, str_c(qs.kafka_api_key));
     assert_non_null(c);
-    assert_true(acl_allows(&image->acls, c->principal, STR("127.0.0.1"), OP_WRITE, RES_TOPIC, STR("payments")));
+    assert_true(acl_allows(&image->acls, c->principal, STR("127.0.0.1"), OP_WRITE, RES_TOPIC,
+                           STR("payments")));
     assert_true(acl_allows(&image->acls, c->principal, STR("127.0.0.1"), OP_READ, RES_GROUP, STR("g")));
     image_free(image);
     assert_true(is_ok(quickstart_read(domain_rig.folder, &read)));

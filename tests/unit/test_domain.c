@@ -332,7 +332,8 @@ static void test_a_deleted_account_takes_its_keys_and_acls_along(void **state)
     domain_rig_cluster(a);
     domain_rig_cluster(b);
     domain_rig_account("app", account);
-    struct api_key_made one = make_key(account, a), two = make_key(account, b), three = make_key(account, NULL);
+    struct api_key_made one = make_key(account, a), two = make_key(account, b);
+    struct api_key_made three = make_key(account, NULL);
     snprintf(principal, sizeof principal, "User:%s", account);
     assert_true(is_ok(db_run(DB(RIG->db, "INSERT INTO acl VALUES (?, 2, 't', 3, ?, '*', 3, 3)",
                                 (const char *)b, (const char *)principal))));
