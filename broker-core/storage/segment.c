@@ -47,8 +47,7 @@ void segment_path(const struct segment *s, const char *suffix, char *ret_path, s
     snprintf(ret_path, size, "%s/%020lld%s", s->folder, (long long)s->base, suffix);
 }
 
-/* Closes what was used longest ago, until no more than the limit is open. */
-static void cache_trim(struct file_cache *cache)
+void segment_cache_trim(struct file_cache *cache)
 {
     struct segment *s = cache->open;
     for (uint32_t left = cache->count; left && cache->count - cache->dirty > FILES_OPEN_MAX;
@@ -75,7 +74,7 @@ status segment_open(struct segment *s, int flags)
     DL_APPEND(cache->open, s);
     cache->count++;
     if (segment_dirty(s)) cache->dirty++;
-    cache_trim(cache);
+    segment_cache_trim(cache);
     return OK;
 }
 

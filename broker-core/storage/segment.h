@@ -49,6 +49,8 @@ status segment_open(struct segment *s, int flags);
 void segment_close(struct segment *s);
 void segment_pin(struct segment *s); /* must be open */
 void segment_unpin(struct segment *s);
+/* Closes what was used longest ago, until no more clean ones than the limit are open. */
+void segment_cache_trim(struct file_cache *cache);
 static inline bool segment_dirty(const struct segment *s) { return s->written != s->synced; }
 /* Any thread, pinned. The kernel reports a failed write-back once: a second sync of the same file
  * would succeed and prove nothing. So syncs of one file take turns, and none succeeds after one has

@@ -51,6 +51,7 @@ void sync_set_settle(struct sync_set *set)
 void sync_set_done(struct sync_set *set)
 {
     for (uint32_t i = 0; i < set->count; i++) segment_unpin(set->items[i].segment);
+    if (set->count) segment_cache_trim(&set->log->store->files);
     mem_free(set->items);
     set->items = NULL;
     set->count = 0;
