@@ -1,0 +1,14 @@
+// Bundles the console into dist/: index.html, app.js, app.css. Nothing is inlined, so that a strict
+// content policy holds.
+import { build } from 'esbuild';
+import { copyFile, mkdir, rm } from 'node:fs/promises';
+
+await rm('dist', { recursive: true, force: true });
+await mkdir('dist', { recursive: true });
+await build({
+  entryPoints: { app: 'src/main.tsx' },
+  outdir: 'dist', bundle: true, minify: true, sourcemap: false, format: 'iife', target: ['es2022'],
+  jsx: 'automatic', jsxImportSource: 'preact', legalComments: 'none',
+});
+await copyFile('src/index.html', 'dist/index.html');
+await copyFile('src/mark.svg', 'dist/mark.svg');

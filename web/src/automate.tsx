@@ -1,0 +1,53 @@
+// "Automate this": the REST call behind the page, and the same on the command line.
+import { Code, Overlay } from './ui';
+import { seg } from './router';
+import type { Cluster } from './types';
+
+export type Recipe = { path: string[]; cluster?: Cluster };
+
+function recipes({ path, cluster }: Recipe): { what: string; curl: string; cli?: string }[] {
+  const url = location.origin;
+  const auth = "curl -u \"$LEAT_API_KEY:$LEAT_API_SECRET\"";
+  const json = "-H 'Content-Type: application/json'";
+  const send = (method: string, to: string, body: unknown) => `${auth} ${json} -X ${method} \\\n  -d '${JSON.stringify(body)}' \\\n  '${url}${to}'`;
+  const read = (to: string) => `${auth} '${url}${to}'`;
+  if (!cluster) {
+    return path[0] === 'audit' ? [{ what: 'Read the audit log', curl: read('/leat/v1/audit') }] : [
+      { what: 'List clusters with state and use', curl: read('/leat/v1/clusters'), cli: 'leat clusters' },
+      { what: 'Make a cluster', curl: send('POST', '/cmk/v2/clusters', { spec: { display_name: 'orders', availability: 'SINGLE_ZONE', cloud: 'leat', region: 'local', config: { kind: 'Basic' }, environment: { id: 'env-…' } } }), cli: 'leat clusters create orders --environment env-… --kind Basic' },
+    ];
+  }
+  const id = cluster.id;
+  const kafka = `/kafka/v3/clusters/${id}`;
+  const on = ` --cluster ${id}`;
+  const name = path[3];
+  switch (path[2]) {
+    case 'topics': return name ? [
+      { what: 'Read the newest records', curl: read(`/leat/v1/clusters/${id}/topics/${seg(name)}/records?from=newest&limit=20`), cli: `leat consume ${name} --limit 20${on}` },
+      { what: 'Write a record', curl: send('POST', `${kafka}/topics/${seg(name)}/records`, { value: { type: 'JSON', data: { hello: 'world' } } }), cli: `echo hello | leat produce ${name}${on}` },
+      { what: 'Change a config', curl: send('POST', `${kafka}/topics/${seg(name)}/configs:alter`, { data: [{ name: 'retention.ms', value: '86400000' }] }), cli: `leat topics config ${name} retention.ms=86400000${on}` },
+    ] : [
+      { what: 'List topics', curl: read(`/leat/v1/clusters/${id}/topics`), cli: `leat topics${on}` },
+      { what: 'Make a topic', curl: send('POST', `${kafka}/topics`, { topic_name: 'orders', partitions_count: 6 }), cli: `leat topics create orders --partitions 6${on}` },
+    ];
+    case 'groups': return name ? [{ what: 'Lag of this group by partition', curl: read(`${kafka}/consumer-groups/${seg(name)}/lags`), cli: `leat groups show ${name}${on}` }]
+      : [{ what: 'List groups with lag', curl: read(`/leat/v1/clusters/${id}/groups`), cli: `leat groups${on}` }];
+    case 'access': return [
+      { what: 'Make a service account', curl: send('POST', '/iam/v2/service-accounts', { display_name: 'orders-api', description: '' }), cli: 'leat accounts create orders-api' },
+      { what: 'Make a key for it', curl: send('POST', '/iam/v2/api-keys', { spec: { display_name: 'orders-api', description: '', owner: { id: name || 'sa-…' }, resource: { id } } }), cli: `leat keys create --account ${name || 'sa-…'}${on}` },
+      { what: 'Allow it to write', curl: send('POST', `${kafka}/acls`, { resource_type: 'TOPIC', resource_name: 'orders', pattern_type: 'LITERAL', principal: `User:${name || 'sa-…'}`, host: '*', operation: 'WRITE', permission: 'ALLOW' }), cli: `leat acls allow --account ${name || 'sa-…'} --operation WRITE --topic orders${on}` },
+    ];
+    case 'quotas': return [{ what: 'Limit a service account', curl: send('POST', '/kafka-quotas/v1/client-quotas', { spec: { display_name: 'orders-api', description: '', throughput: { ingress_byte_rate: '1000000', egress_byte_rate: '2000000' }, cluster: { id }, principals: [{ id: 'sa-…' }], environment: { id: cluster.environment.id } } }), cli: `leat quotas create orders-api --in 1000000 --out 2000000 --account sa-…${on}` }];
+    case 'audit': return [{ what: 'Read the audit log of this cluster', curl: read(`/leat/v1/audit?cluster_id=${id}`) }];
+    default: return [{ what: 'This cluster: state, limits and use', curl: read(`/leat/v1/clusters/${id}`), cli: `leat clusters show ${id}` }];
+  }
+}
+
+export const Automate = ({ recipe, onClose }: { recipe: Recipe; onClose: () => void }) => (
+  <Overlay title="Automate this" onClose={onClose} drawer wide>
+    <div class="dlg-body">
+      <p class="lead">What this page shows and does, as REST and on the command line. The key is a cloud key.</p><br />
+      {recipes(recipe).map(r => <><h2>{r.what}</h2><br /><Code label="curl" text={r.curl} />{r.cli && <Code label="leat" text={r.cli} />}</>)}
+    </div>
+  </Overlay>
+);

@@ -1,0 +1,23 @@
+// Line icons, 16 by 16, always beside a word.
+const paths: Record<string, string> = {
+  clusters: 'M1.5 5c2 0 2-1.5 4.3-1.5S8.6 5 10.5 5s2-1.5 4-1.5M1.5 9c2 0 2-1.5 4.3-1.5S8.6 9 10.5 9s2-1.5 4-1.5M1.5 13c2 0 2-1.5 4.3-1.5S8.6 13 10.5 13s2-1.5 4-1.5',
+  overview: 'M2 2h5v7H2zM9 2h5v4H9zM9 8h5v6H9zM2 11h5v3H2z',
+  topics: 'M2 3.5h12M2 8h12M2 12.5h8',
+  groups: 'M1.5 8h4M5.5 8c3 0 2-4.5 5-4.5h4M5.5 8h9M5.5 8c3 0 2 4.5 5 4.5h4',
+  quotas: 'M2 12a6 6 0 1 1 12 0M8 12l3-4',
+  access: 'M10.5 9.5a3.5 3.5 0 1 0-3.3-2.3L2 12.5V14h2v-1.5h1.5V11H7l1.3-1.3a3.5 3.5 0 0 0 2.2-.2z',
+  audit: 'M3 1.5h7l3 3v10H3zM9.5 1.5V5H13M5.5 8h5M5.5 11h5',
+  plus: 'M8 2.5v11M2.5 8h11', trash: 'M2.5 4h11M6 4V2.5h4V4M4 4l.7 9.5h6.6L12 4',
+  code: 'M5 4 1.5 8 5 12M11 4l3.5 4L11 12M9.3 2.5 6.7 13.5', plug: 'M5.5 2v3.5M10.5 2v3.5M3.5 5.5h9V8a4.5 4.5 0 0 1-9 0zM8 12.5V15',
+  copy: 'M5.5 5.5h8v8h-8zM5.5 10.5h-3v-8h8v3', search: 'M7 12A5 5 0 1 0 7 2a5 5 0 0 0 0 10zM10.7 10.7 14 14',
+  theme: 'M8 14.5a6.5 6.5 0 1 0 0-13zM8 1.5v13', out: 'M6 2.5H2.5v11H6M10.5 5l3 3-3 3M13.5 8H6', back: 'M9.5 3 4.5 8l5 5',
+  play: 'M4.5 2.5 13 8l-8.5 5.5z', pencil: 'M11 2.5 13.5 5 5.5 13 2 14l1-3.5z', restart: 'M13.5 8a5.5 5.5 0 1 1-1.6-3.9M13.5 2v3h-3', close: 'M3.5 3.5l9 9M12.5 3.5l-9 9',
+};
+export const Icon = ({ name }: { name: string }) => (
+  <svg class="icon" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true"><path d={paths[name] || ''} /></svg>
+);
+export const Mark = () => (
+  <svg class="mark" viewBox="0 0 24 24" width="20" height="20" aria-hidden="true">
+    <path d="M4 3v11a7 7 0 0 0 7 7h9" /><path d="M10 3v8a4 4 0 0 0 4 4h6" /><path d="M16 3v5a1 1 0 0 0 1 1h3" />
+  </svg>
+);

@@ -1,0 +1,116 @@
+// The console: signs in, lays the frame, and shows the page that the URL names.
+import { render } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import './style.css';
+import { call, get, onSignedOut, setCsrf, useGet } from './api';
+import { followLinks, go, useLocation } from './router';
+import { Icon, Mark } from './icons';
+import { Automate, type Recipe } from './automate';
+import { Button, tagWord, Toasts } from './ui';
+import type { Cluster } from './types';
+import { Login } from './pages/login';
+import { Fleet } from './pages/fleet';
+import { Overview } from './pages/cluster';
+import { Topics } from './pages/topics';
+import { TopicPage } from './pages/topic';
+import { GroupPage, Groups } from './pages/groups';
+import { Access, AccountPage } from './pages/access';
+import { Quotas } from './pages/quotas';
+import { Audit } from './pages/audit';
+
+type Session = { user: { id: string; login: string; full_name: string }; csrf: string };
+
+function theme() {
+  const now = document.documentElement.dataset.theme ||
+    (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light');
+  const next = now === 'dark' ? 'light' : 'dark';
+  document.documentElement.dataset.theme = next;
+  try { localStorage.setItem('theme', next); } catch { /* private windows keep no choice */ }
+}
+
+function page(path: string[], query: URLSearchParams, cluster: Cluster | undefined, reload: () => void) {
+  if (path.length === 0) return <Fleet />;
+  if (path[0] === 'audit') return <Audit />;
+  if (path[0] !== 'clusters' || !path[1]) return <Missing />;
+  if (!cluster) return null;
+  const c = cluster;
+  switch (path[2]) {
+    case undefined: return <Overview c={c} reload={reload} />;
+    case 'topics': return path[3] ? <TopicPage c={c} name={path[3]} query={query} /> : <Topics c={c} query={query} />;
+    case 'groups': return path[3] ? <GroupPage c={c} id={path[3]} /> : <Groups c={c} query={query} />;
+    case 'access': return path[3] ? <AccountPage c={c} id={path[3]} /> : <Access c={c} />;
+    case 'quotas': return <Quotas c={c} />;
+    case 'audit': return <Audit c={c} />;
+    default: return <Missing />;
+  }
+}
+const Missing = () => <div class="empty"><p class="empty-title">There is no such page</p><a href="/">All clusters</a></div>;
+
+const parts: [string, string, string][] = [
+  ['', 'overview', 'Overview'], ['topics', 'topics', 'Topics'], ['groups', 'groups', 'Groups'],
+  ['quotas', 'quotas', 'Quotas'], ['access', 'access', 'Access'], ['audit', 'audit', 'Audit'],
+];
+
+function Frame({ session, leave }: { session: Session; leave: () => void }) {
+  const { path, query } = useLocation();
+  const id = path[0] === 'clusters' ? path[1] : undefined;
+  const cluster = useGet<Cluster>(id ? `/leat/v1/clusters/${id}` : null, 2000);
+  const [automate, setAutomate] = useState(false);
+  const c = cluster.value;
+  const base = id ? `/clusters/${id}` : '';
+  const at = path[2] || '';
+  const crumbs: [string, string][] = id
+    ? [[c?.display_name || id, base], ...(at ? [[parts.find(p => p[0] === at)?.[2] || at, `${base}/${at}`] as [string, string]] : []), ...(path[3] ? [[path[3], ''] as [string, string]] : [])]
+    : [[path[0] === 'audit' ? 'Audit' : 'Clusters', '']];
+  const recipe: Recipe = { path, cluster: c };
+  const signOut = async () => { try { await call('DELETE', '/leat/v1/session'); } finally { leave(); } };
+  return (
+    <div class="frame">
+      <aside class="side">
+        <a class="brand" href="/"><Mark />Leat</a>
+        {id && <div class={`switch ${c ? tagWord(c.tag) : ''}`}>{c?.display_name || id}<small>{c ? tagWord(c.tag) : ' '}</small></div>}
+        <nav class="nav" aria-label="Main">
+          {id && parts.map(([key, icon, word]) => (
+            <a href={key ? `${base}/${key}` : base} aria-current={at === key ? 'page' : undefined}><Icon name={icon} />{word}
+              {key === 'topics' && c && <span class="n">{c.use.topics}</span>}</a>))}
+          {id && <hr />}
+          <a href="/" aria-current={path.length === 0 ? 'page' : undefined}><Icon name="clusters" />{id ? 'All clusters' : 'Clusters'}</a>
+          {!id && <a href="/audit" aria-current={path[0] === 'audit' ? 'page' : undefined}><Icon name="audit" />Audit</a>}
+        </nav>
+        <div class="who"><span>{session.user.login}</span><Button kind="quiet" icon="out" aria-label="Sign out" title="Sign out" onClick={signOut} /></div>
+      </aside>
+      <div>
+        <div class={`top ${c ? tagWord(c.tag) : ''}`}>
+          <nav class="crumbs" aria-label="Where you are">{crumbs.map(([word, href], i) => <>{i > 0 && <span class="sep">/</span>}{href && i < crumbs.length - 1 ? <a href={href}>{word}</a> : <span>{word}</span>}</>)}</nav>
+          <span class={`livedot ${cluster.error ? 'off' : ''}`}>{cluster.error ? 'Not live' : 'Live'}</span>
+          <Button kind="quiet" icon="code" onClick={() => setAutomate(true)}>Automate this</Button>
+          <Button kind="quiet" icon="theme" aria-label="Light or dark" title="Light or dark" onClick={theme} />
+        </div>
+        <main id="main">
+          {id && cluster.error && !c ? <div class="empty"><p class="empty-title">{cluster.error}</p><a href="/">All clusters</a></div> : page(path, query, c, cluster.reload)}
+        </main>
+      </div>
+      {automate && <Automate recipe={recipe} onClose={() => setAutomate(false)} />}
+      <Toasts />
+    </div>
+  );
+}
+
+function App() {
+  const [session, set] = useState<Session | null | undefined>(undefined);
+  const enter = (s: Session | null) => { setCsrf(s?.csrf || ''); set(s); };
+  useEffect(() => {
+    onSignedOut(() => enter(null));
+    get<Session>('/leat/v1/session').then(enter, () => enter(null));
+    document.addEventListener('click', followLinks);
+  }, []);
+  if (session === undefined) return null;
+  if (!session) return <Login done={s => { enter(s); if (location.pathname === '/login') go('/', true); }} />;
+  return <Frame session={session} leave={() => enter(null)} />;
+}
+
+try {
+  const chosen = localStorage.getItem('theme');
+  if (chosen) document.documentElement.dataset.theme = chosen;
+} catch { /* follows the system */ }
+render(<App />, document.getElementById('app')!);

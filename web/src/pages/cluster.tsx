@@ -1,0 +1,123 @@
+// A cluster's overview: how things stand, measured against what the plan allows.
+import { useEffect, useState } from 'preact/hooks';
+import { all, call, patch, post, useGet } from '../api';
+import { Chart } from '../charts';
+import { ago, bytes, count, duration, plural, rate, rateParts } from '../format';
+import { sample, samples } from '../live';
+import { go } from '../router';
+import type { Cluster, Group } from '../types';
+import { Banner, Button, Code, Copy, DeleteOverlay, Empty, Field, FormOverlay, Gauge, Head, Overlay, Section, State, Strip, Table, Tag, toast } from '../ui';
+import { CreateTopic } from './topics';
+
+export function snippets(c: Cluster): [string, string][] {
+  const boot = c.bootstrap_servers;
+  return [
+    ['kcat', `kcat -b ${boot} \\\n  -X security.protocol=SASL_PLAINTEXT -X sasl.mechanism=PLAIN \\\n  -X sasl.username=KEY -X sasl.password=SECRET \\\n  -t TOPIC -P`],
+    ['Java', `bootstrap.servers=${boot}\nsecurity.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \\\n  username="KEY" password="SECRET";`],
+    ['Python', `from confluent_kafka import Producer\n\np = Producer({\n    "bootstrap.servers": "${boot}",\n    "security.protocol": "SASL_PLAINTEXT",\n    "sasl.mechanism": "PLAIN",\n    "sasl.username": "KEY",\n    "sasl.password": "SECRET",\n})\np.produce("TOPIC", b"hello")\np.flush()`],
+    ['Node', `import { Kafka } from "kafkajs";\n\nconst kafka = new Kafka({\n  brokers: ["${boot}"],\n  sasl: { mechanism: "plain", username: "KEY", password: "SECRET" },\n});`],
+  ];
+}
+
+function Connect({ c, onClose }: { c: Cluster; onClose: () => void }) {
+  return (
+    <Overlay title={`Connect to ${c.display_name}`} onClose={onClose} drawer wide>
+      <div class="dlg-body">
+        <dl class="kv">
+          <dt>Bootstrap</dt><dd><span class="mono">{c.bootstrap_servers}</span><Copy text={c.bootstrap_servers} /></dd>
+          <dt>Security</dt><dd class="mono">{c.security_protocol}, {c.sasl_mechanisms.join(', ')}</dd>
+        </dl>
+        <p class="lead">KEY and SECRET are a cluster key: <a href={`/clusters/${c.id}/access`}>make one under Access</a>. Its service account needs an ACL for what it does.</p><br />
+        {snippets(c).map(([label, text]) => <Code label={label} text={text} />)}
+      </div>
+    </Overlay>
+  );
+}
+
+function Settings({ c, onClose, reload }: { c: Cluster; onClose: () => void; reload: () => void }) {
+  const plans = useGet<{ data: { name: string }[] }>('/leat/v1/plans');
+  const [plan, setPlan] = useState(c.plan);
+  const [tag, setTag] = useState(c.tag);
+  const submit = async () => { await patch(`/leat/v1/clusters/${c.id}`, { plan, tag }); toast('Saved.'); reload(); };
+  return (
+    <FormOverlay title="Settings" action="Save" onClose={onClose} submit={submit}>
+      <Field label="Plan" help="Holds at once for the running broker.">{(id, d) => <select id={id} aria-describedby={d} class="in" value={plan} onChange={e => setPlan(e.currentTarget.value)}>{(plans.value?.data || [{ name: c.plan }]).map(p => <option value={p.name}>{p.name}</option>)}</select>}</Field>
+      <Field label="Tag">{(id, d) => <select id={id} aria-describedby={d} class="in" value={tag} onChange={e => setTag(e.currentTarget.value)}>{['test', 'staging', 'production'].map(t => <option value={t}>{t}</option>)}</select>}</Field>
+    </FormOverlay>
+  );
+}
+
+function tightest(c: Cluster): string {
+  const l = c.limits;
+  const uses: [string, number, number][] = [
+    ['storage', c.use.storage_bytes, l.storage_bytes], ['incoming bytes', c.use.ingress_bytes_per_s, l.ingress_bytes_per_s],
+    ['outgoing bytes', c.use.egress_bytes_per_s, l.egress_bytes_per_s], ['partitions', c.use.partitions, l.partitions], ['connections', c.use.connections, l.connections],
+  ];
+  const shares = uses.filter(u => u[2] > 0).map(u => [u[0], u[1] / u[2]] as [string, number]).sort((a, b) => b[1] - a[1]);
+  return shares.length ? `The tightest limit is ${shares[0][0]}, at ${Math.round(shares[0][1] * 100)} %.` : 'No limit is set.';
+}
+
+export function Overview({ c, reload }: { c: Cluster; reload: () => void }) {
+  const groups = useGet<Group[]>(`/leat/v1/clusters/${c.id}/groups`, 3000, all);
+  const audit = useGet<{ data: any[] }>(`/leat/v1/audit?cluster_id=${c.id}&page_size=8`, 10000);
+  const [open, show] = useState<'' | 'connect' | 'topic' | 'delete' | 'settings'>('');
+  useEffect(() => { sample(c.id, Date.now(), [c.use.ingress_bytes_per_s, c.use.egress_bytes_per_s]); }, [c]);
+  const behind = (groups.value || []).filter(g => g.total_lag > 0).sort((a, b) => b.total_lag - a.total_lag);
+  const [inN, inU] = rateParts(c.use.ingress_bytes_per_s);
+  const [outN, outU] = rateParts(c.use.egress_bytes_per_s);
+  const running = c.state.name === 'running';
+  const up = c.state.started_at ? duration(Date.now() - Date.parse(c.state.started_at)) : '';
+  const say = running ? `Running for ${up}. ${tightest(c)} ${behind.length ? `${plural(behind.length, 'group')} behind.` : ''}` : c.state.reason || 'Its broker is not running; clients cannot reach it.';
+  const restart = async () => { try { await post(`/leat/v1/clusters/${c.id}:restart`); toast('The broker restarts.'); reload(); } catch (e) { toast((e as Error).message); } };
+  return (
+    <>
+      <Head title={c.display_name} side={<><State name={c.state.name} /><Tag tag={c.tag} /></>} lead={say}
+        actions={<><Button icon="plug" onClick={() => show('connect')}>Connect</Button><Button icon="pencil" onClick={() => show('settings')}>Settings</Button><Button kind="primary" icon="plus" onClick={() => show('topic')}>Create topic</Button></>} />
+      {!running && c.state.reason && <Banner kind={c.state.name === 'waiting_port' ? 'warn' : 'bad'}><b>The broker is not running.</b> {c.state.reason}. <Button kind="small" icon="restart" onClick={restart}>Start now</Button></Banner>}
+      {c.acknowledged_version >= 0 && c.acknowledged_version < c.metadata_version && <Banner kind="info"><b>A change is on its way.</b> The broker has version {c.acknowledged_version} of {c.metadata_version}.</Banner>}
+      <Strip items={[
+        { label: 'Topics', value: count(c.use.topics), note: `${count(c.use.partitions)} partitions` },
+        { label: 'Connections', value: count(c.use.connections), note: `${count(c.use.requests_per_s)} requests/s` },
+        { label: 'In', value: <>{inN} <span class="unit">{inU}</span></>, note: `${count(c.use.records_in_per_s)} records/s` },
+        { label: 'Out', value: <>{outN} <span class="unit">{outU}</span></>, note: `${count(c.use.records_out_per_s)} records/s` },
+        { label: 'Stored', value: bytes(c.use.storage_bytes), note: 'kept once, on this machine' },
+        { label: 'Broker memory', value: bytes(c.use.memory_bytes), note: `${duration(c.use.cpu_ms)} of CPU` },
+      ]} />
+      <div class="two">
+        <Section title="In and out" note="bytes per second, since this page was opened"><Chart label="In and out" samples={samples(c.id)} names={['in', 'out']} mirrored format={rate} height={240} /></Section>
+        <Section title="Use against limits" side={<span class="sec-note">plan {c.plan}</span>}>
+          <div class="card pad">
+            <Gauge label="Storage" use={c.use.storage_bytes} limit={c.limits.storage_bytes} show={bytes} />
+            <Gauge label="In" use={c.use.ingress_bytes_per_s} limit={c.limits.ingress_bytes_per_s} show={rate} />
+            <Gauge label="Out" use={c.use.egress_bytes_per_s} limit={c.limits.egress_bytes_per_s} show={rate} />
+            <Gauge label="Partitions" use={c.use.partitions} limit={c.limits.partitions} show={count} />
+            <Gauge label="Connections" use={c.use.connections} limit={c.limits.connections} show={count} />
+          </div>
+        </Section>
+      </div>
+      <div class="two">
+        <Section title="Groups furthest behind" side={<a href={`/clusters/${c.id}/groups`}>All {count(groups.value?.length ?? 0)} groups</a>}>
+          {behind.length ? <Table label="Groups furthest behind" rows={behind.slice(0, 6)} rowKey={g => g.group_id} columns={[
+            { title: 'Group', cell: g => <a class="name" href={`/clusters/${c.id}/groups/${encodeURIComponent(g.group_id)}`}>{g.group_id}</a> },
+            { title: 'Topic', cell: g => g.worst_topic },
+            { title: 'Records behind', num: true, cell: g => count(g.total_lag) },
+          ]} /> : <Empty title={groups.value?.length ? 'Every group is in step' : 'No group has committed an offset yet'}>Lag shows here as soon as a consumer group falls behind.</Empty>}
+        </Section>
+        <Section title="Recent changes" side={<a href={`/clusters/${c.id}/audit`}>Audit</a>}>
+          <ul class="card events">{(audit.value?.data || []).map(a => <li><time dateTime={a.at} title={a.at}>{new Date(a.at).toLocaleTimeString('en-GB').slice(0, 5)}</time><span>{a.operation.replace(/[._]/g, ' ')}<small>{a.resource} by {a.actor}, {ago(a.at)}</small></span></li>)}{audit.value?.data.length === 0 && <li><span /><span class="quiet-ink">Nothing yet.</span></li>}</ul>
+        </Section>
+      </div>
+      <Section title="This cluster"><div class="card pad"><dl class="kv">
+        <dt>Id</dt><dd><span class="mono">{c.id}</span><Copy text={c.id} /></dd>
+        <dt>Bootstrap</dt><dd><span class="mono">{c.bootstrap_servers}</span><Copy text={c.bootstrap_servers} /></dd>
+        <dt>Environment</dt><dd>{c.environment.display_name}</dd><dt>Process</dt><dd>{c.state.pid ?? 'none'}, {plural(c.state.restarts, 'restart')}</dd>
+      </dl><Button icon="restart" onClick={restart}>Restart broker</Button> <Button icon="trash" onClick={() => show('delete')}>Delete cluster</Button></div></Section>
+      {open === 'connect' && <Connect c={c} onClose={() => show('')} />}
+      {open === 'settings' && <Settings c={c} onClose={() => show('')} reload={reload} />}
+      {open === 'topic' && <CreateTopic c={c} onClose={() => show('')} />}
+      {open === 'delete' && <DeleteOverlay what="cluster" name={c.display_name} onClose={() => show('')}
+        lost={[`${plural(c.use.topics, 'topic')} and ${bytes(c.use.storage_bytes)} of records`, 'its keys, ACLs and quotas', `every client of ${c.bootstrap_servers} is cut off`]}
+        submit={async () => { await call('DELETE', `/cmk/v2/clusters/${c.id}?environment=${c.environment.id}`); toast(`Cluster ${c.display_name} is deleted.`); go('/'); }} />}
+    </>
+  );
+}

@@ -1,0 +1,90 @@
+// Consumer groups: who is behind, by how much, and where.
+import { useEffect, useState } from 'preact/hooks';
+import { all, call, useGet } from '../api';
+import { Chart, Spark } from '../charts';
+import { count, plural } from '../format';
+import { sample, samples } from '../live';
+import { go, seg, setQuery } from '../router';
+import type { Cluster, Group } from '../types';
+import { Banner, Button, DeleteOverlay, Empty, Head, Section, Skeleton, Strip, Table, toast } from '../ui';
+
+const stateWord = (s: string) => s.toLowerCase().replace(/_/g, ' ').replace('preparingrebalance', 'preparing rebalance').replace('completingrebalance', 'completing rebalance');
+const sentences: Record<string, string> = {
+  stable: 'Its members share the partitions and read.',
+  empty: 'It has committed offsets but no member now, so nobody reads.',
+  'preparing rebalance': 'Members are joining; reading pauses until they have.',
+  'completing rebalance': 'Members wait for the leader to share out the partitions.',
+  dead: 'It is being removed.',
+};
+const members = (g: Group): number => (Array.isArray(g.members) ? g.members.length : g.members ?? 0);
+const key = (c: Cluster, id: string) => `lag/${c.id}/${id}`;
+
+function trend(c: Cluster, id: string): string {
+  const s = samples(key(c, id)).slice(-8);
+  if (s.length < 4) return '';
+  const d = s[s.length - 1].values[0] - s[0].values[0];
+  return d > 0 ? 'growing' : d < 0 ? 'shrinking' : 'steady';
+}
+
+export function Groups({ c, query }: { c: Cluster; query: URLSearchParams }) {
+  const list = useGet<Group[]>(`/leat/v1/clusters/${c.id}/groups`, 2000, all);
+  const find = (query.get('find') || '').toLowerCase();
+  useEffect(() => { for (const g of list.value || []) sample(key(c, g.group_id), Date.now(), [g.total_lag]); }, [list.value]);
+  const rows = (list.value || []).filter(g => g.group_id.toLowerCase().includes(find)).sort((a, b) => b.total_lag - a.total_lag || a.group_id.localeCompare(b.group_id));
+  const behind = rows.filter(g => g.total_lag > 0);
+  return (
+    <>
+      <Head title="Groups" lead={list.value ? (behind.length ? `${plural(rows.length, 'group')}, ${count(behind.length)} behind. ${behind[0].group_id} is furthest behind, by ${plural(behind[0].total_lag, 'record')}.` : `${plural(rows.length, 'group')}, all in step.`) : ' '} />
+      {list.error && <Banner>{list.error}</Banner>}
+      {!list.value ? (!list.error && <Skeleton />) : list.value.length === 0 ? <Empty title="No group yet">A consumer group shows here as soon as a consumer joins it or commits an offset.</Empty> : <>
+        <div class="bar"><input class="in find" type="search" placeholder="Filter groups" aria-label="Filter groups" value={query.get('find') || ''} onInput={e => setQuery({ find: e.currentTarget.value })} /></div>
+        <Table label="Groups" rows={rows} rowKey={g => g.group_id} columns={[
+          { title: 'Group', cell: g => <a class="name" href={`/clusters/${c.id}/groups/${seg(g.group_id)}`}>{g.group_id}</a> },
+          { title: 'State', cell: g => stateWord(g.state) },
+          { title: 'Members', num: true, cell: g => count(members(g)) },
+          { title: 'Topics', narrow: 'p2', cell: g => g.topics.slice(0, 2).join(', ') + (g.topics.length > 2 ? ` and ${g.topics.length - 2} more` : '') },
+          { title: 'Lag', narrow: 'p3', cell: g => <Spark samples={samples(key(c, g.group_id))} /> },
+          { title: 'Records behind', num: true, cell: g => g.total_lag > 0 ? <span class="badge warn">{count(g.total_lag)}</span> : '0' },
+          { title: 'Trend', narrow: 'p2', cell: g => <span class="quiet-ink">{trend(c, g.group_id)}</span> },
+        ]} /></>}
+    </>
+  );
+}
+
+export function GroupPage({ c, id }: { c: Cluster; id: string }) {
+  const group = useGet<Group>(`/leat/v1/clusters/${c.id}/groups/${seg(id)}`, 2000);
+  const [deleting, remove] = useState(false);
+  const g = group.value;
+  useEffect(() => { if (g) sample(key(c, id), Date.now(), [g.total_lag]); }, [g]);
+  if (!g) return group.error ? <Empty title={group.error}><a href={`/clusters/${c.id}/groups`}>All groups</a></Empty> : <Skeleton />;
+  const word = stateWord(g.state);
+  const lags = g.lags || [];
+  const n = members(g);
+  return (
+    <>
+      <Head title={id} mono lead={`${word[0].toUpperCase()}${word.slice(1)}. ${sentences[word] || ''} ${g.total_lag ? `It is ${plural(g.total_lag, 'record')} behind${trend(c, id) ? `, ${trend(c, id)}` : ''}.` : 'It is in step.'}`}
+        actions={<Button icon="trash" disabled={n > 0} title={n > 0 ? 'A group with members cannot be deleted' : undefined} onClick={() => remove(true)}>Delete</Button>} />
+      {group.error && <Banner>{group.error}</Banner>}
+      <Strip items={[
+        { label: 'Records behind', value: count(g.total_lag), note: trend(c, id) || ' ' },
+        { label: 'Worst partition', value: lags.length ? count(g.max_lag) : '–', note: lags.length ? `${g.worst_topic}, partition ${g.worst_partition}` : ' ' },
+        { label: 'Members', value: count(n), note: g.protocol ? `assigned by ${g.protocol}` : 'none now' },
+        { label: 'Partitions', value: count(lags.length), note: plural(new Set(lags.map(l => l.topic)).size, 'topic') },
+      ]} />
+      <Section title="Lag" note="records behind, since this page was opened"><Chart label="Lag" samples={samples(key(c, id))} names={['behind']} format={count} height={180} /></Section>
+      <Section title="By partition">
+        {lags.length === 0 ? <Empty title="No committed offset">The group has not committed an offset yet.</Empty> :
+          <Table label="Lag by partition" rows={lags} rowKey={l => `${l.topic}/${l.partition}`} columns={[
+            { title: 'Topic', cell: l => <a class="name" href={`/clusters/${c.id}/topics/${seg(l.topic)}`}>{l.topic}</a> },
+            { title: 'Partition', num: true, cell: l => l.partition },
+            { title: 'Committed', num: true, cell: l => <span class="mono">{count(l.current_offset)}</span> },
+            { title: 'Next offset', num: true, cell: l => <span class="mono">{count(l.log_end_offset)}</span> },
+            { title: 'Behind', num: true, cell: l => l.lag > 0 ? <span class="badge warn">{count(l.lag)}</span> : '0' },
+            { title: 'Member', narrow: 'p2', cell: l => l.member_id ? <><span class="mono">{l.client_id || l.member_id}</span><small class="mono">{l.client_host.replace(/^\//, '')}</small></> : <span class="quiet-ink">nobody</span> },
+          ]} />}
+      </Section>
+      {deleting && <DeleteOverlay what="group" name={id} lost={[`the committed offsets of ${plural(lags.length, 'partition')}`, 'a consumer that comes back starts by its auto.offset.reset']} onClose={() => remove(false)}
+        submit={async () => { await call('DELETE', `/leat/v1/clusters/${c.id}/groups/${seg(id)}`); toast(`Group ${id} is deleted.`); go(`/clusters/${c.id}/groups`); }} />}
+    </>
+  );
+}
