@@ -49,12 +49,11 @@ void segment_path(const struct segment *s, const char *suffix, char *ret_path, s
 
 void segment_cache_trim(struct file_cache *cache)
 {
-    struct segment *s = cache->open;
-    for (uint32_t left = cache->count; left && cache->count - cache->dirty > FILES_OPEN_MAX;
-         left--) {
-        struct segment *next = s->next;
+    struct segment *s = cache->open, *next;
+    /* Never the newest: somebody is about to use it. */
+    for (; s && s->next && cache->count - cache->dirty > FILES_OPEN_MAX; s = next) {
+        next = s->next;
         if (!s->pins && !segment_dirty(s)) segment_close(s);
-        s = next;
     }
 }
 
