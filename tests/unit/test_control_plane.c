@@ -82,7 +82,8 @@ static const char *get(const char *path) /* "spec/display_name" of the answer */
     while (*path) {
         size_t n = strcspn(path, "/");
         assert_true(str_copy(part, sizeof part, (struct str){ path, n }));
-        at = json_is_array(at) ? json_array_get(at, (size_t)strtoul(part, NULL, 10)) : json_object_get(at, part);
+        at = json_is_array(at) ? json_array_get(at, (size_t)strtoul(part, NULL, 10))
+                               : json_object_get(at, part);
         path += n + (path[n] == '/');
     }
     return json_is_string(at) ? json_string_value(at) : "";
@@ -113,8 +114,9 @@ static void make_environment(const char *name, char id[ID_TEXT])
 static int make_cluster(const char *environment, const char *name, const char *kind)
 {
     char body[512];
-    snprintf(body, sizeof body, "{\"spec\":{\"display_name\":\"%s\",\"availability\":\"SINGLE_ZONE\",\"cloud\":"
-             "\"leat\",\"region\":\"local\",\"config\":{\"kind\":\"%s\"},\"environment\":{\"id\":\"%s\"}}}",
+    snprintf(body, sizeof body,
+             "{\"spec\":{\"display_name\":\"%s\",\"availability\":\"SINGLE_ZONE\",\"cloud\":\"leat\","
+             "\"region\":\"local\",\"config\":{\"kind\":\"%s\"},\"environment\":{\"id\":\"%s\"}}}",
              name, kind, environment);
     return send(POST, "/cmk/v2/clusters", body);
 }
@@ -202,7 +204,8 @@ static void test_a_secret_is_shown_once(void **state)
     str_copy(cluster, sizeof cluster, str_c(get("id")));
     assert_int_equal(send(POST, "/iam/v2/service-accounts", "{\"display_name\":\"app\"}"), 201);
     str_copy(account, sizeof account, str_c(get("id")));
-    snprintf(body, sizeof body, "{\"spec\":{\"owner\":{\"id\":\"%s\"},\"resource\":{\"id\":\"%s\"}}}", account, cluster);
+    snprintf(body, sizeof body, "{\"spec\":{\"owner\":{\"id\":\"%s\"},\"resource\":{\"id\":\"%s\"}}}",
+             account, cluster);
     assert_int_equal(send(POST, "/iam/v2/api-keys", body), 202);
     assert_int_equal(strlen(get("spec/secret")), 43);
     assert_string_equal(get("spec/resource/id"), cluster);
@@ -214,7 +217,8 @@ static void test_a_secret_is_shown_once(void **state)
     assert_string_equal(get("spec/description"), "for the app");
     assert_int_equal(send(DELETE, path, NULL), 204);
     assert_int_equal(send(GET, path, NULL), 404);
-    snprintf(body, sizeof body, "{\"spec\":{\"owner\":{\"id\":\"%s\"},\"resource\":{\"id\":\"cloud\"}}}", account);
+    snprintf(body, sizeof body, "{\"spec\":{\"owner\":{\"id\":\"%s\"},\"resource\":{\"id\":\"cloud\"}}}",
+             account);
     assert_int_equal(send(POST, "/iam/v2/api-keys", body), 202);
     assert_string_equal(get("spec/resource/kind"), "Cloud");
     snprintf(body, sizeof body, "{\"spec\":{\"owner\":{\"id\":\"%s\"}}}", account);
@@ -228,7 +232,8 @@ static void test_quotas_speak_in_decimal_strings(void **state)
     make_environment("prod", id);
     assert_int_equal(make_cluster(id, "one", "Standard"), 202);
     str_copy(cluster, sizeof cluster, str_c(get("id")));
-    snprintf(body, sizeof body, "{\"spec\":{\"display_name\":\"q\",\"throughput\":{\"ingress_byte_rate\":\"1000\","
+    snprintf(body, sizeof body, "{\"spec\":{\"display_name\":\"q\",\"throughput\":{"
+             "\"ingress_byte_rate\":\"1000\","
              "\"egress_byte_rate\":\"2000\"},\"cluster\":{\"id\":\"%s\"},\"principals\":[{\"id\":\"<default>\"}],"
              "\"environment\":{\"id\":\"%s\"}}}", cluster, id);
     assert_int_equal(send(POST, "/kafka-quotas/v1/client-quotas", body), 202);
