@@ -204,8 +204,7 @@ static struct topic_plan unknown_topic(struct str name)
 }
 
 struct topic_plan plan_topic_partitions(struct topic_facts *facts, const struct delta_topic *topic,
-                                        const struct create_partitions_request_create_partitions_topic *wanted,
-                                        struct arena *arena)
+    const struct create_partitions_request_create_partitions_topic *wanted, struct arena *arena)
 {
     (void)arena;
     if (!topic) return unknown_topic(wanted->name);

@@ -32,8 +32,7 @@ struct topic_plan plan_topic_create(struct topic_facts *facts, bool exists,
                                     struct arena *arena);
 /* One topic of CreatePartitions; `topic` NULL: unknown. */
 struct topic_plan plan_topic_partitions(struct topic_facts *facts, const struct delta_topic *topic,
-                                        const struct create_partitions_request_create_partitions_topic *wanted,
-                                        struct arena *arena);
+    const struct create_partitions_request_create_partitions_topic *wanted, struct arena *arena);
 /* One resource of IncrementalAlterConfigs that is a topic; `topic` NULL: unknown. */
 struct topic_plan plan_topic_configs(const struct topic_facts *facts, const struct delta_topic *topic,
     const struct incremental_alter_configs_request_alter_configs_resource *wanted,

@@ -278,8 +278,14 @@ status image_apply(struct image *image, struct bytes delta, const struct image_o
 status image_check(const struct image *image, struct bytes delta, int64_t *ret_version)
 {
     struct image_changes changes;
+    struct acl_set acls;
+    bool acls_changed;
     TRY(image_changes_read(image, delta, &changes));
-    *ret_version = changes.to;
+    status s = next_acls(image, &changes, &acls, &acls_changed);
+    if (is_ok(s)) {
+        acl_set_done(&acls);
+        *ret_version = changes.to;
+    }
     image_changes_done(&changes);
-    return OK;
+    return s;
 }

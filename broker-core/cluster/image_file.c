@@ -4,7 +4,8 @@
 
 #include "base/crc32c.h"
 #include "base/mem.h"
-#include "cluster/delta.h"
+#include "cluster/image_int.h"
+#include "wire/messages.h"
 
 #define IMAGE_HEAD 20
 #define IMAGE_FORMAT 1
@@ -15,6 +16,35 @@ static uint32_t checksum(const uint8_t *head, struct bytes records)
     return crc32c(crc32c(0, head + 8, 8), records.data, records.len);
 }
 
+/* Takes the next delta off `rest`: up to the next ImageVersion. */
+static status next_delta(struct bytes *rest, struct bytes *ret_delta)
+{
+    struct image_record record;
+    struct bytes after = *rest;
+    TRY(record_next(&after, &record));
+    while (after.len) {
+        struct bytes here = after;
+        TRY(record_next(&after, &record));
+        if (record.message == &image_version_message) {
+            after = here;
+            break;
+        }
+    }
+    *ret_delta = bytes_of(rest->data, (size_t)(after.data - rest->data));
+    *rest = after;
+    return OK;
+}
+
+static status apply_all(struct image *image, struct bytes records)
+{
+    struct bytes delta;
+    while (records.len) {
+        TRY(next_delta(&records, &delta));
+        TRY(image_apply(image, delta, NULL));
+    }
+    return OK;
+}
+
 static status parse(struct bytes file, struct image *image)
 {
     if (file.len < IMAGE_HEAD || memcmp(file.data, magic, sizeof(magic)) != 0) return FAIL(CORRUPT);
@@ -23,7 +53,7 @@ static status parse(struct bytes file, struct image *image)
     if (get_le32(file.data + 12) != records.len ||
         get_le32(file.data + 16) != checksum(file.data, records))
         return FAIL(CORRUPT);
-    status s = image_apply(image, records, NULL);
+    status s = apply_all(image, records);
     /* the bytes are what was written: if they make no sense now, another program wrote them */
     return s.code == E_MALFORMED || s.code == E_TRUNCATED ? FAIL(FORMAT) : s;
 }
@@ -47,47 +77,36 @@ status image_file_read(struct fs *fs, struct image *image)
     return s;
 }
 
-static status write_new(struct fs *fs, const uint8_t *head, struct bytes whole)
+static status write_new(struct fs *fs, const uint8_t *head, struct bytes records)
 {
     struct file *file;
     TRY(fs->ops->open(fs, "image.new", FS_WRITE | FS_CREATE, &file));
     status s = fs->ops->truncate(fs, file, 0);
     if (is_ok(s)) s = fs->ops->pwrite(fs, file, head, IMAGE_HEAD, 0);
-    if (is_ok(s)) s = fs->ops->pwrite(fs, file, whole.data, whole.len, IMAGE_HEAD);
+    if (is_ok(s)) s = fs->ops->pwrite(fs, file, records.data, records.len, IMAGE_HEAD);
     if (is_ok(s)) s = fs->ops->datasync(fs, file);
     fs->ops->close(fs, file);
     return s;
 }
 
-status image_file_write(struct fs *fs, struct bytes whole)
+status image_file_write(struct fs *fs, struct bytes records)
 {
     uint8_t head[IMAGE_HEAD] = { 0 };
     memcpy(head, magic, sizeof(magic));
     put_le32(head + 8, IMAGE_FORMAT);
-    put_le32(head + 12, (uint32_t)whole.len);
-    put_le32(head + 16, checksum(head, whole));
-    TRY(write_new(fs, head, whole));
+    put_le32(head + 12, (uint32_t)records.len);
+    put_le32(head + 16, checksum(head, records));
+    TRY(write_new(fs, head, records));
     TRY(fs->ops->rename(fs, "image.new", "image"));
     return fs->ops->sync_dir(fs, ".");
 }
 
-static status copy_with(const struct image *image, struct bytes delta, struct image *copy)
+status image_file_next(const struct image *image, struct bytes delta, struct buf *ret_records)
 {
-    if (image->version > 0) {
-        struct buf now;
-        buf_init(&now, DELTA_MAX);
-        status s = image_serialise(image, &now);
-        if (is_ok(s)) s = image_apply(copy, buf_bytes(&now), NULL);
-        buf_done(&now);
-        TRY(s);
-    }
-    return image_apply(copy, delta, NULL);
-}
-
-status image_file_next(const struct image *image, struct bytes delta, struct buf *ret_whole)
-{
-    CLEANUP(image) struct image *copy = NULL;
-    TRY(image_new(&copy));
-    TRY(copy_with(image, delta, copy));
-    return image_serialise(copy, ret_whole);
+    int64_t from, to;
+    TRY(image_check(image, delta, &to));
+    TRY(delta_versions(delta, &from, &to));
+    if (from > 0) TRY(image_serialise(image, ret_records));
+    buf_put(ret_records, delta.data, delta.len);
+    return buf_check(ret_records);
 }
