@@ -72,7 +72,7 @@ void checkpoint_get(struct bytes in, uint32_t i, struct checkpoint_entry *ret)
     ret->snapshot = (int64_t)get_le64(p + 56);
 }
 
-/* --- the task ------------------------------------------------------------------------------------ */
+/* --- the task --------------------------------------------------------------------------------- */
 
 struct capture {
     struct plog *log;

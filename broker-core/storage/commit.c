@@ -45,7 +45,7 @@ static void *grow(void *items, size_t *cap, size_t count, size_t size)
     return mem_must(mem_realloc(items, *cap * size));
 }
 
-/* --- direct sync --------------------------------------------------------------------------------- */
+/* --- direct sync ------------------------------------------------------------------------------ */
 
 struct direct {
     struct task task;
@@ -101,7 +101,7 @@ static bool direct_start(struct plog *log)
     return true;
 }
 
-/* --- the round on the commit lane ----------------------------------------------------------------- */
+/* --- the round on the commit lane ------------------------------------------------------------- */
 
 static status round_fill(struct commit_round *r, struct fs *fs)
 {
@@ -217,7 +217,7 @@ static void round_free(struct task *task)
     mem_free(r);
 }
 
-/* --- building a round ------------------------------------------------------------------------------ */
+/* --- building a round ------------------------------------------------------------------------- */
 
 static struct commit_span *round_span(struct commit_round *r)
 {
@@ -324,7 +324,8 @@ static void start_directs(struct store *store, bool no_frame)
         struct plog *best = NULL;
         for (struct plog *log = store->pending_first; log; log = log->pending_next) {
             int64_t data = log->gone ? 0 : log_data(log);
-            if (data < store->tuning.direct_min && !(data > 0 && (no_frame || log->want_direct))) continue;
+            bool must = data > 0 && (no_frame || log->want_direct);
+            if (data < store->tuning.direct_min && !must) continue;
             if (!best || data > log_data(best)) best = log;
         }
         if (!best || !direct_start(best)) return;

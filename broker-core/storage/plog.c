@@ -68,7 +68,7 @@ int64_t plog_segment_of(const struct plog *log, int64_t offset)
     return low - 1;
 }
 
-/* --- segments ------------------------------------------------------------------------------------ */
+/* --- segments --------------------------------------------------------------------------------- */
 
 status plog_add_segment(struct plog *log, int64_t base, int64_t size)
 {
@@ -140,7 +140,7 @@ static bool plog_must_roll(const struct plog *log, const struct batch_header *h)
     return h->max_timestamp - s->first_timestamp > log->config.segment_ms;
 }
 
-/* --- append -------------------------------------------------------------------------------------- */
+/* --- append ----------------------------------------------------------------------------------- */
 
 static status append_stored(struct plog *log, uint8_t *batch, size_t len, struct batch_header *h)
 {
@@ -154,6 +154,18 @@ static status append_stored(struct plog *log, uint8_t *batch, size_t len, struct
     batch_set_leader_epoch(batch, h->leader_epoch);
     status s = segment_append(plog_active(log), bytes_of(batch, len), h, &broken);
     if (broken) store_fail(store, s);
+    return s;
+}
+
+/* Stores the batch as it is, or in the codec of the topic. */
+static status append_packed(struct plog *log, uint8_t *batch, size_t len, struct batch_header *h)
+{
+    if (!validate_must_recompress(h, &log->config)) return append_stored(log, batch, len, h);
+    struct buf packed;
+    buf_init(&packed, BATCH_STORED_MAX);
+    status s = validate_recompress(bytes_of(batch, len), &log->config, &packed, h);
+    if (is_ok(s)) s = append_stored(log, packed.data, packed.len, h);
+    buf_done(&packed);
     return s;
 }
 
@@ -195,7 +207,8 @@ status plog_append(struct plog *log, uint8_t *batch, size_t len, enum append_ori
         if (log->config.log_append_time) ret_result->append_time_ms = first.timestamp;
         return OK;
     }
-    status s = append_stored(log, batch, len, &h);
+    status s = append_packed(log, batch, len, &h);
+    if (s.code == E_INVALID_RECORD || s.code == E_LIMIT) return FAIL(INVALID_RECORD);
     if (failed(s)) {
         why_set(&ret_result->why, "%s", status_text(s));
         return FAIL(KAFKA_STORAGE_ERROR);
@@ -207,7 +220,7 @@ status plog_append(struct plog *log, uint8_t *batch, size_t len, enum append_ori
     return OK;
 }
 
-/* --- waits --------------------------------------------------------------------------------------- */
+/* --- waits ------------------------------------------------------------------------------------ */
 
 static void wait_insert(struct plog_wait **list, struct plog_wait *wait)
 {
@@ -307,7 +320,7 @@ void plog_mark_handed(struct plog *log)
     log->unhanded = 0;
 }
 
-/* --- progress ------------------------------------------------------------------------------------ */
+/* --- progress --------------------------------------------------------------------------------- */
 
 void plog_advance(struct plog *log, int64_t durable)
 {

@@ -19,7 +19,7 @@ void plog_set_config(struct plog *log, const struct log_config *config);
 void plog_set_user(struct plog *log, void *user);
 void *plog_user(const struct plog *log);
 
-/* --- append ------------------------------------------------------------------------------------ */
+/* --- append ----------------------------------------------------------------------------------- */
 enum append_origin {
     APPEND_CLIENT,      /* a Produce request: all checks of Kafka's LogValidator */
     APPEND_COORDINATOR, /* our own records (internal topics): CRC and framing only */
@@ -33,7 +33,7 @@ struct append_result {
     int32_t bad_record;      /* index of the record an INVALID_RECORD is about, or -1 */
 };
 /* Checks and writes one v2 batch (magic 2, exactly one), setting base offset and leader epoch in
- * place. Written to the page cache and queued for the commit; the answer for acks=all waits with
+ * place (and, where the topic's compression.type asks for another codec, packing it anew). Written to the page cache and queued for the commit; the answer for acks=all waits with
  * plog_wait. Errors are Kafka's: CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, INVALID_RECORD,
  * INVALID_TIMESTAMP, UNSUPPORTED_FOR_MESSAGE_FORMAT, OUT_OF_ORDER_SEQUENCE_NUMBER,
  * INVALID_PRODUCER_EPOCH, KAFKA_STORAGE_ERROR … */
@@ -53,7 +53,7 @@ struct plog_wait {
 void plog_wait(struct plog *log, struct plog_wait *wait, int64_t offset);
 void plog_unwait(struct plog *log, struct plog_wait *wait); /* fired or not: ok */
 
-/* --- read -------------------------------------------------------------------------------------- */
+/* --- read ------------------------------------------------------------------------------------- */
 struct read_result {
     int64_t next_offset;  /* after the last batch put out */
     size_t bytes;

@@ -148,7 +148,7 @@ size_t plog_available(struct plog *log, int64_t offset, int64_t bound, size_t ma
     return (size_t)bytes < max ? (size_t)bytes : max;
 }
 
-/* --- epochs -------------------------------------------------------------------------------------- */
+/* --- epochs ----------------------------------------------------------------------------------- */
 
 int32_t plog_epoch_at(struct plog *log, int64_t offset)
 {

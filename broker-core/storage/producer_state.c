@@ -147,7 +147,7 @@ int32_t producer_state_epoch_at(const struct producer_state *ps, int64_t offset)
     return -1;
 }
 
-/* --- snapshot ----------------------------------------------------------------------------------- */
+/* --- snapshot --------------------------------------------------------------------------------- */
 
 static void put_producer(struct buf *out, const struct producer *p)
 {

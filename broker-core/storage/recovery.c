@@ -36,7 +36,7 @@ static struct plog *recovery_find(struct store *store, struct log_key key, statu
     return log;
 }
 
-/* --- step 1: checkpoint ---------------------------------------------------------------------------- */
+/* --- step 1: checkpoint ----------------------------------------------------------------------- */
 
 static status read_checkpoint(struct store *store, uint64_t *ret_first_live)
 {
@@ -70,7 +70,7 @@ static status read_checkpoint(struct store *store, uint64_t *ret_first_live)
     return s;
 }
 
-/* --- step 2: journals ------------------------------------------------------------------------------ */
+/* --- step 2: journals ------------------------------------------------------------------------- */
 
 struct live_frame {
     int64_t at;
@@ -222,7 +222,7 @@ static status replay(struct store *store, uint64_t first_live)
     return s;
 }
 
-/* --- folders ----------------------------------------------------------------------------------------- */
+/* --- folders ---------------------------------------------------------------------------------- */
 
 /* "<topic id>-<partition>" */
 static bool parse_folder(const char *name, struct log_key *ret)
@@ -273,7 +273,7 @@ static status bin_folders(struct store *store, const struct name_list *foreign)
     return OK;
 }
 
-/* --- the whole --------------------------------------------------------------------------------------- */
+/* --- the whole -------------------------------------------------------------------------------- */
 
 static status write_checkpoint(struct store *store)
 {
@@ -332,7 +332,7 @@ static status recover(struct store *store, struct recovered *list, size_t *count
 
 status recovery_run(struct store *store)
 {
-    uint64_t first_live;
+    uint64_t first_live = 1;
     struct name_list foreign = { 0 };
     size_t count = 0;
     TRY(read_checkpoint(store, &first_live));

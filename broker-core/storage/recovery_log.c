@@ -40,7 +40,7 @@ static status fold(struct scan *sc, const struct batch_header *h)
     return producer_state_fold(&log->producers, h, sc->now);
 }
 
-/* --- below the recovery point ------------------------------------------------------------------------ */
+/* --- below the recovery point ----------------------------------------------------------------- */
 
 static status walk_durable(struct scan *sc, int64_t limit)
 {
@@ -62,7 +62,7 @@ static status walk_durable(struct scan *sc, int64_t limit)
     return OK;
 }
 
-/* --- above it ------------------------------------------------------------------------------------------ */
+/* --- above it --------------------------------------------------------------------------------- */
 
 static bool batch_continues(const struct scan *sc, struct bytes batch, const struct batch_header *h)
 {
@@ -123,7 +123,7 @@ static status scan_tail(struct scan *sc)
     return OK;
 }
 
-/* --- the segments of a log ----------------------------------------------------------------------------- */
+/* --- the segments of a log -------------------------------------------------------------------- */
 
 /* Garbage behind a segment that is followed by a kept one goes now: it can never become part of the
  * log again. */
@@ -322,7 +322,7 @@ status recovery_log(struct recovered *r)
     return s;
 }
 
-/* --- step 8 --------------------------------------------------------------------------------------------- */
+/* --- step 8 ----------------------------------------------------------------------------------- */
 
 static status unlink_one(struct fs *fs, const char *path)
 {

@@ -62,7 +62,7 @@ static void removal_submit(struct store *store, char *folder, int64_t *bases, ui
     store_submit(store, &r->task, LANE_BACKGROUND);
 }
 
-/* --- segments ------------------------------------------------------------------------------------- */
+/* --- segments --------------------------------------------------------------------------------- */
 
 static uint32_t removable(const struct plog *log, bool *ret_blocked)
 {
@@ -156,7 +156,7 @@ int64_t store_retain(struct store *store)
     return base + (next > now ? next - now : 1);
 }
 
-/* --- topics ----------------------------------------------------------------------------------------- */
+/* --- topics ----------------------------------------------------------------------------------- */
 
 /* The last one who held a log of a deleted topic has let go. */
 void retention_remove_folder(struct plog *log)
@@ -183,7 +183,7 @@ void store_delete_topic(struct store *store, struct uuid topic)
     store_settle(store);
 }
 
-/* --- trash: folders found without a topic, kept for a day -------------------------------------------- */
+/* --- trash: folders found without a topic, kept for a day ------------------------------------- */
 
 /* "<wall ms when it came>-<folder>" */
 static int64_t trash_time(const char *name)

@@ -150,7 +150,7 @@ void segment_note(struct segment *s, const struct batch_header *h)
     s->end = batch_last_offset(h) + 1;
 }
 
-/* --- walking ----------------------------------------------------------------------------------- */
+/* --- walking ---------------------------------------------------------------------------------- */
 
 status segment_seek(struct segment *s, int64_t position, struct segment_cursor *ret_cursor)
 {
@@ -216,7 +216,7 @@ status segment_read_batch(struct segment *s, int64_t position, size_t size, stru
     return OK;
 }
 
-/* --- index file -------------------------------------------------------------------------------- */
+/* --- index file ------------------------------------------------------------------------------- */
 
 static status last_batch_crc(struct segment *s, uint32_t *ret_crc)
 {

@@ -108,7 +108,7 @@ struct store {
     int64_t trash_next;    /* wall ms when something in the trash is due; INT64_MAX: nothing */
 };
 
-/* --- store.c --------------------------------------------------------------------------------- */
+/* --- store.c ---------------------------------------------------------------------------------- */
 int64_t store_wall(struct store *store);
 void store_fail(struct store *store, status why); /* once; nothing is acknowledged afterwards */
 /* Takes the task: work on the lane, finish() on the loop unless the store failed meanwhile. */
@@ -120,7 +120,7 @@ struct plog *store_make_log(struct store *store, struct log_key key,
 void store_unlist(struct plog *log);   /* out of the lists of the next turn */
 void store_drop_log(struct plog *log); /* frees it; no task may hold it */
 
-/* --- plog.c ------------------------------------------------------------------------------------ */
+/* --- plog.c ----------------------------------------------------------------------------------- */
 status plog_need_folder(struct plog *log); /* its name, in memory */
 void plog_queue(struct plog *log);   /* something for the next round */
 void plog_queue_quietly(struct plog *log); /* the same, without asking for a turn */
@@ -138,7 +138,7 @@ struct segment *plog_active(const struct plog *log); /* NULL: none yet */
 /* Index of the segment that contains offset (the last with base <= offset); -1 below the first. */
 int64_t plog_segment_of(const struct plog *log, int64_t offset);
 
-/* --- commit.c, checkpoint.c, retention.c, recovery.c -------------------------------------------- */
+/* --- commit.c, checkpoint.c, retention.c, recovery.c ------------------------------------------ */
 void commit_start(struct store *store);     /* builds a round when none runs and there is need */
 void checkpoint_start(struct store *store); /* when wanted, none runs, and no round is in flight */
 void checkpoint_want(struct store *store);

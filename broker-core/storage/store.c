@@ -49,7 +49,7 @@ void store_fail(struct store *store, status why)
     abort();
 }
 
-/* --- turns ---------------------------------------------------------------------------------------- */
+/* --- turns ------------------------------------------------------------------------------------ */
 
 static void store_tell_moved(struct store *store)
 {
@@ -98,7 +98,7 @@ void store_settle(struct store *store)
     }
 }
 
-/* --- tasks ---------------------------------------------------------------------------------------- */
+/* --- tasks ------------------------------------------------------------------------------------ */
 
 static void task_done(struct job *job)
 {
@@ -137,7 +137,7 @@ static void store_drain(struct store *store)
     while (store->tasks && store->options.loop) loop_turn(store->options.loop, -1);
 }
 
-/* --- logs ----------------------------------------------------------------------------------------- */
+/* --- logs ------------------------------------------------------------------------------------- */
 
 struct plog *store_find(struct store *store, struct uuid topic, int32_t partition)
 {
@@ -205,7 +205,7 @@ void store_drop_log(struct plog *log)
     mem_free(log);
 }
 
-/* --- opening and closing --------------------------------------------------------------------------- */
+/* --- opening and closing ---------------------------------------------------------------------- */
 
 status store_open(const struct store_options *options, struct store **ret_store)
 {

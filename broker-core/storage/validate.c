@@ -128,6 +128,48 @@ static void set_max_timestamp(uint8_t *batch, size_t len, int64_t max)
     put_be32(batch + 17, batch_crc(bytes_of(batch, len)));
 }
 
+bool validate_must_recompress(const struct batch_header *h, const struct log_config *config)
+{
+    return config->compression >= 0 && (int)batch_codec(h) != config->compression &&
+           !(h->attributes & BATCH_CONTROL);
+}
+
+static status copy_records(struct bytes batch, struct batch_builder *builder)
+{
+    struct batch_reader reader;
+    struct record record;
+    TRY(batch_reader_init(&reader, batch, BATCH_PLAIN_MAX));
+    status s = OK;
+    while (is_ok(s) && batch_reader_next(&reader, &record))
+        s = batch_builder_add_record(builder, &record);
+    if (is_ok(s)) s = batch_reader_result(&reader);
+    batch_reader_done(&reader);
+    return s.code == E_CORRUPT_MESSAGE ? FAIL(INVALID_RECORD) : s;
+}
+
+status validate_recompress(struct bytes batch, const struct log_config *config, struct buf *out,
+                           struct batch_header *ret_header)
+{
+    struct batch_header h;
+    struct batch_builder builder;
+    TRY(batch_header_peek(batch, &h));
+    struct batch_options options = batch_options_default;
+    options.codec = (enum codec)config->compression;
+    options.attributes = (int16_t)(h.attributes & ~BATCH_CODEC_MASK);
+    options.producer_id = h.producer_id;
+    options.producer_epoch = h.producer_epoch;
+    options.base_sequence = h.base_sequence;
+    options.max = BATCH_PLAIN_MAX;
+    batch_builder_init(&builder, &options);
+    status s = copy_records(batch, &builder);
+    if (is_ok(s)) s = batch_builder_finish(&builder, out);
+    batch_builder_done(&builder);
+    TRY(s);
+    if (h.attributes & BATCH_LOG_APPEND_TIME)
+        batch_set_append_time(out->data, out->len, h.max_timestamp);
+    return batch_header_peek(buf_bytes(out), ret_header);
+}
+
 status validate_batch(uint8_t *batch, size_t len, const struct log_config *config,
                       enum append_origin origin, int64_t now_ms, struct batch_header *ret_header,
                       struct append_result *result)

@@ -81,7 +81,7 @@ uint64_t sim_random(struct sim *sim)
 uint32_t sim_below(struct sim *sim, uint32_t n) { return (uint32_t)(sim_random(sim) >> 32) % n; }
 bool sim_chance(struct sim *sim, uint32_t percent) { return sim_below(sim, 100) < percent; }
 
-/* --- bytes ---------------------------------------------------------------------------------------- */
+/* --- bytes ------------------------------------------------------------------------------------ */
 
 static void store_resize(struct bytes_store *b, size_t len)
 {
@@ -191,7 +191,7 @@ static void file_evict(struct node *n)
     }
 }
 
-/* --- folders -------------------------------------------------------------------------------------- */
+/* --- folders ---------------------------------------------------------------------------------- */
 
 static struct node *node_new(struct sim *sim, bool folder)
 {
@@ -287,7 +287,7 @@ static struct node *lookup(struct sim *sim, const char *path)
     return e ? e->node : NULL;
 }
 
-/* --- faults --------------------------------------------------------------------------------------- */
+/* --- faults ----------------------------------------------------------------------------------- */
 
 /* A changing call: dies here? Then half of the time its effect still reaches the cache (*ret_do). */
 static status sim_tick(struct sim *sim, enum sim_call call, bool *ret_do)
@@ -309,7 +309,7 @@ static status sim_tick(struct sim *sim, enum sim_call call, bool *ret_do)
     return OK;
 }
 
-/* --- the seam ------------------------------------------------------------------------------------- */
+/* --- the seam --------------------------------------------------------------------------------- */
 
 static status op_open(struct fs *fs, const char *path, int flags, struct file **ret_file)
 {
@@ -526,7 +526,7 @@ static const struct fs_ops sim_ops = {
     .list = op_list,
 };
 
-/* --- life ----------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 struct sim *sim_new(uint64_t seed)
 {

@@ -237,6 +237,38 @@ static void test_wrong_max_timestamp_is_corrected(void **state)
     buf_done(&b);
 }
 
+static void test_the_codec_of_the_topic_is_enforced(void **state)
+{
+    struct kit *k = *state;
+    for (int want = 0; want < CODEC_COUNT; want++) {
+        k->config.compression = (int8_t)want;
+        struct plog *log = kit_log(k, 0, want);
+        struct kit_batch b = { .records = 5, .value_size = 300, .producer_id = 4, .tag = 9 };
+        for (int codec = 0; codec < CODEC_COUNT; codec++) {
+            b.codec = (enum codec)codec;
+            b.sequence = codec * 5;
+            assert_ok(kit_append(k, log, &b, NULL));
+        }
+        struct buf out;
+        struct bytes left, batch;
+        struct batch_header h;
+        int n = 0;
+        buf_init(&out, 1 << 20);
+        assert_ok(kit_read_all(log, plog_end(log), &out));
+        for (left = buf_bytes(&out); batch_next(&left, &batch, &h, NULL); n++) {
+            int32_t bad;
+            assert_int_equal(batch_codec(&h), want);
+            assert_int_equal(h.base_offset, n * 5);
+            assert_int_equal(h.base_sequence, n * 5);
+            assert_int_equal(h.max_timestamp, k->now + 4);
+            assert_ok(batch_check_crc(batch));
+            assert_ok(batch_validate(batch, 1 << 20, &bad));
+        }
+        assert_int_equal(n, CODEC_COUNT);
+        buf_done(&out);
+    }
+}
+
 struct waiter {
     struct plog_wait wait;
     int calls;
@@ -353,6 +385,7 @@ int main(void)
         T(refuses_what_kafka_refuses),
         T(log_append_time_is_stamped),
         T(wrong_max_timestamp_is_corrected),
+        T(the_codec_of_the_topic_is_enforced),
         T(waits_fire_when_reached_and_when_deleted),
         T(os_flush_moves_the_high_watermark_at_once),
         T(epochs_know_where_they_end),
