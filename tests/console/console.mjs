@@ -1,0 +1,310 @@
+// What a new user does, in a browser, from signing in to a quota; every number is held against REST and kcat.
+import assert from 'node:assert/strict';
+import { kcat, openBrowser, runTests, startLeatd, waitFor } from './harness.mjs';
+
+const leatd = await startLeatd('--no-demo');
+const window_ = await openBrowser(leatd.base);
+const { page } = window_;
+const { admin_user: admin, admin_password: password } = leatd.quickstart;
+
+// What the story leaves behind from test to test.
+let cluster;
+let account;
+const key = {};
+const base = () => `/clusters/${cluster.id}`;
+const leat = path => leatd.rest(`/leat/v1/clusters/${cluster.id}${path}`);
+const number = text => Number(text.replace(/[^0-9]/g, ''));
+const button = name => page.getByRole('button', { name, exact: true });
+const inDialog = () => page.getByRole('dialog');
+const row = name => page.getByRole('row').filter({ has: page.getByRole('link', { name, exact: true }) });
+// The cell of a row under the heading of that name.
+async function cell(table, name, heading) {
+  const headings = await table.getByRole('columnheader').allInnerTexts();
+  const at = headings.findIndex(h => h.replace(/[↑↓]/g, '').trim() === heading);
+  assert.ok(at >= 0, `no column ${heading} among ${headings.join(', ')}`);
+  return (await row(name).locator('td').nth(at).innerText()).trim();
+}
+async function visit(path, heading) {
+  await page.goto(path);
+  await page.getByRole('heading', { level: 1, name: heading }).waitFor();
+}
+const endOffset = (topic, partition) =>
+  Number(kcat(cluster.bootstrap_servers, key, ['-Q', '-t', `${topic}:${partition}:-1`]).match(/offset (\d+)/)[1]);
+function produce(topic, from, to) {
+  const lines = [];
+  for (let i = from; i < to; i++) lines.push(`key-${i}\t{"n":${i},"colour":"blue","big":9007199254740993}`);
+  kcat(cluster.bootstrap_servers, key, ['-P', '-t', topic, '-K', '\t', '-X', 'acks=all'], lines.join('\n') + '\n');
+}
+
+const tests = [
+  ['a wrong password is refused in a sentence', async () => {
+    window_.expects(/401 \(Unauthorized\)/);
+    await page.goto('/');
+    await page.getByLabel('Login').fill(admin);
+    await page.getByLabel('Password').fill('not it');
+    await page.keyboard.press('Enter');
+    await page.getByRole('alert').filter({ hasText: /\w+ .*\./ }).waitFor();
+    assert.equal(await page.getByRole('navigation', { name: 'Main' }).count(), 0);
+  }],
+
+  ['the right one opens the page that was asked for', async () => {
+    await page.goto('/audit');
+    await page.getByLabel('Login').fill(admin);
+    await page.getByLabel('Password').fill(password);
+    await button('Sign in').click();
+    await page.getByRole('heading', { level: 1, name: 'Audit' }).waitFor();
+    assert.equal(new URL(page.url()).pathname, '/audit');
+  }],
+
+  ['an empty fleet offers the next action, and a cluster is made there', async () => {
+    await visit('/', 'Clusters');
+    await button('New cluster').last().click();
+    await inDialog().getByLabel('Name', { exact: true }).fill('till');
+    await inDialog().getByLabel('production').check();
+    await inDialog().getByRole('button', { name: 'Create cluster' }).click();
+    await page.getByRole('heading', { level: 1, name: 'till' }).waitFor();
+    await page.getByText('Running', { exact: true }).first().waitFor();
+    const listed = (await leatd.rest('/leat/v1/clusters')).data;
+    assert.equal(listed.length, 1);
+    [cluster] = listed;
+    assert.equal(cluster.display_name, 'till');
+    assert.equal(cluster.tag, 'production');
+    assert.equal(cluster.state.name, 'running');
+    assert.ok(page.url().endsWith(base()));
+    await visit('/', 'Clusters');
+    await row('till').getByText('Running').waitFor();
+    await row('till').getByText('production').waitFor();
+  }],
+
+  ['a topic is made with the partitions and the retention asked for', async () => {
+    await visit(`${base()}/topics`, 'Topics');
+    await button('Create topic').last().click();
+    await inDialog().getByLabel('Name', { exact: true }).fill('payments');
+    await inDialog().getByLabel('Partitions').fill('4');
+    await inDialog().getByLabel('Keep records for').fill('3');
+    await inDialog().getByLabel('Unit').first().selectOption({ label: 'days' });
+    await inDialog().getByRole('button', { name: 'Create topic' }).click();
+    await page.getByRole('heading', { level: 1, name: 'payments' }).waitFor();
+    const topic = await leat('/topics/payments');
+    assert.equal(topic.partitions_count, 4);
+    assert.equal(topic.retention_ms, 3 * 86400000);
+  }],
+
+  ['a refused topic says why, and keeps what was typed', async () => {
+    window_.expects(/status of 4\d\d/);
+    await visit(`${base()}/topics`, 'Topics');
+    await button('Create topic').first().click();
+    await inDialog().getByLabel('Name', { exact: true }).fill('payments');
+    await inDialog().getByRole('button', { name: 'Create topic' }).click();
+    const said = await inDialog().getByRole('alert').innerText();
+    assert.match(said, /payments|exist/i);
+    assert.equal(await inDialog().getByLabel('Name', { exact: true }).inputValue(), 'payments');
+    await page.keyboard.press('Escape');
+    await inDialog().waitFor({ state: 'detached' });
+  }],
+
+  ['a service account gets a key whose secret is shown once', async () => {
+    await visit(`${base()}/access`, 'Access');
+    await button('New service account').first().click();
+    await inDialog().getByLabel('Name', { exact: true }).fill('till-app');
+    await inDialog().getByRole('button', { name: 'Create', exact: true }).click();
+    await page.getByRole('heading', { level: 1, name: 'till-app' }).waitFor();
+    account = (await leatd.rest('/iam/v2/service-accounts?display_name=till-app')).data[0];
+    await button('New key').first().click();
+    const done = inDialog().getByRole('button', { name: 'Done' });
+    await done.waitFor();
+    assert.ok(await done.isDisabled(), 'Done waits for the tick');
+    [key.id, key.secret] = await inDialog().locator('dd .mono').allInnerTexts();
+    assert.ok(/^[A-Z2-7]{16}$/.test(key.id) && key.secret.length > 40, `${key.id} and its secret`);
+    await inDialog().getByRole('checkbox').check();
+    await done.click();
+    await inDialog().waitFor({ state: 'detached' });
+    await page.getByText(key.id).first().waitFor();
+    assert.equal((await page.content()).includes(key.secret), false);
+    const keys = (await leatd.rest(`/iam/v2/api-keys?spec.owner=${account.id}`)).data;
+    assert.deepEqual(keys.map(k => [k.id, k.spec.resource.id]), [[key.id, cluster.id]]);
+  }],
+
+  ['without a grant the key may not write, with it it may', async () => {
+    assert.throws(() => produce('payments', 0, 1), /authori[sz]/i);
+    for (const [intent, fields] of [['May produce', {}], ['May consume', { 'Group': '*' }]]) {
+      await button('Grant access').first().click();
+      await inDialog().getByLabel(intent).check();
+      await inDialog().getByLabel('Topic', { exact: true }).fill('*');
+      for (const [label, text] of Object.entries(fields)) await inDialog().getByLabel(label, { exact: true }).fill(text);
+      await inDialog().getByRole('button', { name: 'Grant access' }).click();
+      await inDialog().waitFor({ state: 'detached' });
+    }
+    const acls = (await leatd.rest(`/kafka/v3/clusters/${cluster.id}/acls?principal=User:${account.id}`)).data;
+    assert.ok(acls.some(a => a.resource_type === 'TOPIC' && a.operation === 'WRITE'));
+    assert.ok(acls.some(a => a.resource_type === 'GROUP' && a.operation === 'READ'));
+    assert.equal(await page.getByRole('table', { name: 'ACLs' }).locator('tbody tr').count(), acls.length);
+    produce('payments', 0, 1000);
+  }],
+
+  ['the topic shows as many records as REST and kcat count', async () => {
+    const ends = [0, 1, 2, 3].map(p => endOffset('payments', p));
+    const total = ends.reduce((a, b) => a + b, 0);
+    assert.equal(total, 1000);
+    assert.equal((await leat('/topics/payments')).records, total);
+    await visit(`${base()}/topics`, 'Topics');
+    const table = page.getByRole('table', { name: 'Topics' });
+    await waitFor(async () => number(await cell(table, 'payments', 'Records')) === total, 'the list of topics counts them');
+    await visit(`${base()}/topics/payments`, 'payments');
+    const parts = page.getByRole('table', { name: 'Partitions' });
+    await parts.waitFor();
+    const headings = (await parts.getByRole('columnheader').allInnerTexts()).map(h => h.trim());
+    const next = headings.indexOf('Next offset');
+    const shown = await parts.locator('tbody tr').evaluateAll((rows, at) => rows.map(r => r.cells[at].innerText), next);
+    assert.deepEqual(shown.map(number), ends);
+  }],
+
+  ['messages come newest first, filter, and open as JSON without losing a digit', async () => {
+    await visit(`${base()}/topics/payments?tab=messages`, 'payments');
+    const table = page.getByRole('table', { name: 'Messages' });
+    await table.locator('tbody tr').first().waitFor();
+    const newest = (await leat('/topics/payments/records?from=newest&limit=1')).data[0];
+    assert.ok((await table.locator('tbody tr').first().innerText()).includes(newest.key.data));
+    await page.getByRole('searchbox', { name: 'Text in key or value' }).fill('"n":417,');
+    await page.keyboard.press('Enter');
+    await waitFor(async () => (await table.locator('tbody tr').count()) === 1, 'one record passes the filter');
+    assert.match(page.url(), /filter=/);
+    await table.locator('tbody tr').first().getByRole('button').first().click();
+    const json = await page.locator('.rec pre').innerText();
+    assert.match(json, /"n": 417/);
+    assert.match(json, /9007199254740993/);
+    await page.reload();
+    await waitFor(async () => (await table.locator('tbody tr').count()) === 1, 'a reload keeps the filter');
+  }],
+
+  ['live tail shows a record that was just written', async () => {
+    await visit(`${base()}/topics/payments?tab=messages`, 'payments');
+    await button('Live tail').click();
+    produce('payments', 1000, 1001);
+    await page.getByRole('table', { name: 'Messages' }).getByText('key-1000', { exact: true }).waitFor();
+    await button('Stop').click();
+  }],
+
+  ['lag is the same in the console, in REST and in kcat, and falls as the group reads', async () => {
+    const read = count => kcat(cluster.bootstrap_servers, key,
+      ['-G', 'counter', '-c', String(count), '-X', 'auto.offset.reset=earliest', 'payments']);
+    const lag = async () => (await leat('/groups/counter')).total_lag;
+    read(400);
+    const behind = await waitFor(lag, 'the group is behind');
+    const committed = (await leat('/groups/counter')).lags;
+    const byKcat = committed.map(l => endOffset('payments', l.partition) - l.current_offset).reduce((a, b) => a + b, 0);
+    assert.equal(behind, byKcat);
+    await visit(`${base()}/groups`, 'Groups');
+    const table = page.getByRole('table', { name: 'Groups' });
+    assert.equal(number(await cell(table, 'counter', 'Records behind')), behind);
+    await row('counter').getByRole('link', { name: 'counter' }).click();
+    await page.getByRole('heading', { level: 1, name: 'counter' }).waitFor();
+    const parts = page.getByRole('table', { name: 'Lag by partition' });
+    await parts.waitFor();
+    const headings = (await parts.getByRole('columnheader').allInnerTexts()).map(h => h.replace(/[↑↓]/g, '').trim());
+    const shown = await parts.locator('tbody tr').evaluateAll((rows, at) => rows.map(r => r.cells[at].innerText), headings.indexOf('Behind'));
+    assert.equal(shown.map(number).reduce((a, b) => a + b, 0), behind);
+    read(behind);
+    await waitFor(async () => (await lag()) === 0, 'the group is in step');
+    const strip = page.locator('.strip div').filter({ hasText: 'Records behind' }).locator('dd').first();
+    await waitFor(async () => number(await strip.innerText()) === 0, 'the page follows without a reload');
+  }],
+
+  ['a quota set in the console is the one that REST tells, and can be changed in place', async () => {
+    await visit(`${base()}/quotas`, 'Quotas');
+    const mine = page.getByRole('row').filter({ hasText: 'till-app' });
+    await mine.getByRole('button', { name: 'Set quota' }).click();
+    await page.getByLabel('May send').fill('1');
+    await button('Save').click();
+    await mine.getByText(/of 1(\.0)? MB\/s/).first().waitFor();
+    const told = async () => (await leatd.rest(
+      `/kafka-quotas/v1/client-quotas?spec.cluster=${cluster.id}&environment=${cluster.environment.id}`)).data;
+    const [quota] = await told();
+    assert.equal(quota.spec.throughput.ingress_byte_rate, '1000000');
+    assert.deepEqual(quota.spec.principals.map(p => p.id), [account.id]);
+    await mine.getByRole('button', { name: 'Edit' }).click();
+    await page.getByLabel('May send').fill('2');
+    await button('Save').click();
+    await waitFor(async () => (await told())[0].spec.throughput.ingress_byte_rate === '2000000', 'the new limit is stored');
+  }],
+
+  ['a config is changed in place and shown as set on this topic', async () => {
+    await visit(`${base()}/topics/payments?tab=configuration`, 'payments');
+    await page.getByRole('button', { name: 'Edit retention.ms' }).click();
+    await page.getByLabel('retention.ms', { exact: true }).fill('5');
+    await page.getByLabel('Unit').selectOption({ label: 'days' });
+    await button('Save').click();
+    await waitFor(async () => (await leat('/topics/payments')).retention_ms === 5 * 86400000, 'the new retention is stored');
+    await page.getByRole('row').filter({ hasText: 'retention.ms' }).getByText('set on this topic').waitFor();
+  }],
+
+  ['every page says what it would be as a curl line', async () => {
+    for (const path of ['', '/topics', '/topics/payments', '/groups', '/groups/counter', '/access', '/quotas']) {
+      await page.goto(base() + path);
+      await button('Automate this').first().click();
+      const lines = await inDialog().locator('pre').allInnerTexts();
+      assert.ok(lines.some(l => l.startsWith('curl ') && l.includes(cluster.id)), `${path}: ${lines}`);
+      await page.keyboard.press('Escape');
+      await inDialog().waitFor({ state: 'detached' });
+    }
+  }],
+
+  ['the curl line of the topic list works as it stands', async () => {
+    await visit(`${base()}/topics`, 'Topics');
+    await button('Automate this').click();
+    const line = (await inDialog().locator('pre').allInnerTexts()).find(l => l.startsWith('curl '));
+    const { spawnSync } = await import('node:child_process');
+    const q = leatd.quickstart;
+    const p = spawnSync('bash', ['-c', line.replace(/^curl/, 'curl -sf')], { encoding: 'utf8', env: { ...process.env,
+      LEAT: leatd.base, LEAT_KEY: `${q.cloud_api_key}:${q.cloud_api_secret}`, LEAT_API_KEY: q.cloud_api_key, LEAT_API_SECRET: q.cloud_api_secret } });
+    assert.equal(p.status, 0, p.stderr);
+    assert.equal(JSON.parse(p.stdout).data[0].topic_name, 'payments');
+    await page.keyboard.press('Escape');
+  }],
+
+  ['every control has a name, on every page, light and dark', async () => {
+    for (const scheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme: scheme });
+      for (const path of ['/', '/audit', base(), `${base()}/topics`, `${base()}/topics/payments`, `${base()}/topics/payments?tab=messages`,
+        `${base()}/topics/payments?tab=groups`, `${base()}/topics/payments?tab=configuration`, `${base()}/groups`, `${base()}/groups/counter`,
+        `${base()}/access`, `${base()}/access/${account.id}`, `${base()}/quotas`]) {
+        await page.goto(path);
+        await page.getByRole('heading', { level: 1 }).waitFor();
+        await page.waitForLoadState('networkidle').catch(() => {});
+        const nameless = await page.evaluate(() => [...document.querySelectorAll('button, a[href], input, select, textarea')]
+          .filter(e => !(e.getAttribute('aria-label') || e.innerText?.trim() || e.labels?.length || e.title))
+          .map(e => e.outerHTML.slice(0, 120)));
+        assert.deepEqual(nameless, [], path);
+        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${path} scrolls sideways`);
+      }
+    }
+    await page.emulateMedia({ colorScheme: 'light' });
+  }],
+
+  ['deleting a topic asks for its name', async () => {
+    await visit(`${base()}/topics/payments`, 'payments');
+    await button('Delete').first().click();
+    const yes = inDialog().getByRole('button', { name: 'Delete topic' });
+    assert.ok(await yes.isDisabled());
+    await inDialog().getByRole('textbox').fill('payment');
+    assert.ok(await yes.isDisabled());
+    await inDialog().getByRole('textbox').fill('payments');
+    await yes.click();
+    await page.getByRole('heading', { level: 1, name: 'Topics' }).waitFor();
+    await waitFor(async () => (await leat('/topics')).data.length === 0, 'REST has lost it too');
+  }],
+
+  ['signing out ends the session', async () => {
+    await button('Sign out').click();
+    await button('Sign in').waitFor();
+    await page.goto(base());
+    await button('Sign in').waitFor();
+  }],
+];
+
+let code = 1;
+try { code = await runTests(tests, window_); } finally {
+  await window_.browser.close();
+  await leatd.stop();
+}
+process.exit(code);
