@@ -14,7 +14,7 @@ void api_reply(struct api_request *rq, int http, json_t *body)
     rq->http->answer(rq, http, body);
 }
 
-/* --- errors ------------------------------------------------------------------------------------ */
+/* --- errors ----------------------------------------------------------------------------------- */
 
 static const struct {
     int http;
@@ -120,7 +120,7 @@ void api_reply_change(struct api_request *rq, status result, const struct why *w
     }
 }
 
-/* --- bodies ------------------------------------------------------------------------------------ */
+/* --- bodies ----------------------------------------------------------------------------------- */
 
 static bool is_json_type(const char *type)
 {
@@ -153,9 +153,12 @@ json_t *api_body(struct api_request *rq)
     json_t *json = json_loadb(rq->body.data, rq->body.len, JSON_REJECT_DUPLICATES, &error);
     if (!json_is_object(json)) {
         struct str text = json ? STR("Bad Request: the body must be a JSON object.")
-                               : arena_printf(rq->arena, "Bad Request: the body is not JSON (%s at line %d).",
+                               : arena_printf(rq->arena,
+                                              "Bad Request: the body is not JSON (%s at line %d).",
                                               error.text, error.line);
-        if (text.data && !api_is_utf8(text.data, text.len)) text = STR("Bad Request: the body is not JSON.");
+        if (text.data && !api_is_utf8(text.data, text.len)) {
+            text = STR("Bad Request: the body is not JSON.");
+        }
         json_decref(json);
         fail_body(rq, 400, 400, text.data ? text.data : "Bad Request");
         return NULL;
@@ -232,7 +235,7 @@ struct str api_url(struct api_request *rq, const char *format, ...)
     return url;
 }
 
-/* --- lists ------------------------------------------------------------------------------------- */
+/* --- lists ------------------------------------------------------------------------------------ */
 
 bool api_query_i64(struct api_request *rq, const char *name, int64_t fallback, int64_t min,
                    int64_t max, int64_t *ret)
@@ -243,7 +246,8 @@ bool api_query_i64(struct api_request *rq, const char *name, int64_t fallback, i
     bool negative = text.len > 1 && text.data[0] == '-';
     struct str digits = negative ? (struct str){ text.data + 1, text.len - 1 } : text;
     if (!str_to_i64(digits, ret) || (negative ? -*ret : *ret) < min || *ret > max) {
-        struct str detail = arena_printf(rq->arena, "%s must be a whole number from %lld to %lld.", name,
+        struct str detail = arena_printf(rq->arena, "%s must be a whole number from %lld to %lld.",
+                                         name,
                                          (long long)min, (long long)max);
         if (rq->route->dialect == KAFKA) api_fail_kafka(rq, 400, 400, detail.data);
         else api_fail_at(rq, 400, NULL, detail.data, NULL, name);
@@ -257,7 +261,9 @@ bool api_page(struct api_request *rq, struct api_page *ret_page)
 {
     bool control = rq->route->dialect == CONTROL;
     int64_t size;
-    if (!api_query_i64(rq, "page_size", control ? 10 : 50, 1, control ? 100 : 1000, &size)) return false;
+    if (!api_query_i64(rq, "page_size", control ? 10 : 50, 1, control ? 100 : 1000, &size)) {
+        return false;
+    }
     ret_page->size = (int)size;
     ret_page->after = rq->http->query(rq, "page_token", 0);
     if (ret_page->after.len > 255) {
@@ -300,7 +306,8 @@ void api_reply_list(struct api_request *rq, const char *api_version, const char 
 {
     json_t *metadata = json_object();
     json_object_set_new(metadata, "first", api_str(page_url(rq, NULL)));
-    json_object_set_new(metadata, "next", next_after ? api_str(page_url(rq, next_after)) : json_null());
+    json_object_set_new(metadata, "next", next_after ? api_str(page_url(rq, next_after))
+                        : json_null());
     if (total >= 0) json_object_set_new(metadata, "total_size", json_integer(total));
     json_t *list = json_object();
     if (api_version) json_object_set_new(list, "api_version", json_string(api_version));
@@ -312,8 +319,10 @@ void api_reply_list(struct api_request *rq, const char *api_version, const char 
 
 void api_reply_kafka_list(struct api_request *rq, const char *kind, json_t *take_data)
 {
-    struct str self = arena_printf(rq->arena, "%.*s%.*s%s%.*s", STR_ARG(rq->base_url), STR_ARG(rq->path),
+    struct str self = arena_printf(rq->arena, "%.*s%.*s%s%.*s", STR_ARG(rq->base_url),
+                                   STR_ARG(rq->path),
                                    rq->raw_query.len ? "?" : "", STR_ARG(rq->raw_query));
     json_t *metadata = json_pack("{s:o, s:n}", "self", api_str(self), "next");
-    api_reply(rq, 200, json_pack("{s:s, s:o, s:o}", "kind", kind, "metadata", metadata, "data", take_data));
+    api_reply(rq, 200, json_pack("{s:s, s:o, s:o}", "kind", kind, "metadata", metadata, "data",
+                                 take_data));
 }

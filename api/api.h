@@ -64,7 +64,8 @@ struct api_http {
     void (*answer_bytes)(struct api_request *rq, int status, const char *type, struct buf *take);
     /* Server-sent events: begin, then events as they come; gone() is called when the client left. */
     void (*stream_begin)(struct api_request *rq, void (*gone)(void *arg), void *arg);
-    status (*stream_event)(struct api_request *rq, const char *name, json_t *data); /* BUSY: client too slow */
+    /* Takes data. name NULL: a ping. BUSY: the client is too slow. */
+    status (*stream_event)(struct api_request *rq, const char *name, json_t *data);
     void (*stream_end)(struct api_request *rq);
     /* Appends the adapter's own figures (Prometheus text). */
     void (*metrics)(struct api_request *rq, struct buf *out);
@@ -90,7 +91,7 @@ bool api_is_utf8(const void *text, size_t len);
 /* %XX decoded into the arena ('+' too when plus_is_space). INVALID: broken escape, NUL, no UTF-8. */
 status api_decode(struct arena *arena, struct str text, bool plus_is_space, struct str *ret);
 
-/* --- answers (answer.c) ------------------------------------------------------------------------- */
+/* --- answers (answer.c) ----------------------------------------------------------------------- */
 void api_reply(struct api_request *rq, int status, json_t *body);        /* takes body */
 /* The dialect's error body; detail in sentences (NULL: the status's text). pointer/parameter: where
  * in the request (control dialect), NULL otherwise. */
@@ -115,7 +116,7 @@ void api_reply_list(struct api_request *rq, const char *api_version, const char 
 int api_kafka_code(status error); /* error_code of the Kafka dialect */
 void api_reply_kafka_list(struct api_request *rq, const char *kind, json_t *take_data);
 
-/* --- helpers for bodies -------------------------------------------------------------------------- */
+/* --- helpers for bodies ----------------------------------------------------------------------- */
 json_t *api_str(struct str s);                 /* JSON string; null when s is null or no UTF-8 */
 json_t *api_time(int64_t ms);                  /* RFC 3339, UTC; null when ms <= 0 */
 /* base_url + "/kafka/v3/…" with %-encoded parts: each %s of the format is encoded. */

@@ -40,10 +40,12 @@ void kafka_scope_done(struct kafka_scope *scope)
 bool kafka_allows(const struct kafka_scope *scope, enum acl_operation operation,
                   enum acl_resource resource, struct str name)
 {
-    return scope->all || acl_allows(&scope->acls, scope->principal, scope->host, operation, resource, name);
+    return scope->all || acl_allows(&scope->acls, scope->principal, scope->host, operation,
+                                    resource, name);
 }
 
-bool kafka_permit(struct api_request *rq, const struct kafka_scope *scope, enum acl_operation operation,
+bool kafka_permit(struct api_request *rq, const struct kafka_scope *scope,
+                  enum acl_operation operation,
                   enum acl_resource resource, struct str name)
 {
     if (kafka_allows(scope, operation, resource, name)) return true;
@@ -81,6 +83,15 @@ struct actor kafka_actor(const struct api_request *rq)
 json_t *kafka_related(struct str url)
 {
     return json_pack("{s:o}", "related", api_str(url));
+}
+
+json_t *kafka_object(const char *kind, const char *cluster_id, struct str self, struct str crn)
+{
+    json_t *object = json_object();
+    PUT(object, "kind", json_string(kind));
+    PUT(object, "metadata", kafka_metadata(self, crn));
+    PUT(object, "cluster_id", json_string(cluster_id));
+    return object;
 }
 
 json_t *kafka_metadata(struct str self, struct str crn)

@@ -43,6 +43,9 @@ struct actor kafka_actor(const struct api_request *rq);
 /* {"related": url}; url as api_url's format behind /kafka/v3/clusters/{id}. */
 #define KAFKA_BASE "/kafka/v3/clusters/%s"
 json_t *kafka_related(struct str url);
+/* An object of this dialect with what all have: kind, metadata, cluster_id. */
+json_t *kafka_object(const char *kind, const char *cluster_id, struct str self, struct str crn);
+#define PUT(object, name, value) json_object_set_new((object), (name), (value))
 /* {"self": url, "resource_name": crn}; crn null: none. */
 json_t *kafka_metadata(struct str self, struct str crn);
 struct str kafka_crn(struct api_request *rq, const char *cluster_id, const char *format, ...);

@@ -4,26 +4,37 @@
 
 #define BATCH_MAX 1000
 
-static json_t *acl_json(struct api_request *rq, const struct kafka_scope *s, const struct acl *a)
+/* The filter that names exactly this entry. */
+static struct str acl_url(struct api_request *rq, const char *cluster_id, const struct acl *a)
 {
-    return json_pack("{s:s, s:o, s:s, s:s, s:o, s:s, s:o, s:o, s:s, s:s}", "kind", "KafkaAcl", "metadata",
-                     kafka_metadata(api_url(rq, KAFKA_BASE "/acls?resource_type=%s&resource_name=%s&pattern_type=%s"
-                                            "&principal=%s&host=%s&operation=%s&permission=%s", str_c(s->id),
-                                            str_c(acl_resource_name(a->resource)), a->name,
-                                            str_c(acl_pattern_name(a->pattern)), a->principal, a->host,
-                                            str_c(acl_operation_name(a->operation)),
-                                            str_c(acl_permission_name(a->permission))), STR_NULL),
-                     "cluster_id", s->id, "resource_type", acl_resource_name(a->resource), "resource_name",
-                     api_str(a->name), "pattern_type", acl_pattern_name(a->pattern), "principal",
-                     api_str(a->principal), "host", api_str(a->host), "operation",
-                     acl_operation_name(a->operation), "permission", acl_permission_name(a->permission));
+    return api_url(rq,
+                   KAFKA_BASE "/acls?resource_type=%s&resource_name=%s&pattern_type=%s"
+                              "&principal=%s&host=%s&operation=%s&permission=%s",
+                   str_c(cluster_id), str_c(acl_resource_name(a->resource)), a->name,
+                   str_c(acl_pattern_name(a->pattern)), a->principal, a->host,
+                   str_c(acl_operation_name(a->operation)),
+                   str_c(acl_permission_name(a->permission)));
 }
 
-/* --- filters --------------------------------------------------------------------------------------- */
+static json_t *acl_json(struct api_request *rq, const struct kafka_scope *s, const struct acl *a)
+{
+    json_t *o = kafka_object("KafkaAcl", s->id, acl_url(rq, s->id, a), STR_NULL);
+    PUT(o, "resource_type", json_string(acl_resource_name(a->resource)));
+    PUT(o, "resource_name", api_str(a->name));
+    PUT(o, "pattern_type", json_string(acl_pattern_name(a->pattern)));
+    PUT(o, "principal", api_str(a->principal));
+    PUT(o, "host", api_str(a->host));
+    PUT(o, "operation", json_string(acl_operation_name(a->operation)));
+    PUT(o, "permission", json_string(acl_permission_name(a->permission)));
+    return o;
+}
+
+/* --- filters ---------------------------------------------------------------------------------- */
 
 static bool bad_enum(struct api_request *rq, const char *name)
 {
-    struct str text = arena_printf(rq->arena, "Bad Request: %s cannot be unspecified or UNKNOWN.", name);
+    struct str text = arena_printf(rq->arena, "Bad Request: %s cannot be unspecified or UNKNOWN.",
+                                   name);
     api_fail_kafka(rq, 400, 400, text.data);
     return false;
 }
@@ -31,8 +42,10 @@ static bool bad_enum(struct api_request *rq, const char *name)
 /* The seven query parameters; `required`: those that DELETE insists on. False: answered. */
 static bool read_filter(struct api_request *rq, bool required, struct acl *ret)
 {
-    struct str type = rq->http->query(rq, "resource_type", 0), pattern = rq->http->query(rq, "pattern_type", 0);
-    struct str operation = rq->http->query(rq, "operation", 0), permission = rq->http->query(rq, "permission", 0);
+    struct str type = rq->http->query(rq, "resource_type", 0), pattern = rq->http->query(rq,
+        "pattern_type", 0);
+    struct str operation = rq->http->query(rq, "operation", 0), permission = rq->http->query(rq,
+        "permission", 0);
     *ret = (struct acl){ .resource = type.data ? acl_resource_of(type) : RES_ANY,
                          .pattern = pattern.data ? acl_pattern_of(pattern) : PAT_ANY,
                          .operation = operation.data ? acl_operation_of(operation) : OP_ANY,
@@ -40,10 +53,18 @@ static bool read_filter(struct api_request *rq, bool required, struct acl *ret)
                          .name = rq->http->query(rq, "resource_name", 0),
                          .principal = rq->http->query(rq, "principal", 0),
                          .host = rq->http->query(rq, "host", 0) };
-    if (ret->resource == RES_UNKNOWN || (required && !type.data)) return bad_enum(rq, "resource_type");
-    if (ret->pattern == PAT_UNKNOWN || (required && !pattern.data)) return bad_enum(rq, "pattern_type");
-    if (ret->operation == OP_UNKNOWN || (required && !operation.data)) return bad_enum(rq, "operation");
-    if (ret->permission == PERM_UNKNOWN || (required && !permission.data)) return bad_enum(rq, "permission");
+    if (ret->resource == RES_UNKNOWN || (required && !type.data)) {
+        return bad_enum(rq, "resource_type");
+    }
+    if (ret->pattern == PAT_UNKNOWN || (required && !pattern.data)) {
+        return bad_enum(rq, "pattern_type");
+    }
+    if (ret->operation == OP_UNKNOWN || (required && !operation.data)) {
+        return bad_enum(rq, "operation");
+    }
+    if (ret->permission == PERM_UNKNOWN || (required && !permission.data)) {
+        return bad_enum(rq, "permission");
+    }
     return true;
 }
 
@@ -60,7 +81,8 @@ static int by_rest_order(const void *a, const void *b)
 }
 
 /* Entries the query asks for, in order. False: answered. */
-static bool find(struct api_request *rq, const struct kafka_scope *s, bool required, struct acl **ret, size_t *ret_count)
+static bool find(struct api_request *rq, const struct kafka_scope *s, bool required,
+                 struct acl **ret, size_t *ret_count)
 {
     struct acl filter;
     if (!read_filter(rq, required, &filter)) return false;
@@ -73,7 +95,8 @@ static bool find(struct api_request *rq, const struct kafka_scope *s, bool requi
     return true;
 }
 
-static json_t *list_json(struct api_request *rq, const struct kafka_scope *s, const struct acl *acls, size_t count)
+static json_t *list_json(struct api_request *rq, const struct kafka_scope *s,
+                         const struct acl *acls, size_t count)
 {
     json_t *data = json_array();
     for (size_t i = 0; i < count; i++) json_array_append_new(data, acl_json(rq, s, &acls[i]));
@@ -86,10 +109,12 @@ void kafka_acls_list(struct api_request *rq)
     struct acl *acls = NULL;
     size_t count = 0;
     if (!s || !kafka_permit(rq, s, OP_DESCRIBE, RES_CLUSTER, KAFKA_CLUSTER_NAME)) return;
-    if (find(rq, s, false, &acls, &count)) api_reply_kafka_list(rq, "KafkaAclList", list_json(rq, s, acls, count));
+    if (find(rq, s, false, &acls, &count)) {
+        api_reply_kafka_list(rq, "KafkaAclList", list_json(rq, s, acls, count));
+    }
 }
 
-/* --- create ---------------------------------------------------------------------------------------- */
+/* --- create ----------------------------------------------------------------------------------- */
 
 /* Names as REST writes them; a name that is none is UNKNOWN, which acls_check refuses. */
 static struct acl read_acl(const json_t *from)
@@ -98,7 +123,8 @@ static struct acl read_acl(const json_t *from)
     return (struct acl){ .resource = acl_resource_of(api_get_str(from, "resource_type")),
                          .name = api_get_str(from, "resource_name"),
                          .pattern = pattern.data ? acl_pattern_of(pattern) : PAT_LITERAL,
-                         .principal = api_get_str(from, "principal"), .host = host.data ? host : STR("*"),
+                         .principal = api_get_str(from, "principal"), .host = host.data ? host
+                         : STR("*"),
                          .operation = acl_operation_of(api_get_str(from, "operation")),
                          .permission = acl_permission_of(api_get_str(from, "permission")) };
 }
@@ -109,7 +135,8 @@ static void created(void *arg, status result, int64_t version, const struct why 
     api_reply_change(rq, result, why, 201, version, NULL);
 }
 
-static void create(struct api_request *rq, const struct kafka_scope *s, const struct acl *acls, size_t count)
+static void create(struct api_request *rq, const struct kafka_scope *s, const struct acl *acls,
+                   size_t count)
 {
     if (!kafka_permit(rq, s, OP_ALTER, RES_CLUSTER, KAFKA_CLUSTER_NAME)) return;
     for (size_t i = 0; i < count; i++) {
@@ -130,10 +157,8 @@ void kafka_acls_create(struct api_request *rq)
     json_t *body = s ? api_body(rq) : NULL;
     if (!body) return;
     struct acl acl = read_acl(body);
-    json_t *shown = acl_json(rq, s, &acl);
-    struct str url = api_get_str(json_object_get(shown, "metadata"), "self");
-    if (url.data) rq->http->set_header(rq, "Location", arena_cstr(rq->arena, url));
-    json_decref(shown);
+    struct str url = acl_url(rq, s->id, &acl);
+    if (url.data) rq->http->set_header(rq, "Location", url.data);
     create(rq, s, &acl, 1);
 }
 
@@ -154,7 +179,7 @@ void kafka_acls_batch(struct api_request *rq)
     else api_fail(rq, FAIL(NO_MEMORY), NULL);
 }
 
-/* --- delete ---------------------------------------------------------------------------------------- */
+/* --- delete ----------------------------------------------------------------------------------- */
 
 struct deletion {
     struct api_request *rq;

@@ -8,12 +8,16 @@ static json_t *broker_json(struct api_request *rq, const struct kafka_scope *s)
     struct str at = clusters_bootstrap(rq->domain, &s->cluster, rq->arena);
     const char *colon = at.len ? memrchr(at.data, ':', at.len) : NULL;
     struct str host = colon ? (struct str){ at.data, (size_t)(colon - at.data) } : STR_NULL;
-    return json_pack("{s:s, s:o, s:s, s:i, s:o, s:i, s:n, s:o, s:o}", "kind", "KafkaBroker", "metadata",
-                     kafka_metadata(api_url(rq, KAFKA_BASE "/brokers/1", id), kafka_crn(rq, s->id, "/broker=1")),
-                     "cluster_id", s->id, "broker_id", 1, "host", api_str(host), "port", (int)s->cluster.port,
-                     "rack", "configs", kafka_related(api_url(rq, KAFKA_BASE "/brokers/1/configs", id)),
-                     "partition_replicas",
-                     kafka_related(api_url(rq, KAFKA_BASE "/brokers/1/partition-replicas", id)));
+    json_t *o = kafka_object("KafkaBroker", s->id, api_url(rq, KAFKA_BASE "/brokers/1", id),
+                             kafka_crn(rq, s->id, "/broker=1"));
+    PUT(o, "broker_id", json_integer(1));
+    PUT(o, "host", api_str(host));
+    PUT(o, "port", json_integer(s->cluster.port));
+    PUT(o, "rack", json_null());
+    PUT(o, "configs", kafka_related(api_url(rq, KAFKA_BASE "/brokers/1/configs", id)));
+    PUT(o, "partition_replicas",
+        kafka_related(api_url(rq, KAFKA_BASE "/brokers/1/partition-replicas", id)));
+    return o;
 }
 
 void kafka_brokers_list(struct api_request *rq)

@@ -5,17 +5,17 @@
 static json_t *cluster_json(struct api_request *rq, const char *cluster_id)
 {
     struct str id = str_c(cluster_id);
-    return json_pack(
-        "{s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "kind", "KafkaCluster", "metadata",
-        kafka_metadata(api_url(rq, KAFKA_BASE, id), kafka_crn(rq, cluster_id, "%s", "")), "cluster_id", cluster_id,
-        "controller", kafka_related(api_url(rq, KAFKA_BASE "/brokers/1", id)),
-        "acls", kafka_related(api_url(rq, KAFKA_BASE "/acls", id)),
-        "brokers", kafka_related(api_url(rq, KAFKA_BASE "/brokers", id)),
-        "broker_configs", kafka_related(api_url(rq, KAFKA_BASE "/broker-configs", id)),
-        "consumer_groups", kafka_related(api_url(rq, KAFKA_BASE "/consumer-groups", id)),
-        "topics", kafka_related(api_url(rq, KAFKA_BASE "/topics", id)),
-        "partition_reassignments",
+    json_t *o = kafka_object("KafkaCluster", cluster_id, api_url(rq, KAFKA_BASE, id),
+                             kafka_crn(rq, cluster_id, "%s", ""));
+    PUT(o, "controller", kafka_related(api_url(rq, KAFKA_BASE "/brokers/1", id)));
+    PUT(o, "acls", kafka_related(api_url(rq, KAFKA_BASE "/acls", id)));
+    PUT(o, "brokers", kafka_related(api_url(rq, KAFKA_BASE "/brokers", id)));
+    PUT(o, "broker_configs", kafka_related(api_url(rq, KAFKA_BASE "/broker-configs", id)));
+    PUT(o, "consumer_groups", kafka_related(api_url(rq, KAFKA_BASE "/consumer-groups", id)));
+    PUT(o, "topics", kafka_related(api_url(rq, KAFKA_BASE "/topics", id)));
+    PUT(o, "partition_reassignments",
         kafka_related(api_url(rq, KAFKA_BASE "/topics/-/partitions/-/reassignment", id)));
+    return o;
 }
 
 struct listing {
@@ -27,7 +27,9 @@ static void list_one(void *arg, const struct cluster *c)
 {
     struct listing *l = arg;
     if (c->deleting) return;
-    if (l->rq->caller.door == DOOR_CLUSTER_KEY && strcmp(l->rq->caller.cluster_id, c->id) != 0) return;
+    if (l->rq->caller.door == DOOR_CLUSTER_KEY && strcmp(l->rq->caller.cluster_id, c->id) != 0) {
+        return;
+    }
     json_array_append_new(l->data, cluster_json(l->rq, c->id));
 }
 

@@ -15,7 +15,7 @@ struct view {
     void (*show)(struct view *v, const struct group_info *g); /* one group */
 };
 
-/* --- objects --------------------------------------------------------------------------------------- */
+/* --- objects ---------------------------------------------------------------------------------- */
 
 /* "PreparingRebalance" -> "PREPARING_REBALANCE" */
 static json_t *upper_name(struct str name)
@@ -33,44 +33,54 @@ static json_t *group_json(struct view *v, const struct group_info *g)
 {
     struct api_request *rq = v->rq;
     struct str id = str_c(v->scope->id);
-    bool simple = g->protocol_type.len == 0;
-    return json_pack("{s:s, s:o, s:s, s:o, s:b, s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "kind", "KafkaConsumerGroup",
-                     "metadata", kafka_metadata(api_url(rq, GROUP_BASE, id, g->id),
-                                                kafka_crn(rq, v->scope->id, "/consumer-group=%.*s", STR_ARG(g->id))),
-                     "cluster_id", v->scope->id, "consumer_group_id", api_str(g->id), "is_simple", (int)simple,
-                     "partition_assignor", api_str(g->protocol.data ? g->protocol : STR("")), "state",
-                     upper_name(g->state), "type", upper_name(g->type), "is_mixed_consumer_group", 0, "coordinator",
-                     kafka_related(api_url(rq, KAFKA_BASE "/brokers/1", id)), "consumers",
-                     kafka_related(api_url(rq, GROUP_BASE "/consumers", id, g->id)), "lag_summary",
-                     kafka_related(api_url(rq, GROUP_BASE "/lag-summary", id, g->id)));
+    json_t *o = kafka_object("KafkaConsumerGroup", v->scope->id, api_url(rq, GROUP_BASE, id, g->id),
+                             kafka_crn(rq, v->scope->id, "/consumer-group=%.*s", STR_ARG(g->id)));
+    PUT(o, "consumer_group_id", api_str(g->id));
+    PUT(o, "is_simple", json_boolean(g->protocol_type.len == 0));
+    PUT(o, "partition_assignor", api_str(g->protocol.data ? g->protocol : STR("")));
+    PUT(o, "state", upper_name(g->state));
+    PUT(o, "type", upper_name(g->type));
+    PUT(o, "is_mixed_consumer_group", json_false());
+    PUT(o, "coordinator", kafka_related(api_url(rq, KAFKA_BASE "/brokers/1", id)));
+    PUT(o, "consumers", kafka_related(api_url(rq, GROUP_BASE "/consumers", id, g->id)));
+    PUT(o, "lag_summary", kafka_related(api_url(rq, GROUP_BASE "/lag-summary", id, g->id)));
+    return o;
 }
 
 static json_t *consumer_json(struct view *v, const struct group_info *g, const struct group_member *m)
 {
     struct api_request *rq = v->rq;
-    struct str id = str_c(v->scope->id);
-    return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "kind", "KafkaConsumer", "metadata",
-                     kafka_metadata(api_url(rq, GROUP_BASE "/consumers/%s", id, g->id, m->member_id),
-                                    kafka_crn(rq, v->scope->id, "/consumer-group=%.*s/consumer=%.*s", STR_ARG(g->id),
-                                              STR_ARG(m->member_id))),
-                     "cluster_id", v->scope->id, "consumer_group_id", api_str(g->id), "consumer_id",
-                     api_str(m->member_id), "instance_id", api_str(m->instance_id), "client_id",
-                     api_str(m->client_id), "assignments",
-                     kafka_related(api_url(rq, GROUP_BASE "/consumers/%s/assignments", id, g->id, m->member_id)));
+    struct str id = str_c(v->scope->id), member = m->member_id;
+    json_t *o = kafka_object("KafkaConsumer", v->scope->id,
+                             api_url(rq, GROUP_BASE "/consumers/%s", id, g->id, member),
+                             kafka_crn(rq, v->scope->id, "/consumer-group=%.*s/consumer=%.*s",
+                                       STR_ARG(g->id), STR_ARG(member)));
+    PUT(o, "consumer_group_id", api_str(g->id));
+    PUT(o, "consumer_id", api_str(member));
+    PUT(o, "instance_id", api_str(m->instance_id));
+    PUT(o, "client_id", api_str(m->client_id));
+    PUT(o, "assignments",
+        kafka_related(api_url(rq, GROUP_BASE "/consumers/%s/assignments", id, g->id, member)));
+    return o;
 }
 
-static json_t *assignment_json(struct view *v, const struct group_info *g, const struct group_member *m,
-                               const struct group_partition *p)
+static json_t *assignment_json(struct view *v, const struct group_info *g,
+                               const struct group_member *m, const struct group_partition *p)
 {
     struct api_request *rq = v->rq;
     struct str id = str_c(v->scope->id), n = arena_printf(rq->arena, "%d", p->partition);
-    return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:i, s:o, s:o}", "kind", "KafkaConsumerAssignment", "metadata",
-                     kafka_metadata(api_url(rq, GROUP_BASE "/consumers/%s/assignments/%s/partitions/%s", id, g->id,
-                                            m->member_id, p->topic, n), STR_NULL),
-                     "cluster_id", v->scope->id, "consumer_group_id", api_str(g->id), "consumer_id",
-                     api_str(m->member_id), "topic_name", api_str(p->topic), "partition_id", p->partition, "partition",
-                     kafka_related(api_url(rq, KAFKA_BASE "/topics/%s/partitions/%s", id, p->topic, n)), "lag",
-                     kafka_related(api_url(rq, GROUP_BASE "/lags/%s/partitions/%s", id, g->id, p->topic, n)));
+    struct str self = api_url(rq, GROUP_BASE "/consumers/%s/assignments/%s/partitions/%s", id, g->id,
+                              m->member_id, p->topic, n);
+    json_t *o = kafka_object("KafkaConsumerAssignment", v->scope->id, self, STR_NULL);
+    PUT(o, "consumer_group_id", api_str(g->id));
+    PUT(o, "consumer_id", api_str(m->member_id));
+    PUT(o, "topic_name", api_str(p->topic));
+    PUT(o, "partition_id", json_integer(p->partition));
+    PUT(o, "partition",
+        kafka_related(api_url(rq, KAFKA_BASE "/topics/%s/partitions/%s", id, p->topic, n)));
+    PUT(o, "lag",
+        kafka_related(api_url(rq, GROUP_BASE "/lags/%s/partitions/%s", id, g->id, p->topic, n)));
+    return o;
 }
 
 static json_t *lag_json(struct view *v, const struct group_info *g, const struct group_lag *l)
@@ -78,18 +88,24 @@ static json_t *lag_json(struct view *v, const struct group_info *g, const struct
     struct api_request *rq = v->rq;
     struct str id = str_c(v->scope->id), n = arena_printf(rq->arena, "%d", l->partition);
     const struct group_member *m = l->member;
-    return json_pack("{s:s, s:o, s:s, s:o, s:o, s:i, s:o, s:o, s:o, s:I, s:I, s:I}", "kind", "KafkaConsumerLag",
-                     "metadata", kafka_metadata(api_url(rq, GROUP_BASE "/lags/%s/partitions/%s", id, g->id, l->topic, n),
-                                                kafka_crn(rq, v->scope->id, "/consumer-group=%.*s/lag=%.*s/partition=%d",
-                                                          STR_ARG(g->id), STR_ARG(l->topic), l->partition)),
-                     "cluster_id", v->scope->id, "consumer_group_id", api_str(g->id), "topic_name", api_str(l->topic),
-                     "partition_id", l->partition, "consumer_id", m ? api_str(m->member_id) : json_string(""),
-                     "instance_id", m ? api_str(m->instance_id) : json_null(), "client_id",
-                     m ? api_str(m->client_id) : json_string(""), "current_offset", (json_int_t)l->current,
-                     "log_end_offset", (json_int_t)l->end, "lag", (json_int_t)l->lag);
+    json_t *o = kafka_object(
+        "KafkaConsumerLag", v->scope->id,
+        api_url(rq, GROUP_BASE "/lags/%s/partitions/%s", id, g->id, l->topic, n),
+        kafka_crn(rq, v->scope->id, "/consumer-group=%.*s/lag=%.*s/partition=%d", STR_ARG(g->id),
+                  STR_ARG(l->topic), l->partition));
+    PUT(o, "consumer_group_id", api_str(g->id));
+    PUT(o, "topic_name", api_str(l->topic));
+    PUT(o, "partition_id", json_integer(l->partition));
+    PUT(o, "consumer_id", m ? api_str(m->member_id) : json_string(""));
+    PUT(o, "instance_id", m ? api_str(m->instance_id) : json_null());
+    PUT(o, "client_id", m ? api_str(m->client_id) : json_string(""));
+    PUT(o, "current_offset", json_integer(l->current));
+    PUT(o, "log_end_offset", json_integer(l->end));
+    PUT(o, "lag", json_integer(l->lag));
+    return o;
 }
 
-/* --- handlers --------------------------------------------------------------------------------------- */
+/* --- handlers --------------------------------------------------------------------------------- */
 
 static void fail_404(struct api_request *rq, const char *what, struct str name)
 {
@@ -102,7 +118,9 @@ static void one_loaded(void *arg, status result, struct group_info *groups, int3
     struct view *v = arg;
     if (is_ok(result) && count != 1) result = FAIL(GROUP_ID_NOT_FOUND);
     if (is_ok(result)) result = groups[0].result;
-    if (result.code == E_GROUP_ID_NOT_FOUND) fail_404(v->rq, "Consumer Group", api_param(v->rq, "consumer_group_id"));
+    if (result.code == E_GROUP_ID_NOT_FOUND) {
+        fail_404(v->rq, "Consumer Group", api_param(v->rq, "consumer_group_id"));
+    }
     else if (failed(result)) kafka_fail(v->rq, result, STR_NULL);
     else v->show(v, &groups[0]);
 }
@@ -121,22 +139,27 @@ static void all_loaded(void *arg, status result, struct group_info *groups, int3
     api_reply_kafka_list(v->rq, "KafkaConsumerGroupList", data);
 }
 
-static void load(struct api_request *rq, bool lags, void (*show)(struct view *v, const struct group_info *g))
+static void load(struct api_request *rq, bool lags, void (*show)(struct view *v,
+    const struct group_info *g))
 {
     CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
     struct view *v = s ? ARENA_NEW(rq->arena, struct view) : NULL;
     if (!v) return;
     *v = (struct view){ rq, s, show };
-    groups_load(rq->domain, s->id, s->principal, show ? api_param(rq, "consumer_group_id") : STR_NULL, lags, rq->arena,
+    groups_load(rq->domain, s->id, s->principal, show ? api_param(rq, "consumer_group_id")
+                : STR_NULL, lags, rq->arena,
                 show ? one_loaded : all_loaded, v);
 }
 
-static void show_group(struct view *v, const struct group_info *g) { api_reply(v->rq, 200, group_json(v, g)); }
+static void show_group(struct view *v, const struct group_info *g) { api_reply(v->rq, 200,
+    group_json(v, g)); }
 
 static void show_consumers(struct view *v, const struct group_info *g)
 {
     json_t *data = json_array();
-    for (int32_t i = 0; i < g->member_count; i++) json_array_append_new(data, consumer_json(v, g, &g->members[i]));
+    for (int32_t i = 0; i < g->member_count; i++) {
+        json_array_append_new(data, consumer_json(v, g, &g->members[i]));
+    }
     api_reply_kafka_list(v->rq, "KafkaConsumerList", data);
 }
 
@@ -167,26 +190,33 @@ static void show_assignments(struct view *v, const struct group_info *g)
     api_reply_kafka_list(v->rq, "KafkaConsumerAssignmentList", data);
 }
 
-static void show_summary(struct view *v, const struct group_info *g)
+static json_t *summary_json(struct view *v, const struct group_info *g, const struct group_lag *w)
 {
     struct api_request *rq = v->rq;
-    const struct group_lag *w = g->worst;
-    if (!w) {
-        api_fail_kafka(rq, 404, 404, "Consumer group lag summary not found: the group has committed no offsets.");
-        return;
-    }
     struct str id = str_c(v->scope->id), n = arena_printf(rq->arena, "%d", w->partition);
     struct str member = w->member ? w->member->member_id : STR("");
-    api_reply(rq, 200, json_pack(
-        "{s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:I, s:I, s:o, s:o}", "kind", "KafkaConsumerGroupLagSummary",
-        "metadata", kafka_metadata(api_url(rq, GROUP_BASE "/lag-summary", id, g->id),
-                                   kafka_crn(rq, v->scope->id, "/consumer-group=%.*s/lag-summary", STR_ARG(g->id))),
-        "cluster_id", v->scope->id, "consumer_group_id", api_str(g->id), "max_lag_consumer_id", api_str(member),
-        "max_lag_instance_id", w->member ? api_str(w->member->instance_id) : json_null(), "max_lag_client_id",
-        api_str(w->member ? w->member->client_id : STR("")), "max_lag_topic_name", api_str(w->topic),
-        "max_lag_partition_id", w->partition, "max_lag", (json_int_t)w->lag, "total_lag", (json_int_t)g->total_lag,
-        "max_lag_consumer", kafka_related(api_url(rq, GROUP_BASE "/consumers/%s", id, g->id, member)),
-        "max_lag_partition", kafka_related(api_url(rq, KAFKA_BASE "/topics/%s/partitions/%s", id, w->topic, n))));
+    json_t *o = kafka_object(
+        "KafkaConsumerGroupLagSummary", v->scope->id, api_url(rq, GROUP_BASE "/lag-summary", id, g->id),
+        kafka_crn(rq, v->scope->id, "/consumer-group=%.*s/lag-summary", STR_ARG(g->id)));
+    PUT(o, "consumer_group_id", api_str(g->id));
+    PUT(o, "max_lag_consumer_id", api_str(member));
+    PUT(o, "max_lag_instance_id", w->member ? api_str(w->member->instance_id) : json_null());
+    PUT(o, "max_lag_client_id", api_str(w->member ? w->member->client_id : STR("")));
+    PUT(o, "max_lag_topic_name", api_str(w->topic));
+    PUT(o, "max_lag_partition_id", json_integer(w->partition));
+    PUT(o, "max_lag", json_integer(w->lag));
+    PUT(o, "total_lag", json_integer(g->total_lag));
+    PUT(o, "max_lag_consumer", kafka_related(api_url(rq, GROUP_BASE "/consumers/%s", id, g->id, member)));
+    PUT(o, "max_lag_partition",
+        kafka_related(api_url(rq, KAFKA_BASE "/topics/%s/partitions/%s", id, w->topic, n)));
+    return o;
+}
+
+static void show_summary(struct view *v, const struct group_info *g)
+{
+    if (g->worst) api_reply(v->rq, 200, summary_json(v, g, g->worst));
+    else api_fail_kafka(v->rq, 404, 404,
+                        "Consumer group lag summary not found: the group has committed no offsets.");
 }
 
 static int by_lag(const void *a, const void *b)
@@ -205,7 +235,9 @@ static void show_lags(struct view *v, const struct group_info *g)
     }
     qsort(g->lags, (size_t)g->lag_count, sizeof *g->lags, by_lag);
     json_t *data = json_array();
-    for (int32_t i = 0; i < g->lag_count; i++) json_array_append_new(data, lag_json(v, g, &g->lags[i]));
+    for (int32_t i = 0; i < g->lag_count; i++) {
+        json_array_append_new(data, lag_json(v, g, &g->lags[i]));
+    }
     api_reply_kafka_list(v->rq, "KafkaConsumerLagList", data);
 }
 

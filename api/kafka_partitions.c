@@ -5,17 +5,20 @@
 
 #include "domain/offsets.h"
 
+#define PARTITION_BASE KAFKA_BASE "/topics/%s/partitions/%s"
+
 static json_t *partition_json(struct api_request *rq, const char *cluster, struct str topic, int32_t n)
 {
     struct str id = str_c(cluster), p = arena_printf(rq->arena, "%d", n);
-    return json_pack(
-        "{s:s, s:o, s:s, s:o, s:i, s:o, s:o, s:o}", "kind", "KafkaPartition", "metadata",
-        kafka_metadata(api_url(rq, KAFKA_BASE "/topics/%s/partitions/%s", id, topic, p),
-                       kafka_crn(rq, cluster, "/topic=%.*s/partition=%d", STR_ARG(topic), n)),
-        "cluster_id", cluster, "topic_name", api_str(topic), "partition_id", n, "leader",
-        kafka_related(api_url(rq, KAFKA_BASE "/topics/%s/partitions/%s/replicas/1", id, topic, p)), "replicas",
-        kafka_related(api_url(rq, KAFKA_BASE "/topics/%s/partitions/%s/replicas", id, topic, p)), "reassignment",
-        kafka_related(api_url(rq, KAFKA_BASE "/topics/%s/partitions/%s/reassignment", id, topic, p)));
+    json_t *o = kafka_object(
+        "KafkaPartition", cluster, api_url(rq, PARTITION_BASE, id, topic, p),
+        kafka_crn(rq, cluster, "/topic=%.*s/partition=%d", STR_ARG(topic), n));
+    PUT(o, "topic_name", api_str(topic));
+    PUT(o, "partition_id", json_integer(n));
+    PUT(o, "leader", kafka_related(api_url(rq, PARTITION_BASE "/replicas/1", id, topic, p)));
+    PUT(o, "replicas", kafka_related(api_url(rq, PARTITION_BASE "/replicas", id, topic, p)));
+    PUT(o, "reassignment", kafka_related(api_url(rq, PARTITION_BASE "/reassignment", id, topic, p)));
+    return o;
 }
 
 /* The partition of the path; false: answered 404. */
@@ -27,7 +30,8 @@ static bool partition_of(struct api_request *rq, const struct topic_row *row, in
         *ret = (int32_t)n;
         return true;
     }
-    struct str detail = arena_printf(rq->arena, "Partition %.*s of topic %.*s cannot be found.", STR_ARG(text),
+    struct str detail = arena_printf(rq->arena, "Partition %.*s of topic %.*s cannot be found.",
+                                     STR_ARG(text),
                                      STR_ARG(row->topic.name));
     api_fail_kafka(rq, 404, 40402, detail.data);
     return false;
@@ -58,12 +62,16 @@ void kafka_partitions_get(struct api_request *rq)
 static json_t *replica_json(struct api_request *rq, const char *cluster, struct str topic, int32_t n)
 {
     struct str id = str_c(cluster), p = arena_printf(rq->arena, "%d", n);
-    return json_pack("{s:s, s:o, s:s, s:o, s:i, s:i, s:b, s:b, s:o}", "kind", "KafkaReplica", "metadata",
-                     kafka_metadata(api_url(rq, KAFKA_BASE "/topics/%s/partitions/%s/replicas/1", id, topic, p),
-                                    kafka_crn(rq, cluster, "/topic=%.*s/partition=%d/replica=1", STR_ARG(topic), n)),
-                     "cluster_id", cluster, "topic_name", api_str(topic), "partition_id", n, "broker_id", 1,
-                     "is_leader", 1, "is_in_sync", 1, "broker",
-                     kafka_related(api_url(rq, KAFKA_BASE "/brokers/1", id)));
+    json_t *o = kafka_object(
+        "KafkaReplica", cluster, api_url(rq, PARTITION_BASE "/replicas/1", id, topic, p),
+        kafka_crn(rq, cluster, "/topic=%.*s/partition=%d/replica=1", STR_ARG(topic), n));
+    PUT(o, "topic_name", api_str(topic));
+    PUT(o, "partition_id", json_integer(n));
+    PUT(o, "broker_id", json_integer(1));
+    PUT(o, "is_leader", json_true());
+    PUT(o, "is_in_sync", json_true());
+    PUT(o, "broker", kafka_related(api_url(rq, KAFKA_BASE "/brokers/1", id)));
+    return o;
 }
 
 void kafka_replicas_list(struct api_request *rq)
@@ -72,11 +80,12 @@ void kafka_replicas_list(struct api_request *rq)
     struct topic_row row;
     int32_t n;
     if (s && kafka_topic(rq, s, &row) && partition_of(rq, &row, &n)) {
-        api_reply_kafka_list(rq, "KafkaReplicaList", json_pack("[o]", replica_json(rq, s->id, row.topic.name, n)));
+        api_reply_kafka_list(rq, "KafkaReplicaList", json_pack("[o]", replica_json(rq, s->id,
+            row.topic.name, n)));
     }
 }
 
-/* --- offsets --------------------------------------------------------------------------------------- */
+/* --- offsets ---------------------------------------------------------------------------------- */
 
 struct asked {
     struct api_request *rq;
@@ -120,5 +129,6 @@ void kafka_partitions_offset(struct api_request *rq)
     a->rq = rq;
     str_copy(a->cluster_id, sizeof a->cluster_id, str_c(s->id));
     a->offsets.partitions[0].partition = n;
-    offsets_load(rq->domain, a->cluster_id, s->principal, &a->offsets, 1, rq->arena, offsets_known, a);
+    offsets_load(rq->domain, a->cluster_id, s->principal, &a->offsets, 1, rq->arena, offsets_known,
+                 a);
 }

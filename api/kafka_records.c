@@ -31,9 +31,10 @@ struct request {
     struct str syntax;
 };
 
-/* --- reading ----------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
-static void refuse(struct request *r, struct produce_item *item, struct item_shown *shown, int code, struct str text)
+static void refuse(struct request *r, struct produce_item *item, struct item_shown *shown, int code,
+                   struct str text)
 {
     (void)r;
     item->skip = true;
@@ -52,7 +53,8 @@ static bool decode_base64(struct arena *arena, struct str text, struct bytes *re
 }
 
 /* key or value: {"type", "data"} */
-static void read_data(struct request *r, const json_t *from, const char *which, struct produce_item *item,
+static void read_data(struct request *r, const json_t *from, const char *which,
+                      struct produce_item *item,
                       struct item_shown *shown, struct bytes *ret, enum encoding *ret_encoding)
 {
     struct arena *arena = r->rq->arena;
@@ -64,28 +66,33 @@ static void read_data(struct request *r, const json_t *from, const char *which, 
     else if (str_eq_c(type, "JSON")) *ret_encoding = ENC_JSON;
     else if (str_eq_c(type, "STRING")) *ret_encoding = ENC_STRING;
     else {
-        refuse(r, item, shown, 400, arena_printf(arena, "Bad Request: %s.type must be BINARY, JSON or STRING; there is no "
-                                                 "schema registry.", which));
+        refuse(r, item, shown, 400,
+               arena_printf(arena, "Bad Request: %s.type must be BINARY, JSON or STRING; there is "
+                                   "no schema registry.", which));
         return;
     }
     if (!data || json_is_null(data)) return;
     if (*ret_encoding == ENC_JSON) {
         char *text = json_dumps(data, JSON_COMPACT | JSON_ENCODE_ANY);
         if (text) *ret = arena_bytes(arena, str_bytes(str_c(text)));
-        free(text);
+        free(text); /* tidy: allowed, jansson's */
         return;
     }
     struct str text = { json_string_value(data), json_string_length(data) };
     if (!text.data) {
-        refuse(r, item, shown, 400, arena_printf(arena, "Bad Request: %s.data is not a string.", which));
+        refuse(r, item, shown, 400, arena_printf(arena, "Bad Request: %s.data is not a string.",
+                                                 which));
     } else if (*ret_encoding == ENC_STRING) {
         *ret = arena_bytes(arena, str_bytes(text));
     } else if (!decode_base64(arena, text, ret)) {
-        refuse(r, item, shown, 400, arena_printf(arena, "Bad Request: %s.data is not a base64 string.", which));
+        refuse(r, item, shown, 400, arena_printf(arena,
+                                                 "Bad Request: %s.data is not a base64 string.",
+                                                 which));
     }
 }
 
-static void read_headers(struct request *r, const json_t *list, struct produce_item *item, struct item_shown *shown)
+static void read_headers(struct request *r, const json_t *list, struct produce_item *item,
+                         struct item_shown *shown)
 {
     size_t count = json_array_size(list);
     struct record_header *headers = ARENA_ARRAY(r->rq->arena, struct record_header, count + 1);
@@ -94,8 +101,10 @@ static void read_headers(struct request *r, const json_t *list, struct produce_i
         struct str value = api_get_str(header, "value");
         headers[i].key = arena_str(r->rq->arena, api_get_str(header, "name"));
         headers[i].value = BYTES_NULL;
-        if (!headers[i].key.data || (value.data && !decode_base64(r->rq->arena, value, &headers[i].value))) {
-            refuse(r, item, shown, 400, STR("Bad Request: a header is {\"name\": string, \"value\": base64 string}."));
+        if (!headers[i].key.data || (value.data && !decode_base64(r->rq->arena, value,
+            &headers[i].value))) {
+            refuse(r, item, shown, 400,
+                   STR("Bad Request: a header is {\"name\": string, \"value\": base64 string}."));
             return;
         }
     }
@@ -113,7 +122,8 @@ static bool read_time(const json_t *value, int64_t *ret)
         return *ret >= 0;
     }
     struct tm tm = { 0 };
-    const char *text = json_string_value(value), *rest = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
+    const char *text = json_string_value(value), *rest = text ? strptime(text, "%Y-%m-%dT%H:%M:%S",
+        &tm) : NULL;
     if (!rest) return false;
     double fraction = 0;
     if (*rest == '.') {
@@ -124,7 +134,10 @@ static bool read_time(const json_t *value, int64_t *ret)
     int hours = 0, minutes = 0;
     char sign = 0, after = 0;
     bool utc = strcasecmp(rest, "Z") == 0;
-    if (!utc && (sscanf(rest, "%c%2d:%2d%c", &sign, &hours, &minutes, &after) != 3 || (sign != '+' && sign != '-'))) return false;
+    if (!utc && (sscanf(rest, "%c%2d:%2d%c", &sign, &hours, &minutes, &after) != 3 ||
+        (sign != '+' && sign != '-'))) {
+        return false;
+    }
     int64_t shift = (hours * 60 + minutes) * 60;
     *ret = ((int64_t)timegm(&tm) - (sign == '-' ? -shift : shift)) * 1000 + (int64_t)(fraction * 1000 + 0.5);
     return *ret >= 0;
@@ -162,8 +175,12 @@ static void read_record(struct request *r, const json_t *json, int32_t partition
     }
     if (!partition || json_is_null(partition)) return;
     json_int_t n = json_integer_value(partition);
-    if (!json_is_integer(partition)) refuse(r, item, shown, 400, STR("Bad Request: partition_id must be a number."));
-    else if (n < 0 || n >= partitions) refuse(r, item, shown, 40402, STR("This topic has no such partition."));
+    if (!json_is_integer(partition)) {
+        refuse(r, item, shown, 400, STR("Bad Request: partition_id must be a number."));
+    }
+    else if (n < 0 || n >= partitions) {
+        refuse(r, item, shown, 40402, STR("This topic has no such partition."));
+    }
     else item->partition = (int32_t)n;
 }
 
@@ -181,7 +198,8 @@ static bool read_body(struct request *r, int32_t partitions)
         json_t *json = json_loadb(left.data, left.len, JSON_DISABLE_EOF_CHECK, &error);
         if (!json_is_object(json) || !grow(r) || r->count == PRODUCE_RECORDS_MAX) {
             r->broken = true;
-            r->syntax = json ? STR("Bad Request: a record must be a JSON object, and there can be 10000 of them.")
+            r->syntax = json
+                ? STR("Bad Request: a record must be a JSON object, and there can be 10000 of them.")
                              : STR("Bad Request: the body is not JSON.");
         } else {
             read_record(r, json, partitions);
@@ -195,7 +213,7 @@ static bool read_body(struct request *r, int32_t partitions)
     return false;
 }
 
-/* --- answering ----------------------------------------------------------------------------------------- */
+/* --- answering -------------------------------------------------------------------------------- */
 
 static json_t *data_json(enum encoding encoding, struct bytes data)
 {
@@ -203,20 +221,31 @@ static json_t *data_json(enum encoding encoding, struct bytes data)
     return json_pack("{s:s, s:I}", "type", encoding_names[encoding], "size", (json_int_t)data.len);
 }
 
+static json_t *error_json(int code, json_t *take_message)
+{
+    return json_pack("{s:i, s:o}", "error_code", code, "message", take_message);
+}
+
 static json_t *item_json(struct request *r, int32_t i)
 {
     const struct produce_item *item = &r->items[i];
     const struct item_shown *shown = &r->shown[i];
-    if (item->skip) return json_pack("{s:i, s:o}", "error_code", shown->code, "message", api_str(shown->refusal));
+    if (item->skip) return error_json(shown->code, api_str(shown->refusal));
     if (failed(item->result)) {
-        json_t *text = item->message.len ? api_str(item->message) : json_string(status_text(item->result));
-        return json_pack("{s:i, s:o}", "error_code", api_kafka_code(item->result), "message", text);
+        bool told = item->message.len > 0;
+        return error_json(api_kafka_code(item->result),
+                          told ? api_str(item->message) : json_string(status_text(item->result)));
     }
-    return json_pack("{s:i, s:s, s:o, s:i, s:I, s:o, s:o, s:o}", "error_code", 200, "cluster_id", r->cluster_id,
-                     "topic_name", api_str(r->topic), "partition_id", item->partition, "offset",
-                     (json_int_t)item->offset, "timestamp",
-                     api_time(item->timestamp >= 0 ? item->timestamp : domain_wall()), "key",
-                     data_json(shown->key, item->key), "value", data_json(shown->value, item->value));
+    json_t *o = json_object();
+    PUT(o, "error_code", json_integer(200));
+    PUT(o, "cluster_id", json_string(r->cluster_id));
+    PUT(o, "topic_name", api_str(r->topic));
+    PUT(o, "partition_id", json_integer(item->partition));
+    PUT(o, "offset", json_integer(item->offset));
+    PUT(o, "timestamp", api_time(item->timestamp >= 0 ? item->timestamp : domain_wall()));
+    PUT(o, "key", data_json(shown->key, item->key));
+    PUT(o, "value", data_json(shown->value, item->value));
+    return o;
 }
 
 static void put_json(struct buf *out, json_t *json)
@@ -225,7 +254,7 @@ static void put_json(struct buf *out, json_t *json)
     if (text) buf_put(out, text, strlen(text));
     buf_put_str(out, STR("\n"));
     json_decref(json);
-    free(text);
+    free(text); /* tidy: allowed, jansson's */
 }
 
 static void produced(void *arg)
@@ -244,7 +273,9 @@ static void produced(void *arg)
     }
     buf_init(&out, 32 << 20);
     for (int32_t i = 0; i < r->count; i++) put_json(&out, item_json(r, i));
-    if (r->broken) put_json(&out, json_pack("{s:i, s:o}", "error_code", 400, "message", api_str(r->syntax)));
+    if (r->broken) {
+        put_json(&out, json_pack("{s:i, s:o}", "error_code", 400, "message", api_str(r->syntax)));
+    }
     r->rq->http->answer_bytes(r->rq, 200, "application/json", &out);
 }
 
@@ -267,6 +298,7 @@ void kafka_records_produce(struct api_request *rq)
     *r = (struct request){ .rq = rq, .topic = row.topic.name };
     str_copy(r->cluster_id, sizeof r->cluster_id, str_c(s->id));
     if (!read_body(r, row.topic.partitions)) return;
-    records_produce(rq->domain, r->cluster_id, s->principal, r->topic, row.topic.partitions, r->items, r->count,
+    records_produce(rq->domain, r->cluster_id, s->principal, r->topic, row.topic.partitions,
+                    r->items, r->count,
                     rq->arena, produced, r);
 }

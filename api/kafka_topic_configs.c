@@ -3,7 +3,7 @@
 #include "api/handlers.h"
 #include "api/kafka_topics.h"
 
-/* --- shown --------------------------------------------------------------------------------------- */
+/* --- shown ------------------------------------------------------------------------------------ */
 
 static const struct delta_config *override_of(const struct delta_topic *t, const char *name)
 {
@@ -13,39 +13,52 @@ static const struct delta_config *override_of(const struct delta_topic *t, const
     return NULL;
 }
 
-static json_t *config_json(struct api_request *rq, const struct kafka_scope *s, const struct delta_topic *t,
-                           const struct config_info *info)
+static json_t *synonym_json(const char *name, struct str value, const char *source)
 {
-    const struct delta_config *set = override_of(t, info->name);
-    struct str name = str_c(info->name), by_default = str_c(info->default_value);
-    json_t *synonyms = json_array();
-    if (set) {
-        json_array_append_new(synonyms, json_pack("{s:s, s:o, s:s}", "name", info->name, "value",
-                                                  api_str(set->value), "source", "DYNAMIC_TOPIC_CONFIG"));
-    }
-    json_array_append_new(synonyms, json_pack("{s:s, s:o, s:s}", "name", info->name, "value", api_str(by_default),
-                                              "source", "DEFAULT_CONFIG"));
-    return json_pack("{s:s, s:o, s:s, s:o, s:s, s:o, s:b, s:b, s:b, s:s, s:o}", "kind", "KafkaTopicConfig", "metadata",
-                     kafka_metadata(api_url(rq, KAFKA_BASE "/topics/%s/configs/%s", str_c(s->id), t->name, name),
-                                    kafka_crn(rq, s->id, "/topic=%.*s/config=%s", STR_ARG(t->name), info->name)),
-                     "cluster_id", s->id, "topic_name", api_str(t->name), "name", info->name, "value",
-                     api_str(set ? set->value : by_default), "is_default", set == NULL, "is_read_only",
-                     (int)info->fixed, "is_sensitive", 0, "source",
-                     set ? "DYNAMIC_TOPIC_CONFIG" : "DEFAULT_CONFIG", "synonyms", synonyms);
+    return json_pack("{s:s, s:o, s:s}", "name", name, "value", api_str(value), "source", source);
 }
 
-static void append_all(struct api_request *rq, const struct kafka_scope *s, const struct delta_topic *t,
+static json_t *config_json(struct api_request *rq, const struct kafka_scope *s,
+                           const struct delta_topic *t, const struct config_info *info)
+{
+    const struct delta_config *set = override_of(t, info->name);
+    const char *source = set ? "DYNAMIC_TOPIC_CONFIG" : "DEFAULT_CONFIG";
+    struct str name = str_c(info->name), by_default = str_c(info->default_value);
+    json_t *synonyms = json_array();
+    if (set) json_array_append_new(synonyms, synonym_json(info->name, set->value, source));
+    json_array_append_new(synonyms, synonym_json(info->name, by_default, "DEFAULT_CONFIG"));
+    json_t *o = kafka_object(
+        "KafkaTopicConfig", s->id,
+        api_url(rq, KAFKA_BASE "/topics/%s/configs/%s", str_c(s->id), t->name, name),
+        kafka_crn(rq, s->id, "/topic=%.*s/config=%s", STR_ARG(t->name), info->name));
+    PUT(o, "topic_name", api_str(t->name));
+    PUT(o, "name", json_string(info->name));
+    PUT(o, "value", api_str(set ? set->value : by_default));
+    PUT(o, "is_default", json_boolean(!set));
+    PUT(o, "is_read_only", json_boolean(info->fixed));
+    PUT(o, "is_sensitive", json_false());
+    PUT(o, "source", json_string(source));
+    PUT(o, "synonyms", synonyms);
+    return o;
+}
+
+static void append_all(struct api_request *rq, const struct kafka_scope *s,
+                       const struct delta_topic *t,
                        json_t *data)
 {
     size_t count;
     const struct config_info *table = topic_config_table(&count);
-    for (size_t i = 0; i < count; i++) json_array_append_new(data, config_json(rq, s, t, &table[i]));
+    for (size_t i = 0; i < count; i++) {
+        json_array_append_new(data, config_json(rq, s, t, &table[i]));
+    }
 }
 
 /* The topic of the path whose configs the caller may see. */
-static bool topic_configs(struct api_request *rq, const struct kafka_scope *s, struct topic_row *ret)
+static bool topic_configs(struct api_request *rq, const struct kafka_scope *s,
+                          struct topic_row *ret)
 {
-    return s && kafka_topic(rq, s, ret) && kafka_permit(rq, s, OP_DESCRIBE_CONFIGS, RES_TOPIC, ret->topic.name);
+    return s && kafka_topic(rq, s, ret) && kafka_permit(rq, s, OP_DESCRIBE_CONFIGS, RES_TOPIC,
+        ret->topic.name);
 }
 
 void kafka_configs_list(struct api_request *rq)
@@ -71,7 +84,9 @@ void kafka_configs_list_all(struct api_request *rq)
     }
     json_t *data = json_array();
     for (size_t i = 0; i < count; i++) {
-        if (kafka_allows(s, OP_DESCRIBE_CONFIGS, RES_TOPIC, rows[i].topic.name)) append_all(rq, s, &rows[i].topic, data);
+        if (kafka_allows(s, OP_DESCRIBE_CONFIGS, RES_TOPIC, rows[i].topic.name)) {
+            append_all(rq, s, &rows[i].topic, data);
+        }
     }
     api_reply_kafka_list(rq, "KafkaTopicConfigList", data);
 }
@@ -88,9 +103,11 @@ void kafka_configs_defaults(struct api_request *rq)
     api_reply_kafka_list(rq, "KafkaTopicConfigList", data);
 }
 
-static void fail_unknown(struct api_request *rq, const struct kafka_scope *s, struct str name, struct str topic)
+static void fail_unknown(struct api_request *rq, const struct kafka_scope *s, struct str name,
+                         struct str topic)
 {
-    struct str text = arena_printf(rq->arena, "Config %.*s cannot be found for TOPIC %.*s in cluster %s.",
+    struct str text = arena_printf(rq->arena,
+                                   "Config %.*s cannot be found for TOPIC %.*s in cluster %s.",
                                    STR_ARG(name), STR_ARG(topic), s->id);
     api_fail_kafka(rq, 404, 404, text.data);
 }
@@ -106,7 +123,7 @@ void kafka_configs_get(struct api_request *rq)
     else fail_unknown(rq, s, name, row.topic.name);
 }
 
-/* --- changed --------------------------------------------------------------------------------------- */
+/* --- changed ---------------------------------------------------------------------------------- */
 
 enum { SET = 0, UNSET = 1 }; /* Kafka's AlterConfigOp */
 
@@ -118,7 +135,8 @@ static void altered(void *arg, status result, int64_t version, const void *respo
         api_fail(rq, failed(result) ? result : FAIL(UNKNOWN_SERVER_ERROR), NULL);
         return;
     }
-    kafka_change_done(rq, result, version, r->responses[0].error_code, r->responses[0].error_message, 204, NULL);
+    kafka_change_done(rq, result, version, r->responses[0].error_code,
+                      r->responses[0].error_message, 204, NULL);
 }
 
 static void alter(struct api_request *rq, const struct kafka_scope *s, struct str topic,
@@ -134,7 +152,8 @@ static void alter(struct api_request *rq, const struct kafka_scope *s, struct st
         return;
     }
     wire_default(&incremental_alter_configs_request_message, &request);
-    wire_default_struct(&incremental_alter_configs_request_alter_configs_resource_struct, &resource);
+    wire_default_struct(&incremental_alter_configs_request_alter_configs_resource_struct,
+                        &resource);
     resource.resource_type = 2; /* TOPIC */
     resource.resource_name = topic;
     resource.configs = configs;
@@ -158,12 +177,14 @@ void kafka_configs_put(struct api_request *rq)
     json_t *body = s ? api_body(rq) : NULL;
     if (!body || !kafka_topic(rq, s, &row)) return;
     if (!is_value(json_object_get(body, "value"))) {
-        api_fail_kafka(rq, 400, 400, "Bad Request: value must be a string; numbers are written as strings too.");
+        api_fail_kafka(rq, 400, 400,
+                       "Bad Request: value must be a string; numbers are written as strings too.");
         return;
     }
     struct str value = api_get_str(body, "value");
     struct incremental_alter_configs_request_alterable_config one = {
-        .name = api_param(rq, "name"), .config_operation = value.data ? SET : UNSET, .value = value };
+        .name = api_param(rq, "name"), .config_operation = value.data ? SET : UNSET,
+            .value = value };
     alter(rq, s, row.topic.name, &one, 1, false);
 }
 
@@ -186,7 +207,9 @@ static bool read_entry(struct api_request *rq, const json_t *entry,
     ret->name = api_get_str(entry, "name");
     ret->value = api_get_str(entry, "value");
     if (!ret->name.data || !is_value(value)) {
-        api_fail_kafka(rq, 400, 400, "Bad Request: an entry is {\"name\": string, \"value\": string, \"operation\": \"SET\" or \"DELETE\"}.");
+        api_fail_kafka(rq, 400, 400,
+                       "Bad Request: an entry is {\"name\": string, \"value\": string, "
+                        "\"operation\": \"SET\" or \"DELETE\"}.");
         return false;
     }
     if (operation.data && !str_eq_c(operation, "SET") && !str_eq_c(operation, "DELETE")) {
@@ -217,5 +240,6 @@ void kafka_configs_alter(struct api_request *rq)
         if (!read_entry(rq, json_array_get(data, i), &configs[i])) return;
     }
     if (!configs) api_fail(rq, FAIL(NO_MEMORY), NULL);
-    else alter(rq, s, row.topic.name, configs, (int32_t)count, json_is_true(json_object_get(body, "validate_only")));
+    else alter(rq, s, row.topic.name, configs, (int32_t)count, json_is_true(json_object_get(body,
+        "validate_only")));
 }

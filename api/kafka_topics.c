@@ -3,11 +3,12 @@
 #include "api/handlers.h"
 #include "api/kafka_topics.h"
 
-/* --- shown --------------------------------------------------------------------------------------- */
+/* --- shown ------------------------------------------------------------------------------------ */
 
 static json_t *operations_json(const struct kafka_scope *s, struct str topic)
 {
-    static const enum acl_operation all[] = { OP_READ, OP_WRITE, OP_CREATE, OP_DELETE, OP_ALTER, OP_DESCRIBE,
+    static const enum acl_operation all[] = { OP_READ, OP_WRITE, OP_CREATE, OP_DELETE, OP_ALTER,
+                                             OP_DESCRIBE,
                                               OP_DESCRIBE_CONFIGS, OP_ALTER_CONFIGS };
     json_t *list = json_array();
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
@@ -18,21 +19,22 @@ static json_t *operations_json(const struct kafka_scope *s, struct str topic)
     return list;
 }
 
-json_t *kafka_topic_json(struct api_request *rq, const struct kafka_scope *s, const struct delta_topic *t,
-                         bool operations)
+json_t *kafka_topic_json(struct api_request *rq, const struct kafka_scope *s,
+                         const struct delta_topic *t, bool operations)
 {
-    struct str id = str_c(s->id);
-    json_t *topic = json_pack(
-        "{s:s, s:o, s:s, s:o, s:b, s:i, s:i, s:o, s:o, s:o}", "kind", "KafkaTopic", "metadata",
-        kafka_metadata(api_url(rq, KAFKA_BASE "/topics/%s", id, t->name),
-                       kafka_crn(rq, s->id, "/topic=%.*s", STR_ARG(t->name))),
-        "cluster_id", s->id, "topic_name", api_str(t->name), "is_internal", (int)t->internal,
-        "replication_factor", (int)t->replication_factor, "partitions_count", (int)t->partitions, "partitions",
-        kafka_related(api_url(rq, KAFKA_BASE "/topics/%s/partitions", id, t->name)), "configs",
-        kafka_related(api_url(rq, KAFKA_BASE "/topics/%s/configs", id, t->name)), "partition_reassignments",
-        kafka_related(api_url(rq, KAFKA_BASE "/topics/%s/partitions/-/reassignment", id, t->name)));
-    if (operations) json_object_set_new(topic, "authorized_operations", operations_json(s, t->name));
-    return topic;
+    struct str id = str_c(s->id), name = t->name;
+    json_t *o = kafka_object("KafkaTopic", s->id, api_url(rq, KAFKA_BASE "/topics/%s", id, name),
+                             kafka_crn(rq, s->id, "/topic=%.*s", STR_ARG(name)));
+    PUT(o, "topic_name", api_str(name));
+    PUT(o, "is_internal", json_boolean(t->internal));
+    PUT(o, "replication_factor", json_integer(t->replication_factor));
+    PUT(o, "partitions_count", json_integer(t->partitions));
+    PUT(o, "partitions", kafka_related(api_url(rq, KAFKA_BASE "/topics/%s/partitions", id, name)));
+    PUT(o, "configs", kafka_related(api_url(rq, KAFKA_BASE "/topics/%s/configs", id, name)));
+    PUT(o, "partition_reassignments",
+        kafka_related(api_url(rq, KAFKA_BASE "/topics/%s/partitions/-/reassignment", id, name)));
+    if (operations) PUT(o, "authorized_operations", operations_json(s, name));
+    return o;
 }
 
 static bool asks_operations(struct api_request *rq)
@@ -65,10 +67,12 @@ void kafka_topics_get(struct api_request *rq)
 {
     CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
     struct topic_row row;
-    if (s && kafka_topic(rq, s, &row)) api_reply(rq, 200, kafka_topic_json(rq, s, &row.topic, asks_operations(rq)));
+    if (s && kafka_topic(rq, s, &row)) {
+        api_reply(rq, 200, kafka_topic_json(rq, s, &row.topic, asks_operations(rq)));
+    }
 }
 
-/* --- changed --------------------------------------------------------------------------------------- */
+/* --- changed ---------------------------------------------------------------------------------- */
 
 void kafka_change_done(struct api_request *rq, status result, int64_t version, int16_t error_code,
                        struct str message, int http, json_t *body)
@@ -101,14 +105,16 @@ static void created(void *arg, status result, int64_t version, const void *respo
     struct delta_topic topic = { .name = c->topic.name, .partitions = row->num_partitions,
                                  .replication_factor = row->replication_factor };
     if (row->error_code == status_kafka(FAIL(INVALID_TOPIC_EXCEPTION))) {
-        struct str text = arena_printf(rq->arena, "Payload error. %.*s", STR_ARG(row->error_message));
+        struct str text = arena_printf(rq->arena, "Payload error. %.*s",
+                                       STR_ARG(row->error_message));
         api_fail_kafka(rq, 422, 42206, text.data);
         return;
     }
     struct str url = api_url(rq, KAFKA_BASE "/topics/%s", str_c(c->scope->id), topic.name);
     if (!row->error_code && url.data) rq->http->set_header(rq, "Location", url.data);
     kafka_change_done(rq, result, version, row->error_code, row->error_message,
-                      c->request.validate_only ? 200 : 201, kafka_topic_json(rq, c->scope, &topic, false));
+                      c->request.validate_only ? 200 : 201, kafka_topic_json(rq, c->scope, &topic,
+                      false));
 }
 
 /* configs: [{name, value?}] */
@@ -120,17 +126,20 @@ static bool read_configs(struct api_request *rq, const json_t *list,
         api_fail_kafka(rq, 400, 400, "Bad Request: configs must be a list.");
         return false;
     }
-    topic->configs = ARENA_ARRAY(rq->arena, struct create_topics_request_creatable_topic_config, count + 1);
+    topic->configs = ARENA_ARRAY(rq->arena, struct create_topics_request_creatable_topic_config,
+                                 count + 1);
     for (size_t i = 0; topic->configs && i < count; i++) {
         const json_t *config = json_array_get(list, i);
         struct str name = api_get_str(config, "name");
         const json_t *value = json_object_get(config, "value");
         if (!name.data || (value && !json_is_string(value) && !json_is_null(value))) {
-            api_fail_kafka(rq, 400, 400, "Bad Request: a config is {\"name\": string, \"value\": string}.");
+            api_fail_kafka(rq, 400, 400,
+                           "Bad Request: a config is {\"name\": string, \"value\": string}.");
             return false;
         }
         topic->configs[topic->configs_count++] =
-            (struct create_topics_request_creatable_topic_config){ name, api_get_str(config, "value") };
+            (struct create_topics_request_creatable_topic_config){ name,
+            api_get_str(config, "value") };
     }
     return true;
 }
@@ -142,19 +151,25 @@ static bool read_assignments(struct api_request *rq, const json_t *object,
     const char *key;
     json_t *brokers;
     if (!json_object_size(object)) return true;
-    topic->assignments = ARENA_ARRAY(rq->arena, struct create_topics_request_creatable_replica_assignment,
+    topic->assignments = ARENA_ARRAY(rq->arena,
+                                     struct create_topics_request_creatable_replica_assignment,
                                      json_object_size(object));
     json_object_foreach((json_t *)(uintptr_t)object, key, brokers) {
         int64_t partition;
         size_t n = json_array_size(brokers);
         int32_t *ids = ARENA_ARRAY(rq->arena, int32_t, n + 1);
-        if (!topic->assignments || !ids || !str_to_i64(str_c(key), &partition) || partition > INT32_MAX || !n) {
-            api_fail_kafka(rq, 400, 400, "Bad Request: replicas_assignments is {\"<partition>\": [broker, …]}.");
+        if (!topic->assignments || !ids || !str_to_i64(str_c(key), &partition) ||
+            partition > INT32_MAX || !n) {
+            api_fail_kafka(rq, 400, 400,
+                           "Bad Request: replicas_assignments is {\"<partition>\": [broker, …]}.");
             return false;
         }
-        for (size_t i = 0; i < n; i++) ids[i] = (int32_t)json_integer_value(json_array_get(brokers, i));
+        for (size_t i = 0; i < n; i++) {
+            ids[i] = (int32_t)json_integer_value(json_array_get(brokers, i));
+        }
         topic->assignments[topic->assignments_count++] =
-            (struct create_topics_request_creatable_replica_assignment){ (int32_t)partition, ids, (int32_t)n };
+            (struct create_topics_request_creatable_replica_assignment){ (int32_t)partition, ids,
+            (int32_t)n };
     }
     topic->num_partitions = -1;
     topic->replication_factor = -1;
@@ -167,11 +182,13 @@ static bool read_number(struct api_request *rq, const json_t *body, const char *
     const json_t *value = json_object_get(body, name);
     *ret = -1;
     if (!value || json_is_null(value)) return true;
-    if (json_is_integer(value) && json_integer_value(value) <= max && json_integer_value(value) >= -1) {
+    if (json_is_integer(value) && json_integer_value(value) <= max &&
+        json_integer_value(value) >= -1) {
         *ret = json_integer_value(value);
         return true;
     }
-    struct str text = arena_printf(rq->arena, "Bad Request: %s must be a number of at most %lld.", name,
+    struct str text = arena_printf(rq->arena, "Bad Request: %s must be a number of at most %lld.",
+                                   name,
                                    (long long)max);
     api_fail_kafka(rq, 400, 400, text.data);
     return false;
@@ -226,11 +243,13 @@ static void deleted(void *arg, status result, int64_t version, const void *respo
         api_fail(o->rq, failed(result) ? result : FAIL(UNKNOWN_SERVER_ERROR), NULL);
         return;
     }
-    kafka_change_done(o->rq, result, version, r->responses[0].error_code, r->responses[0].error_message, 204, NULL);
+    kafka_change_done(o->rq, result, version, r->responses[0].error_code,
+                      r->responses[0].error_message, 204, NULL);
 }
 
 /* NULL: answered. */
-static struct one_topic *one_topic(struct api_request *rq, struct kafka_scope *s, enum acl_operation operation)
+static struct one_topic *one_topic(struct api_request *rq, struct kafka_scope *s,
+                                   enum acl_operation operation)
 {
     struct one_topic *o = s ? ARENA_NEW(rq->arena, struct one_topic) : NULL;
     if (!o || !kafka_topic(rq, s, &o->row)) return NULL;
@@ -263,7 +282,8 @@ static void enlarged(void *arg, status result, int64_t version, const void *resp
         return;
     }
     o->row.topic.partitions = o->addition.count;
-    kafka_change_done(o->rq, result, version, r->results[0].error_code, r->results[0].error_message, 200,
+    kafka_change_done(o->rq, result, version, r->results[0].error_code, r->results[0].error_message,
+                      200,
                       kafka_topic_json(o->rq, o->scope, &o->row.topic, false));
 }
 

@@ -54,19 +54,21 @@ static bool send(struct listener *l, const char *name, json_t *data)
     return false;
 }
 
-/* --- one cluster ---------------------------------------------------------------------------------- */
+/* --- one cluster ------------------------------------------------------------------------------ */
 
 static bool send_figures(struct listener *l)
 {
     json_t *cluster = leat_cluster_json(l->rq->domain, l->watcher.cluster_id, false);
     if (!cluster) return true;
-    json_t *data = json_pack("{s:O?, s:O?, s:O?, s:O?}", "state", json_object_get(cluster, "state"), "use",
-                             json_object_get(cluster, "use"), "totals", json_object_get(cluster, "totals"),
+    json_t *data = json_pack("{s:O?, s:O?, s:O?, s:O?}", "state", json_object_get(cluster, "state"),
+                             "use",
+                             json_object_get(cluster, "use"), "totals",
+                             json_object_get(cluster, "totals"),
                              "worst_lag", json_object_get(cluster, "worst_lag"));
     json_decref(cluster);
     char *text = data ? json_dumps(data, JSON_COMPACT) : NULL;
     uint32_t hash = text ? hash_keyed(text, strlen(text)) : l->last;
-    free(text);
+    free(text); /* tidy: allowed, jansson's */
     if (hash == l->last) {
         json_decref(data);
         return true;
@@ -89,7 +91,7 @@ static void tell_cluster(struct watcher *watcher, const char *cluster_id, const 
     if (++l->quiet >= PING_AFTER) (void)send(l, NULL, NULL);
 }
 
-/* --- the fleet -------------------------------------------------------------------------------------- */
+/* --- the fleet -------------------------------------------------------------------------------- */
 
 static void watch_one(void *arg, const struct cluster *c)
 {
@@ -132,7 +134,7 @@ static void tell_fleet(struct watcher *watcher, const char *cluster_id, const ch
     if (!HASH_ADDED(hh, c)) mem_free(c);
 }
 
-/* --- begin --------------------------------------------------------------------------------------------- */
+/* --- begin ------------------------------------------------------------------------------------ */
 
 static void listen(struct api_request *rq, const char *cluster_id,
                    void (*tell)(struct watcher *watcher, const char *cluster_id, const char *what))

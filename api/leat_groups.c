@@ -23,13 +23,20 @@ static json_t *topics_json(const struct group_info *g)
 static json_t *group_json(const struct group_info *g)
 {
     const struct group_lag *w = g->worst;
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "group_id", api_str(g->id), "state",
-                     api_str(g->state), "type", api_str(g->type), "protocol_type", api_str(g->protocol_type),
-                     "protocol", api_str(g->protocol), "members", (int)g->member_count, "member_count",
-                     (int)g->member_count, "topics", topics_json(g),
-                     "total_lag", w ? json_integer(g->total_lag) : json_null(), "max_lag",
-                     w ? json_integer(g->max_lag) : json_null(), "worst_topic", w ? api_str(w->topic) : json_null(),
-                     "worst_partition", w ? json_integer(w->partition) : json_null());
+    json_t *o = json_object();
+    PUT(o, "group_id", api_str(g->id));
+    PUT(o, "state", api_str(g->state));
+    PUT(o, "type", api_str(g->type));
+    PUT(o, "protocol_type", api_str(g->protocol_type));
+    PUT(o, "protocol", api_str(g->protocol));
+    PUT(o, "members", json_integer(g->member_count));
+    PUT(o, "member_count", json_integer(g->member_count));
+    PUT(o, "topics", topics_json(g));
+    PUT(o, "total_lag", w ? json_integer(g->total_lag) : json_null());
+    PUT(o, "max_lag", w ? json_integer(g->max_lag) : json_null());
+    PUT(o, "worst_topic", w ? api_str(w->topic) : json_null());
+    PUT(o, "worst_partition", w ? json_integer(w->partition) : json_null());
+    return o;
 }
 
 static json_t *assignments_json(const struct group_member *m)
@@ -41,7 +48,8 @@ static json_t *assignments_json(const struct group_member *m)
         for (; i < m->assigned_count && str_eq(m->assigned[i].topic, topic); i++) {
             json_array_append_new(partitions, json_integer(m->assigned[i].partition));
         }
-        json_array_append_new(list, json_pack("{s:o, s:o}", "topic", api_str(topic), "partitions", partitions));
+        json_array_append_new(list, json_pack("{s:o, s:o}", "topic", api_str(topic), "partitions",
+                                              partitions));
     }
     return list;
 }
@@ -51,10 +59,13 @@ static json_t *members_json(const struct group_info *g)
     json_t *list = json_array();
     for (int32_t i = 0; i < g->member_count; i++) {
         const struct group_member *m = &g->members[i];
-        json_array_append_new(list, json_pack("{s:o, s:o, s:o, s:o, s:o}", "member_id", api_str(m->member_id), "client_id",
-                                              api_str(m->client_id), "client_host", api_str(m->client_host),
-                                              "instance_id", api_str(m->instance_id), "assignments",
-                                              assignments_json(m)));
+        json_t *o = json_object();
+        PUT(o, "member_id", api_str(m->member_id));
+        PUT(o, "client_id", api_str(m->client_id));
+        PUT(o, "client_host", api_str(m->client_host));
+        PUT(o, "instance_id", api_str(m->instance_id));
+        PUT(o, "assignments", assignments_json(m));
+        json_array_append_new(list, o);
     }
     return list;
 }
@@ -65,12 +76,17 @@ static json_t *lags_json(const struct group_info *g)
     for (int32_t i = 0; i < g->lag_count; i++) {
         const struct group_lag *l = &g->lags[i];
         const struct group_member *m = l->member;
-        json_array_append_new(list, json_pack(
-            "{s:o, s:i, s:o, s:o, s:o, s:I, s:o, s:o, s:o}", "topic", api_str(l->topic), "partition", l->partition,
-            "member_id", m ? api_str(m->member_id) : json_null(), "client_id", m ? api_str(m->client_id) : json_null(),
-            "client_host", m ? api_str(m->client_host) : json_null(), "current_offset", (json_int_t)l->current,
-            "log_start_offset", l->start >= 0 ? json_integer(l->start) : json_null(), "log_end_offset",
-            l->end >= 0 ? json_integer(l->end) : json_null(), "lag", l->end >= 0 ? json_integer(l->lag) : json_null()));
+        json_t *o = json_object();
+        PUT(o, "topic", api_str(l->topic));
+        PUT(o, "partition", json_integer(l->partition));
+        PUT(o, "member_id", m ? api_str(m->member_id) : json_null());
+        PUT(o, "client_id", m ? api_str(m->client_id) : json_null());
+        PUT(o, "client_host", m ? api_str(m->client_host) : json_null());
+        PUT(o, "current_offset", json_integer(l->current));
+        PUT(o, "log_start_offset", l->start >= 0 ? json_integer(l->start) : json_null());
+        PUT(o, "log_end_offset", l->end >= 0 ? json_integer(l->end) : json_null());
+        PUT(o, "lag", l->end >= 0 ? json_integer(l->lag) : json_null());
+        json_array_append_new(list, o);
     }
     return list;
 }
@@ -91,7 +107,8 @@ static void all_loaded(void *arg, status result, struct group_info *groups, int3
 
 static void not_found(struct api_request *rq)
 {
-    struct str text = arena_printf(rq->arena, "Group %.*s cannot be found.", STR_ARG(api_param(rq, "group_id")));
+    struct str text = arena_printf(rq->arena, "Group %.*s cannot be found.",
+                                   STR_ARG(api_param(rq, "group_id")));
     api_fail_at(rq, 404, NULL, text.data, NULL, NULL);
 }
 
@@ -133,7 +150,10 @@ void leat_groups_get(struct api_request *rq)
 {
     CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
     struct view *v = view_new(rq, s);
-    if (v) groups_load(rq->domain, s->id, s->principal, api_param(rq, "group_id"), true, rq->arena, one_loaded, v);
+    if (v) {
+        groups_load(rq->domain, s->id, s->principal, api_param(rq, "group_id"), true, rq->arena,
+                    one_loaded, v);
+    }
 }
 
 static void deleted(void *arg, status result)
@@ -143,13 +163,15 @@ static void deleted(void *arg, status result)
     if (result.code == E_GROUP_ID_NOT_FOUND) {
         not_found(rq);
     } else if (result.code == E_NON_EMPTY_GROUP) {
-        api_fail_at(rq, 409, NULL, "The group still has members: stop its consumers first.", NULL, NULL);
+        api_fail_at(rq, 409, NULL, "The group still has members: stop its consumers first.", NULL,
+                    NULL);
     } else if (failed(result)) {
         api_fail(rq, result, NULL);
     } else {
         struct actor actor = kafka_actor(rq);
         struct change *change = NULL;
-        struct str resource = arena_printf(rq->arena, "group=%.*s", STR_ARG(api_param(rq, "group_id")));
+        struct str resource = arena_printf(rq->arena, "group=%.*s", STR_ARG(api_param(rq,
+            "group_id")));
         if (is_ok(change_begin(rq->domain, v->scope->id, &actor, &change))) {
             (void)change_audit(change, "group.delete", resource.data, NULL);
             (void)change_commit_now(&change);
@@ -163,5 +185,7 @@ void leat_groups_delete(struct api_request *rq)
 {
     CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
     struct view *v = view_new(rq, s);
-    if (v) groups_delete(rq->domain, s->id, s->principal, api_param(rq, "group_id"), rq->arena, deleted, v);
+    if (v) {
+        groups_delete(rq->domain, s->id, s->principal, api_param(rq, "group_id"), rq->arena, deleted, v);
+    }
 }

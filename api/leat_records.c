@@ -13,7 +13,7 @@
 #define TAIL_LIMIT 200          /* records an event cycle: a faster topic is sampled */
 #define TAIL_PING_CYCLES 30
 
-/* --- a record as JSON ------------------------------------------------------------------------------- */
+/* --- a record as JSON ------------------------------------------------------------------------- */
 
 static json_t *data_json(struct bytes data, size_t size)
 {
@@ -21,12 +21,16 @@ static json_t *data_json(struct bytes data, size_t size)
     /* Cutting may have split a character: what is left of it is cut too. */
     size_t text = data.len;
     for (int i = 0; i < 4 && text && text < size && !api_is_utf8(data.data, text); i++) text--;
-    json_t *string = api_is_utf8(data.data, text) ? json_stringn((const char *)data.data, text) : NULL;
-    if (string) return json_pack("{s:s, s:o, s:I}", "encoding", "utf8", "data", string, "size", (json_int_t)size);
+    json_t *string = api_is_utf8(data.data, text) ? json_stringn((const char *)data.data, text)
+        : NULL;
+    if (string) {
+        return json_pack("{s:s, s:o, s:I}", "encoding", "utf8", "data", string, "size", (json_int_t)size);
+    }
     char *out = mem_alloc(4 * ((data.len + 2) / 3) + 1);
     if (!out) return json_null();
     size_t n = base64_encode(data.data, data.len, out);
-    json_t *json = json_pack("{s:s, s:s%, s:I}", "encoding", "base64", "data", out, n, "size", (json_int_t)size);
+    json_t *json = json_pack("{s:s, s:s%, s:I}", "encoding", "base64", "data", out, n, "size",
+                             (json_int_t)size);
     mem_free(out);
     return json;
 }
@@ -47,10 +51,16 @@ static json_t *headers_json(const struct scan_record *r)
 
 static json_t *record_json(const struct scan_record *r)
 {
-    return json_pack("{s:i, s:I, s:I, s:s, s:o, s:o, s:o, s:b}", "partition", (int)r->partition, "offset",
-                     (json_int_t)r->offset, "timestamp", (json_int_t)r->timestamp, "timestamp_type",
-                     r->append_time ? "LogAppendTime" : "CreateTime", "key", data_json(r->key, r->key_size), "value",
-                     data_json(r->value, r->value_size), "headers", headers_json(r), "truncated", (int)r->truncated);
+    json_t *o = json_object();
+    PUT(o, "partition", json_integer(r->partition));
+    PUT(o, "offset", json_integer(r->offset));
+    PUT(o, "timestamp", json_integer(r->timestamp));
+    PUT(o, "timestamp_type", json_string(r->append_time ? "LogAppendTime" : "CreateTime"));
+    PUT(o, "key", data_json(r->key, r->key_size));
+    PUT(o, "value", data_json(r->value, r->value_size));
+    PUT(o, "headers", headers_json(r));
+    PUT(o, "truncated", json_boolean(r->truncated));
+    return o;
 }
 
 static json_t *cursors_json(const struct scan_result *scan)
@@ -58,14 +68,17 @@ static json_t *cursors_json(const struct scan_result *scan)
     json_t *list = json_array();
     for (int32_t i = 0; i < scan->cursor_count; i++) {
         const struct scan_cursor *c = &scan->cursors[i];
-        json_array_append_new(list, json_pack("{s:i, s:I, s:I, s:I}", "partition_id", (int)c->partition, "start_offset",
-                                              (json_int_t)c->start, "end_offset", (json_int_t)c->end, "next_offset",
-                                              (json_int_t)c->next));
+        json_t *o = json_object();
+        PUT(o, "partition_id", json_integer(c->partition));
+        PUT(o, "start_offset", json_integer(c->start));
+        PUT(o, "end_offset", json_integer(c->end));
+        PUT(o, "next_offset", json_integer(c->next));
+        json_array_append_new(list, o);
     }
     return list;
 }
 
-/* --- what is asked ------------------------------------------------------------------------------------ */
+/* --- what is asked ---------------------------------------------------------------------------- */
 
 static bool bad(struct api_request *rq, const char *parameter, const char *detail)
 {
@@ -81,7 +94,9 @@ static bool read_query(struct api_request *rq, const struct topic_row *row, stru
                                 .filter = rq->http->query(rq, "filter", 0) };
     if (ret->filter.len == 0) ret->filter = STR_NULL;
     if (!api_query_i64(rq, "limit", 50, 1, SCAN_LIMIT_MAX, &limit)) return false;
-    if (!api_query_i64(rq, "max_bytes", VALUE_MAX_DEFAULT, 1, SCAN_VALUE_MAX, &value_max)) return false;
+    if (!api_query_i64(rq, "max_bytes", VALUE_MAX_DEFAULT, 1, SCAN_VALUE_MAX, &value_max)) {
+        return false;
+    }
     if (!api_query_i64(rq, "offset", -1, 0, INT64_MAX, &ret->offset)) return false;
     if (!api_query_i64(rq, "timestamp", -1, 0, INT64_MAX, &ret->time)) return false;
     if (!api_query_i64(rq, "partition", -1, 0, row->topic.partitions - 1, &partition)) return false;
@@ -93,8 +108,12 @@ static bool read_query(struct api_request *rq, const struct topic_row *row, stru
     else if (str_eq_c(from, "offset")) ret->from = SCAN_OFFSET;
     else if (str_eq_c(from, "timestamp")) ret->from = SCAN_TIME;
     else return bad(rq, "from", "from must be newest, oldest, offset or timestamp.");
-    if (ret->from == SCAN_OFFSET && ret->offset < 0) return bad(rq, "offset", "from=offset needs offset.");
-    if (ret->from == SCAN_TIME && ret->time < 0) return bad(rq, "timestamp", "from=timestamp needs timestamp, in milliseconds.");
+    if (ret->from == SCAN_OFFSET && ret->offset < 0) {
+        return bad(rq, "offset", "from=offset needs offset.");
+    }
+    if (ret->from == SCAN_TIME && ret->time < 0) {
+        return bad(rq, "timestamp", "from=timestamp needs timestamp, in milliseconds.");
+    }
     return true;
 }
 
@@ -105,12 +124,17 @@ static void scanned(void *arg, status result, const struct scan_result *scan)
         api_fail(rq, result, NULL);
         return;
     }
-    json_t *data = json_array();
-    for (int32_t i = 0; i < scan->count; i++) json_array_append_new(data, record_json(&scan->records[i]));
-    api_reply(rq, 200, json_pack("{s:s, s:o, s:{s:I, s:I}, s:b, s:o}", "kind", "RecordList", "data", data, "scanned",
-                                 "records", (json_int_t)scan->scanned_records, "bytes",
-                                 (json_int_t)scan->scanned_bytes, "complete", (int)scan->complete, "partitions",
-                                 cursors_json(scan)));
+    json_t *data = json_array(), *o = json_object();
+    for (int32_t i = 0; i < scan->count; i++) {
+        json_array_append_new(data, record_json(&scan->records[i]));
+    }
+    PUT(o, "kind", json_string("RecordList"));
+    PUT(o, "data", data);
+    PUT(o, "scanned", json_pack("{s:I, s:I}", "records", (json_int_t)scan->scanned_records, "bytes",
+                                (json_int_t)scan->scanned_bytes));
+    PUT(o, "complete", json_boolean(scan->complete));
+    PUT(o, "partitions", cursors_json(scan));
+    api_reply(rq, 200, o);
 }
 
 void leat_records_list(struct api_request *rq)
@@ -118,13 +142,15 @@ void leat_records_list(struct api_request *rq)
     CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
     struct topic_row row;
     struct scan_query query;
-    if (!s || !kafka_topic(rq, s, &row) || !kafka_permit(rq, s, OP_READ, RES_TOPIC, row.topic.name)) return;
+    if (!s || !kafka_topic(rq, s, &row) || !kafka_permit(rq, s, OP_READ, RES_TOPIC, row.topic.name)) {
+        return;
+    }
     if (read_query(rq, &row, &query)) {
         records_scan(rq->domain, s->id, s->principal, &query, rq->arena, scanned, rq);
     }
 }
 
-/* --- live tail ------------------------------------------------------------------------------------------ */
+/* --- live tail -------------------------------------------------------------------------------- */
 
 /* One reader of a topic's end. Each cycle scans the newest records, and sends those behind what was
  * sent before; so a topic faster than TAIL_LIMIT a cycle is sampled at its newest end. */
@@ -175,15 +201,20 @@ static bool tail_send(struct tail *t, const struct scan_result *scan)
     }
     for (int32_t i = 0; i < scan->cursor_count; i++) {
         const struct scan_cursor *c = &scan->cursors[i];
-        if (c->partition >= 0 && c->partition < t->query.partitions && c->end >= 0) t->sent[c->partition] = c->end;
+        if (c->partition >= 0 && c->partition < t->query.partitions && c->end >= 0) {
+            t->sent[c->partition] = c->end;
+        }
     }
     t->first = false;
     t->quiet = sent ? 0 : t->quiet + 1;
     if (sent || t->quiet == 1) {
-        return is_ok(t->rq->http->stream_event(t->rq, "progress", json_pack("{s:i, s:o}", "records", (int)sent, "partitions",
+        return is_ok(t->rq->http->stream_event(t->rq, "progress", json_pack("{s:i, s:o}", "records",
+            (int)sent, "partitions",
                                                                       cursors_json(scan))));
     }
-    if (t->quiet % TAIL_PING_CYCLES == 0) return is_ok(t->rq->http->stream_event(t->rq, NULL, NULL));
+    if (t->quiet % TAIL_PING_CYCLES == 0) {
+        return is_ok(t->rq->http->stream_event(t->rq, NULL, NULL));
+    }
     return true;
 }
 
@@ -195,9 +226,12 @@ static void tail_scanned(void *arg, status result, const struct scan_result *sca
         tail_free(t);
         return;
     }
-    bool over = result.code == E_TOPIC_AUTHORIZATION_FAILED || result.code == E_UNKNOWN_TOPIC_OR_PARTITION;
-    bool fine = is_ok(result) ? tail_send(t, scan) : !over; /* a broker that is away may come back */
-    status timed = loop_timer_set(t->domain->loop, &t->timer, loop_now(t->domain->loop) + TAIL_EVERY_MS);
+    bool over = result.code == E_TOPIC_AUTHORIZATION_FAILED ||
+        result.code == E_UNKNOWN_TOPIC_OR_PARTITION;
+    bool fine = is_ok(result) ? tail_send(t, scan)
+        : !over; /* a broker that is away may come back */
+    status timed = loop_timer_set(t->domain->loop, &t->timer,
+                                  loop_now(t->domain->loop) + TAIL_EVERY_MS);
     if (!fine || failed(timed)) tail_stop(t);
 }
 
@@ -207,7 +241,8 @@ static void tail_cycle(struct timer *timer)
     arena_done(&t->arena);
     arena_init(&t->arena, 48 << 20);
     t->scanning = true;
-    records_scan(t->domain, t->cluster_id, str_c(t->principal), &t->query, &t->arena, tail_scanned, t);
+    records_scan(t->domain, t->cluster_id, str_c(t->principal), &t->query, &t->arena, tail_scanned,
+                 t);
 }
 
 static struct str str_own(struct str s)
@@ -215,7 +250,8 @@ static struct str str_own(struct str s)
     return s.data ? (struct str){ mem_memdup(s.data, s.len ? s.len : 1), s.len } : STR_NULL;
 }
 
-static struct tail *tail_new(struct api_request *rq, const struct kafka_scope *s, const struct scan_query *query)
+static struct tail *tail_new(struct api_request *rq, const struct kafka_scope *s,
+                             const struct scan_query *query)
 {
     struct tail *t = mem_zalloc(sizeof *t);
     int64_t *sent = mem_alloc((size_t)query->partitions * sizeof *sent);
@@ -242,7 +278,9 @@ void leat_records_tail(struct api_request *rq)
     CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
     struct topic_row row;
     struct scan_query query;
-    if (!s || !kafka_topic(rq, s, &row) || !kafka_permit(rq, s, OP_READ, RES_TOPIC, row.topic.name)) return;
+    if (!s || !kafka_topic(rq, s, &row) || !kafka_permit(rq, s, OP_READ, RES_TOPIC, row.topic.name)) {
+        return;
+    }
     if (!read_query(rq, &row, &query)) return;
     struct tail *t = tail_new(rq, s, &query);
     if (!t) {

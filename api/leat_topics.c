@@ -34,7 +34,7 @@ struct view {
     bool groups_known;
 };
 
-/* --- an entry as JSON ------------------------------------------------------------------------------ */
+/* --- an entry as JSON ------------------------------------------------------------------------- */
 
 static struct str config_of(const struct delta_topic *t, const char *name)
 {
@@ -58,34 +58,49 @@ static json_t *known_i64(int64_t n) { return n >= 0 ? json_integer(n) : json_nul
 static json_t *entry_json(const struct view *v, const struct entry *e)
 {
     const struct engine_topic_figures none = { 0 }, *f = e->figures ? e->figures : &none;
+    const struct delta_topic *t = e->topic;
     char id[UUID_TEXT];
-    uuid_format(e->topic->id, id);
-    json_t *worst = e->worst_group.data
-                        ? json_pack("{s:o, s:I}", "group", api_str(e->worst_group), "lag", (json_int_t)e->worst_lag)
-                        : json_null();
-    return json_pack("{s:o, s:s, s:b, s:i, s:i, s:o, s:o, s:f, s:f, s:f, s:f, s:o, s:o, s:o, s:o, s:o, s:o}",
-                     "topic_name", api_str(e->topic->name), "topic_id", id, "is_internal", (int)e->topic->internal,
-                     "partitions_count", (int)e->topic->partitions, "replication_factor",
-                     (int)e->topic->replication_factor, "records", known_i64(e->records), "bytes_stored",
-                     e->figures ? json_integer(f->bytes_stored) : json_null(), "in_per_s", f->in_per_s, "out_per_s",
-                     f->out_per_s, "records_in_per_s", f->records_in_per_s, "records_out_per_s",
-                     f->records_out_per_s, "last_record_at", api_time(f->last_record_at), "retention_ms",
-                     number_config(e->topic, "retention.ms"), "retention_bytes",
-                     number_config(e->topic, "retention.bytes"), "cleanup_policy",
-                     api_str(config_of(e->topic, "cleanup.policy")), "worst_group", worst, "group_count",
-                     v->groups_known ? json_integer(e->group_count) : json_null());
+    uuid_format(t->id, id);
+    json_t *worst = json_pack("{s:o, s:I}", "group", api_str(e->worst_group), "lag",
+                              (json_int_t)e->worst_lag);
+    json_t *o = json_object();
+    PUT(o, "topic_name", api_str(t->name));
+    PUT(o, "topic_id", json_string(id));
+    PUT(o, "is_internal", json_boolean(t->internal));
+    PUT(o, "partitions_count", json_integer(t->partitions));
+    PUT(o, "replication_factor", json_integer(t->replication_factor));
+    PUT(o, "records", known_i64(e->records));
+    PUT(o, "bytes_stored", e->figures ? json_integer(f->bytes_stored) : json_null());
+    PUT(o, "in_per_s", json_real(f->in_per_s));
+    PUT(o, "out_per_s", json_real(f->out_per_s));
+    PUT(o, "records_in_per_s", json_real(f->records_in_per_s));
+    PUT(o, "records_out_per_s", json_real(f->records_out_per_s));
+    PUT(o, "last_record_at", api_time(f->last_record_at));
+    PUT(o, "retention_ms", number_config(t, "retention.ms"));
+    PUT(o, "retention_bytes", number_config(t, "retention.bytes"));
+    PUT(o, "cleanup_policy", api_str(config_of(t, "cleanup.policy")));
+    json_object_set(o, "worst_group", e->worst_group.data ? worst : json_null());
+    PUT(o, "group_count", v->groups_known ? json_integer(e->group_count) : json_null());
+    json_decref(worst);
+    return o;
 }
 
 static json_t *partitions_json(const struct entry *e)
 {
     json_t *list = json_array();
     for (int32_t i = 0; i < e->topic->partitions; i++) {
-        const struct partition_offsets *o = e->offsets_known && i < e->offsets.count ? &e->offsets.partitions[i] : NULL;
-        int64_t start = o && is_ok(o->result) ? o->start : -1, end = o && is_ok(o->result) ? o->end : -1;
-        json_array_append_new(list, json_pack("{s:i, s:o, s:[i], s:o, s:o, s:o, s:n}", "partition_id", (int)i, "leader",
-                                              o && is_ok(o->result) ? json_integer(1) : json_null(), "replicas", 1,
-                                              "start_offset", known_i64(start), "end_offset", known_i64(end),
-                                              "high_watermark", known_i64(end), "bytes"));
+        bool known = e->offsets_known && i < e->offsets.count && is_ok(e->offsets.partitions[i].result);
+        int64_t start = known ? e->offsets.partitions[i].start : -1;
+        int64_t end = known ? e->offsets.partitions[i].end : -1;
+        json_t *o = json_object();
+        PUT(o, "partition_id", json_integer(i));
+        PUT(o, "leader", known ? json_integer(1) : json_null());
+        PUT(o, "replicas", json_pack("[i]", 1));
+        PUT(o, "start_offset", known_i64(start));
+        PUT(o, "end_offset", known_i64(end));
+        PUT(o, "high_watermark", known_i64(end));
+        PUT(o, "bytes", json_null());
+        json_array_append_new(list, o);
     }
     return list;
 }
@@ -102,12 +117,15 @@ static void reply(struct view *v)
     }
     json_t *data = json_array();
     char next[24];
-    for (size_t i = v->first; i < v->first + v->shown; i++) json_array_append_new(data, entry_json(v, &v->entries[i]));
+    for (size_t i = v->first; i < v->first + v->shown; i++) {
+        json_array_append_new(data, entry_json(v, &v->entries[i]));
+    }
     snprintf(next, sizeof next, "%zu", v->first + v->shown);
-    api_reply_list(rq, NULL, "TopicList", data, v->first + v->shown < v->count ? next : NULL, (int64_t)v->count);
+    api_reply_list(rq, NULL, "TopicList", data, v->first + v->shown < v->count ? next : NULL,
+                   (int64_t)v->count);
 }
 
-/* --- groups ------------------------------------------------------------------------------------------ */
+/* --- groups ----------------------------------------------------------------------------------- */
 
 static struct entry *entry_of(struct view *v, struct str topic)
 {
@@ -140,7 +158,7 @@ static void groups_known(void *arg, status result, struct group_info *groups, in
     reply(v);
 }
 
-/* --- offsets, order, page ------------------------------------------------------------------------------ */
+/* --- offsets, order, page --------------------------------------------------------------------- */
 
 static int by_name(const void *a, const void *b)
 {
@@ -152,15 +170,19 @@ static int compare(double x, double y, const void *a, const void *b)
 }
 static int by_partitions(const void *a, const void *b)
 {
-    return compare(((const struct entry *)a)->topic->partitions, ((const struct entry *)b)->topic->partitions, a, b);
+    return compare(((const struct entry *)a)->topic->partitions,
+                   ((const struct entry *)b)->topic->partitions, a, b);
 }
-static double bytes_of_entry(const struct entry *e) { return e->figures ? (double)e->figures->bytes_stored : -1; }
-static int by_bytes(const void *a, const void *b) { return compare(bytes_of_entry(a), bytes_of_entry(b), a, b); }
+static double bytes_of_entry(const struct entry *e) { return e->figures
+                                                     ? (double)e->figures->bytes_stored : -1; }
+static int by_bytes(const void *a, const void *b) { return compare(bytes_of_entry(a),
+    bytes_of_entry(b), a, b); }
 static double in_of(const struct entry *e) { return e->figures ? e->figures->in_per_s : -1; }
 static int by_in(const void *a, const void *b) { return compare(in_of(a), in_of(b), a, b); }
 static int by_records(const void *a, const void *b)
 {
-    return compare((double)((const struct entry *)a)->records, (double)((const struct entry *)b)->records, a, b);
+    return compare((double)((const struct entry *)a)->records,
+                   (double)((const struct entry *)b)->records, a, b);
 }
 
 static const struct {
@@ -171,7 +193,8 @@ static const struct {
 
 static void sort_entries(struct view *v)
 {
-    struct str sort = v->rq->http->query(v->rq, "sort", 0), order = v->rq->http->query(v->rq, "order", 0);
+    struct str sort = v->rq->http->query(v->rq, "sort", 0), order = v->rq->http->query(v->rq,
+        "order", 0);
     int (*by)(const void *a, const void *b) = by_name;
     for (size_t i = 0; i < ARRAY_LEN(orders); i++) {
         if (str_eq_c(sort, orders[i].name)) by = orders[i].order;
@@ -195,7 +218,9 @@ static void offsets_known(void *arg, status result)
         e->records = 0;
         for (int32_t k = 0; k < e->offsets.count; k++) {
             const struct partition_offsets *o = &e->offsets.partitions[k];
-            if (is_ok(o->result) && o->end > o->start && o->start >= 0) e->records += o->end - o->start;
+            if (is_ok(o->result) && o->end > o->start && o->start >= 0) {
+                e->records += o->end - o->start;
+            }
         }
     }
     if (v->asked_count > v->shown) sort_entries(v); /* sorted by records: all were asked */
@@ -203,7 +228,8 @@ static void offsets_known(void *arg, status result)
         reply(v);
         return;
     }
-    groups_load(v->rq->domain, v->scope->id, v->scope->principal, STR_NULL, true, v->rq->arena, groups_known, v);
+    groups_load(v->rq->domain, v->scope->id, v->scope->principal, STR_NULL, true, v->rq->arena,
+                groups_known, v);
 }
 
 static void ask_offsets(struct view *v, bool all)
@@ -219,11 +245,12 @@ static void ask_offsets(struct view *v, bool all)
         api_fail(v->rq, FAIL(NO_MEMORY), NULL);
         return;
     }
-    offsets_load(v->rq->domain, v->scope->id, v->scope->principal, v->asked, (int32_t)v->asked_count, v->rq->arena,
+    offsets_load(v->rq->domain, v->scope->id, v->scope->principal, v->asked,
+                 (int32_t)v->asked_count, v->rq->arena,
                  offsets_known, v);
 }
 
-/* --- rows and figures ------------------------------------------------------------------------------------ */
+/* --- rows and figures ------------------------------------------------------------------------- */
 
 static bool matches(struct str name, struct str filter)
 {
@@ -234,7 +261,8 @@ static bool matches(struct str name, struct str filter)
     return false;
 }
 
-static const struct engine_topic_figures *figures_of(const struct engine_figures *all, struct str name, struct arena *arena)
+static const struct engine_topic_figures *figures_of(const struct engine_figures *all,
+                                                     struct str name, struct arena *arena)
 {
     for (size_t i = 0; all && i < all->topic_count; i++) {
         if (!str_eq_c(name, all->topics[i].name)) continue;
@@ -248,16 +276,21 @@ static const struct engine_topic_figures *figures_of(const struct engine_figures
 static struct view *view_new(struct api_request *rq, struct kafka_scope *s, size_t entries)
 {
     struct view *v = ARENA_NEW(rq->arena, struct view);
-    if (v) *v = (struct view){ .rq = rq, .scope = s, .entries = ARENA_ARRAY(rq->arena, struct entry, entries + 1) };
+    if (v) {
+        *v = (struct view){ .rq = rq, .scope = s };
+        v->entries = ARENA_ARRAY(rq->arena, struct entry, entries + 1);
+    }
     if (v && v->entries) return v;
     api_fail(rq, FAIL(NO_MEMORY), NULL);
     return NULL;
 }
 
-static void view_add(struct view *v, const struct topic_row *row, const struct engine_figures *figures)
+static void view_add(struct view *v, const struct topic_row *row,
+                     const struct engine_figures *figures)
 {
     v->entries[v->count++] = (struct entry){ .topic = &row->topic, .records = -1,
-                                             .figures = figures_of(figures, row->topic.name, v->rq->arena) };
+                                             .figures = figures_of(figures, row->topic.name,
+                                             v->rq->arena) };
 }
 
 void leat_topics_list(struct api_request *rq)

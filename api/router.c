@@ -31,7 +31,7 @@ const char *api_method_name(enum api_method method)
     return method < METHOD_COUNT ? names[method] : "?";
 }
 
-/* --- decoding ---------------------------------------------------------------------------------- */
+/* --- decoding --------------------------------------------------------------------------------- */
 
 static int hex(char c)
 {
@@ -91,7 +91,7 @@ status api_decode(struct arena *arena, struct str text, bool plus_is_space, stru
     return OK;
 }
 
-/* --- matching ---------------------------------------------------------------------------------- */
+/* --- matching --------------------------------------------------------------------------------- */
 
 struct path {
     struct str segments[SEGMENTS_MAX];
@@ -113,7 +113,8 @@ static bool path_split(struct str path, struct path *ret)
 }
 
 /* One segment of a template against one of the path. *ret_weight: 3 literal, 2 with a verb, 1 bare. */
-static bool segment_match(struct str pattern, struct str segment, struct str *ret_param, int *ret_weight)
+static bool segment_match(struct str pattern, struct str segment, struct str *ret_param,
+                          int *ret_weight)
 {
     *ret_param = STR_NULL;
     if (pattern.len == 0 || pattern.data[0] != '{') {

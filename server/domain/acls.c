@@ -7,7 +7,9 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#define COLUMNS "SELECT resource_type, resource_name, pattern_type, principal, host, operation, permission FROM acl "
+#define COLUMNS                                                                                    \
+    "SELECT resource_type, resource_name, pattern_type, principal, host, operation, permission "   \
+    "FROM acl "
 #define NAME_MAX_LEN 249
 #define PRINCIPAL_MAX 255
 
@@ -26,7 +28,8 @@ status acls_list(struct db *db, const char *cluster_id, const struct acl *filter
     TRY(db_one_i64(DB(db, "SELECT count(*) FROM acl WHERE cluster_id = ?", cluster_id), &all));
     struct acl *acls = ARENA_ARRAY(arena, struct acl, all + 1);
     if (!acls) return FAIL(NO_MEMORY);
-    struct db_query *q = DB(db, COLUMNS "WHERE cluster_id = ? ORDER BY resource_type, resource_name, "
+    struct db_query *q = DB(db,
+                            COLUMNS "WHERE cluster_id = ? ORDER BY resource_type, resource_name, "
                             "pattern_type, principal, host, operation, permission", cluster_id);
     size_t n = 0;
     while (n < (size_t)all && db_next(q)) {
@@ -49,7 +52,8 @@ status acls_of_principal(struct db *db, const char *cluster_id, struct str princ
 {
     struct acl_set set = { 0 };
     status result = OK;
-    struct db_query *q = DB(db, COLUMNS "WHERE cluster_id = ? AND principal IN (?, 'User:*')", cluster_id,
+    struct db_query *q = DB(db, COLUMNS "WHERE cluster_id = ? AND principal IN (?, 'User:*')",
+                            cluster_id,
                             principal);
     while (is_ok(result) && db_next(q)) {
         struct acl row = view_row(q);
@@ -91,7 +95,8 @@ static bool fits(enum acl_resource resource, enum acl_operation op)
 status acls_check(const struct acl *acl, struct why *why)
 {
     if (acl->resource <= RES_ANY || acl->resource >= RES_USER) {
-        why_set(why, "resource_type must be TOPIC, GROUP, CLUSTER, TRANSACTIONAL_ID or DELEGATION_TOKEN.");
+        why_set(why,
+                "resource_type must be TOPIC, GROUP, CLUSTER, TRANSACTIONAL_ID or DELEGATION_TOKEN.");
     } else if (acl->pattern != PAT_LITERAL && acl->pattern != PAT_PREFIXED) {
         why_set(why, "pattern_type must be LITERAL or PREFIXED.");
     } else if (acl->operation <= OP_ANY) {
@@ -116,7 +121,7 @@ status acls_check(const struct acl *acl, struct why *why)
     return FAIL(INVALID_REQUEST);
 }
 
-/* --- changes ------------------------------------------------------------------------------------- */
+/* --- changes ---------------------------------------------------------------------------------- */
 
 struct acl_change {
     struct domain *domain;
@@ -137,15 +142,17 @@ static void finished(void *arg, status result, const struct why *why)
 static status audit(struct change *change, const char *operation, const struct acl *acl)
 {
     char resource[300];
-    snprintf(resource, sizeof resource, "%s=%.*s", acl_resource_name(acl->resource), STR_ARG(acl->name));
+    snprintf(resource, sizeof resource, "%s=%.*s", acl_resource_name(acl->resource),
+             STR_ARG(acl->name));
     json_t *detail = json_pack("{s:s%, s:s, s:s, s:s, s:s%}", "principal", acl->principal.data,
                                acl->principal.len, "operation", acl_operation_name(acl->operation),
                                "permission", acl_permission_name(acl->permission), "pattern",
-                               acl_pattern_name(acl->pattern), "host", acl->host.data, acl->host.len);
+                               acl_pattern_name(acl->pattern), "host", acl->host.data,
+                               acl->host.len);
     char *text = detail ? json_dumps(detail, JSON_COMPACT) : NULL;
     status result = change_audit(change, operation, resource, text);
     json_decref(detail);
-    free(text);
+    free(text); /* tidy: allowed, jansson's */
     return result;
 }
 
@@ -153,11 +160,15 @@ static status apply_one(struct change *change, struct domain *domain, const char
                         const struct acl *a, bool create)
 {
     struct db_query *q = create
-        ? DB(domain->db, "INSERT OR IGNORE INTO acl (cluster_id, resource_type, resource_name, pattern_type, "
-             "principal, host, operation, permission) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", cluster_id, a->resource,
+        ? DB(domain->db,
+             "INSERT OR IGNORE INTO acl (cluster_id, resource_type, resource_name, pattern_type, "
+             "principal, host, operation, permission) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", cluster_id,
+             a->resource,
              a->name, a->pattern, a->principal, a->host, a->operation, a->permission)
-        : DB(domain->db, "DELETE FROM acl WHERE cluster_id = ? AND resource_type = ? AND resource_name = ? AND "
-             "pattern_type = ? AND principal = ? AND host = ? AND operation = ? AND permission = ?", cluster_id,
+        : DB(domain->db,
+             "DELETE FROM acl WHERE cluster_id = ? AND resource_type = ? AND resource_name = ? AND "
+             "pattern_type = ? AND principal = ? AND host = ? AND operation = ? AND permission = ?",
+             cluster_id,
              a->resource, a->name, a->pattern, a->principal, a->host, a->operation, a->permission);
     TRY(db_run(q));
     if (db_changes(domain->db) == 0) return OK;
@@ -170,7 +181,8 @@ static status apply(struct change *change, struct domain *domain, const char *cl
                     const struct acl *acls, size_t count, bool create, struct why *why)
 {
     int64_t there = 0;
-    TRY(db_one_i64(DB(domain->db, "SELECT count(*) FROM acl WHERE cluster_id = ?", cluster_id), &there));
+    TRY(db_one_i64(DB(domain->db, "SELECT count(*) FROM acl WHERE cluster_id = ?", cluster_id),
+                   &there));
     if (create && there + (int64_t)count > ACLS_MAX) {
         why_set(why, "A cluster can have %d ACLs; it has %lld.", ACLS_MAX, (long long)there);
         return FAIL(POLICY_VIOLATION);
@@ -186,7 +198,9 @@ static void run(struct domain *domain, const char *cluster_id, const struct acto
     struct why why = { "" };
     struct acl_change *c = mem_zalloc(sizeof *c);
     status result = c ? OK : FAIL(NO_MEMORY);
-    for (size_t i = 0; create && is_ok(result) && i < count; i++) result = acls_check(&acls[i], &why);
+    for (size_t i = 0; create && is_ok(result) && i < count; i++) {
+        result = acls_check(&acls[i], &why);
+    }
     if (is_ok(result)) result = change_begin(domain, cluster_id, actor, &change);
     if (is_ok(result)) result = apply(change, domain, cluster_id, acls, count, create, &why);
     if (failed(result)) {

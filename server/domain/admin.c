@@ -5,7 +5,8 @@
 
 #include <stdio.h>
 
-enum { CREATE_TOPICS = 19, DELETE_TOPICS = 20, CREATE_PARTITIONS = 37, INCREMENTAL_ALTER_CONFIGS = 44 };
+enum { CREATE_TOPICS = 19, DELETE_TOPICS = 20, CREATE_PARTITIONS = 37,
+      INCREMENTAL_ALTER_CONFIGS = 44 };
 
 struct forwarded {
     struct domain *domain;
@@ -24,7 +25,8 @@ static void answered(void *arg, status result, int64_t version, const void *resp
 }
 
 void admin_forwarded(struct domain *domain, const char *cluster_id, uint64_t token, int16_t api_key,
-                     int16_t version, const void *request, struct str principal, struct arena *arena)
+                     int16_t version, const void *request, struct str principal,
+                     struct arena *arena)
 {
     char id[128];
     struct forwarded *f = mem_zalloc(sizeof *f);

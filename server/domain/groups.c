@@ -47,9 +47,10 @@ static struct group_info *group_find(struct groups_load *l, struct str id, int32
     return NULL;
 }
 
-/* --- ends of the logs, lag ------------------------------------------------------------------------ */
+/* --- ends of the logs, lag -------------------------------------------------------------------- */
 
-static const struct partition_offsets *offsets_find(struct groups_load *l, struct str topic, int32_t partition)
+static const struct partition_offsets *offsets_find(struct groups_load *l, struct str topic,
+                                                    int32_t partition)
 {
     int32_t low = 0, high = l->topic_count;
     while (low < high) {
@@ -103,7 +104,8 @@ static void collect_topics(struct groups_load *l, struct group_partition *all, s
 {
     qsort(all, count, sizeof *all, by_topic_partition);
     l->topics = ARENA_ARRAY(l->arena, struct topic_offsets, count + 1);
-    struct partition_offsets *partitions = ARENA_ARRAY(l->arena, struct partition_offsets, count + 1);
+    struct partition_offsets *partitions = ARENA_ARRAY(l->arena, struct partition_offsets,
+                                                       count + 1);
     if (l->arena->failed) return;
     size_t used = 0;
     for (size_t i = 0; i < count; i++) {
@@ -126,7 +128,8 @@ static void ask_ends(struct groups_load *l)
     size_t n = 0;
     for (int32_t i = 0; all && i < l->count; i++) {
         for (int32_t k = 0; k < l->groups[i].lag_count; k++) {
-            all[n++] = (struct group_partition){ l->groups[i].lags[k].topic, l->groups[i].lags[k].partition };
+            all[n++] = (struct group_partition){ l->groups[i].lags[k].topic,
+                                                l->groups[i].lags[k].partition };
         }
     }
     if (all) collect_topics(l, all, n);
@@ -134,17 +137,21 @@ static void ask_ends(struct groups_load *l)
         fail(l, FAIL(NO_MEMORY));
         return;
     }
-    offsets_load(l->domain, l->cluster_id, l->principal, l->topics, l->topic_count, l->arena, ends_known, l);
+    offsets_load(l->domain, l->cluster_id, l->principal, l->topics, l->topic_count, l->arena,
+                 ends_known, l);
 }
 
-/* --- committed offsets ------------------------------------------------------------------------------ */
+/* --- committed offsets ------------------------------------------------------------------------ */
 
-static const struct group_member *reader_of(const struct group_info *g, struct str topic, int32_t partition)
+static const struct group_member *reader_of(const struct group_info *g, struct str topic,
+                                            int32_t partition)
 {
     for (int32_t i = 0; i < g->member_count; i++) {
         const struct group_member *m = &g->members[i];
         for (int32_t k = 0; k < m->assigned_count; k++) {
-            if (m->assigned[k].partition == partition && str_eq(m->assigned[k].topic, topic)) return m;
+            if (m->assigned[k].partition == partition && str_eq(m->assigned[k].topic, topic)) {
+                return m;
+            }
         }
     }
     return NULL;
@@ -200,16 +207,18 @@ static void ask_offsets(struct groups_load *l)
     struct offset_fetch_request request;
     wire_default(&offset_fetch_request_message, &request);
     request.groups_count = l->count;
-    request.groups = ARENA_ARRAY(l->arena, struct offset_fetch_request_offset_fetch_request_group, l->count + 1);
+    request.groups = ARENA_ARRAY(l->arena, struct offset_fetch_request_offset_fetch_request_group,
+                                 l->count + 1);
     for (int32_t i = 0; request.groups && i < l->count; i++) {
-        wire_default_struct(&offset_fetch_request_offset_fetch_request_group_struct, &request.groups[i]);
+        wire_default_struct(&offset_fetch_request_offset_fetch_request_group_struct,
+                            &request.groups[i]);
         request.groups[i].group_id = l->groups[i].id;
         request.groups[i].topics_count = -1; /* all */
     }
     call(l, OFFSET_FETCH, OFFSET_FETCH_VERSION, &request, offsets_known);
 }
 
-/* --- members ---------------------------------------------------------------------------------------- */
+/* --- members ---------------------------------------------------------------------------------- */
 
 /* ConsumerProtocolAssignment: version, then the message. What cannot be read shows as nothing. */
 static void take_assignment(struct groups_load *l, struct group_member *m, struct bytes in)
@@ -220,10 +229,14 @@ static void take_assignment(struct groups_load *l, struct group_member *m, struc
     const struct wire_message *message = &consumer_protocol_assignment_message;
     if (version > message->max_version) version = message->max_version;
     if (version < message->min_version) return;
-    if (failed(wire_decode(message, version, bytes_of(in.data + 2, in.len - 2), l->arena, &a, NULL))) return;
+    if (failed(wire_decode(message, version, bytes_of(in.data + 2, in.len - 2), l->arena, &a,
+        NULL))) {
+        return;
+    }
     size_t count = 0;
     for (int32_t i = 0; i < a.assigned_partitions_count; i++) {
-        count += (size_t)(a.assigned_partitions[i].partitions_count > 0 ? a.assigned_partitions[i].partitions_count : 0);
+        count += (size_t)(a.assigned_partitions[i].partitions_count > 0
+                          ? a.assigned_partitions[i].partitions_count : 0);
     }
     m->assigned = ARENA_ARRAY(l->arena, struct group_partition, count + 1);
     for (int32_t i = 0; m->assigned && i < a.assigned_partitions_count; i++) {
@@ -283,7 +296,7 @@ static void ask_descriptions(struct groups_load *l)
     call(l, DESCRIBE_GROUPS, DESCRIBE_GROUPS_VERSION, &request, described);
 }
 
-/* --- which groups ------------------------------------------------------------------------------------- */
+/* --- which groups ----------------------------------------------------------------------------- */
 
 static int by_id(const void *a, const void *b)
 {
@@ -301,8 +314,9 @@ static void listed(void *arg, status result, const void *response)
     }
     l->groups = ARENA_ARRAY(l->arena, struct group_info, r->groups_count + 1);
     for (int32_t i = 0; l->groups && i < r->groups_count && i < GROUPS_MAX; i++) {
-        l->groups[l->count++] = (struct group_info){ .id = arena_str(l->arena, r->groups[i].group_id),
-                                                     .type = arena_str(l->arena, r->groups[i].group_type) };
+        struct group_info *g = &l->groups[l->count++];
+        g->id = arena_str(l->arena, r->groups[i].group_id);
+        g->type = arena_str(l->arena, r->groups[i].group_type);
     }
     if (l->count) qsort(l->groups, (size_t)l->count, sizeof *l->groups, by_id);
     if (l->count == 0 && !l->arena->failed) l->done(l->arg, OK, l->groups, 0);
@@ -330,7 +344,7 @@ void groups_load(struct domain *domain, const char *cluster_id, struct str princ
     call(l, LIST_GROUPS, LIST_GROUPS_VERSION, &request, listed);
 }
 
-/* --- delete ------------------------------------------------------------------------------------------- */
+/* --- delete ----------------------------------------------------------------------------------- */
 
 struct groups_delete {
     group_deleted done;
@@ -342,7 +356,8 @@ static void deleted(void *arg, status result, const void *response)
     struct groups_delete *d = arg;
     const struct delete_groups_response *r = response;
     if (is_ok(result)) {
-        result = r->results_count == 1 ? status_from_kafka(r->results[0].error_code) : FAIL(MALFORMED);
+        result = r->results_count == 1 ? status_from_kafka(r->results[0].error_code)
+            : FAIL(MALFORMED);
     }
     d->done(d->arg, result);
 }
@@ -360,6 +375,7 @@ void groups_delete(struct domain *domain, const char *cluster_id, struct str pri
     wire_default(&delete_groups_request_message, &request);
     request.groups_names = &id;
     request.groups_names_count = 1;
-    engine_call(domain->engine, cluster_id, principal, DELETE_GROUPS, DELETE_GROUPS_VERSION, &request, arena,
+    engine_call(domain->engine, cluster_id, principal, DELETE_GROUPS, DELETE_GROUPS_VERSION,
+                &request, arena,
                 CALL_TIMEOUT_MS, deleted, d);
 }

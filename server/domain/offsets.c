@@ -53,7 +53,8 @@ static void call(struct load *l)
     wire_default(&list_offsets_request_message, &request);
     request.replica_id = -1;
     request.topics_count = l->count;
-    request.topics = ARENA_ARRAY(l->arena, struct list_offsets_request_list_offsets_topic, l->count);
+    request.topics = ARENA_ARRAY(l->arena, struct list_offsets_request_list_offsets_topic,
+                                 l->count);
     for (int32_t i = 0; request.topics && i < l->count; i++) {
         const struct topic_offsets *t = &l->topics[i];
         struct list_offsets_request_list_offsets_partition *p =
@@ -63,13 +64,15 @@ static void call(struct load *l)
                 .partition_index = t->partitions[k].partition, .current_leader_epoch = -1,
                 .timestamp = l->timestamp };
         }
-        request.topics[i] = (struct list_offsets_request_list_offsets_topic){ t->topic, p, p ? t->count : 0 };
+        request.topics[i] = (struct list_offsets_request_list_offsets_topic){ t->topic, p, p
+            ? t->count : 0 };
     }
     if (l->arena->failed) {
         l->done(l->arg, FAIL(NO_MEMORY));
         return;
     }
-    engine_call(l->domain->engine, l->cluster_id, l->principal, LIST_OFFSETS, LIST_OFFSETS_VERSION, &request,
+    engine_call(l->domain->engine, l->cluster_id, l->principal, LIST_OFFSETS, LIST_OFFSETS_VERSION,
+                &request,
                 l->arena, CALL_TIMEOUT_MS, answered, l);
 }
 
@@ -109,14 +112,16 @@ void offsets_load(struct domain *domain, const char *cluster_id, struct str prin
                   struct topic_offsets *topics, int32_t count, struct arena *arena,
                   offsets_done done, void *arg)
 {
-    load((struct load){ domain, cluster_id, principal, topics, count, arena, EARLIEST, false, done, arg });
+    load((struct load){ domain, cluster_id, principal, topics, count, arena, EARLIEST, false, done,
+                       arg });
 }
 
 void offsets_at_time(struct domain *domain, const char *cluster_id, struct str principal,
                      int64_t time_ms, struct topic_offsets *topics, int32_t count,
                      struct arena *arena, offsets_done done, void *arg)
 {
-    load((struct load){ domain, cluster_id, principal, topics, count, arena, time_ms, true, done, arg });
+    load((struct load){ domain, cluster_id, principal, topics, count, arena, time_ms, true, done,
+                       arg });
 }
 
 struct topic_offsets offsets_of_topic(struct str topic, int32_t count, struct arena *arena)

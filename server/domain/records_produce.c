@@ -62,7 +62,9 @@ static void choose_partitions(struct produce *p)
 static size_t item_size(const struct produce_item *item)
 {
     size_t n = 32 + item->key.len + item->value.len;
-    for (int32_t i = 0; i < item->header_count; i++) n += 12 + item->headers[i].key.len + item->headers[i].value.len;
+    for (int32_t i = 0; i < item->header_count; i++) {
+        n += 12 + item->headers[i].key.len + item->headers[i].value.len;
+    }
     return n;
 }
 
@@ -82,7 +84,8 @@ static status make_batch(struct produce *p, int32_t partition, struct bytes *ret
         const struct produce_item *item = &p->items[i];
         size += item_size(item);
         if (p->sent_count[partition] && size > BATCH_BYTES) break;
-        result = batch_builder_add(&builder, item->timestamp >= 0 ? item->timestamp : domain_wall(), item->key,
+        result = batch_builder_add(&builder, item->timestamp >= 0 ? item->timestamp : domain_wall(),
+                                   item->key,
                                    item->value, item->headers, item->header_count);
         if (failed(result)) break;
         p->sent_count[partition]++;
@@ -98,12 +101,15 @@ static status make_batch(struct produce *p, int32_t partition, struct bytes *ret
 static void fail_all(struct produce *p, status result)
 {
     for (int32_t i = 0; i < p->count; i++) {
-        if (!p->items[i].skip && p->items[i].offset < 0 && is_ok(p->items[i].result)) p->items[i].result = result;
+        if (!p->items[i].skip && p->items[i].offset < 0 && is_ok(p->items[i].result)) {
+            p->items[i].result = result;
+        }
     }
     p->done(p->arg);
 }
 
-static void batch_answered(struct produce *p, int32_t partition, status result, int64_t base, struct str message)
+static void batch_answered(struct produce *p, int32_t partition, status result, int64_t base,
+                           struct str message)
 {
     int32_t i = p->sent_from[partition];
     for (int32_t n = 0; n < p->sent_count[partition] && i >= 0; n++, i = p->next_in[i]) {
@@ -126,9 +132,11 @@ static void answered(void *arg, status result, const void *response)
     }
     for (int32_t t = 0; t < r->responses_count; t++) {
         for (int32_t k = 0; k < r->responses[t].partition_responses_count; k++) {
-            const struct produce_response_partition_produce_response *at = &r->responses[t].partition_responses[k];
+            const struct produce_response_partition_produce_response *at =
+                &r->responses[t].partition_responses[k];
             if (at->index < 0 || at->index >= p->partitions) continue;
-            batch_answered(p, at->index, status_from_kafka(at->error_code), at->base_offset, at->error_message);
+            batch_answered(p, at->index, status_from_kafka(at->error_code), at->base_offset,
+                           at->error_message);
         }
     }
     for (int32_t k = 0; k < p->partitions; k++) {
@@ -144,11 +152,13 @@ static void send(struct produce *p)
     wire_default(&produce_request_message, &request);
     wire_default_struct(&produce_request_topic_produce_data_struct, &topic);
     topic.name = p->topic;
-    topic.partition_data = ARENA_ARRAY(p->arena, struct produce_request_partition_produce_data, p->partitions);
+    topic.partition_data = ARENA_ARRAY(p->arena, struct produce_request_partition_produce_data,
+                                       p->partitions);
     status result = arena_check(p->arena);
     for (int32_t k = 0; is_ok(result) && k < p->partitions; k++) {
         if (p->first[k] < 0) continue;
-        struct produce_request_partition_produce_data *data = &topic.partition_data[topic.partition_data_count++];
+        struct produce_request_partition_produce_data *data =
+            &topic.partition_data[topic.partition_data_count++];
         data->index = k;
         result = make_batch(p, k, &data->records);
     }
@@ -164,7 +174,8 @@ static void send(struct produce *p)
     request.timeout_ms = CALL_TIMEOUT_MS;
     request.topic_data = &topic;
     request.topic_data_count = 1;
-    engine_call(p->domain->engine, p->cluster_id, p->principal, PRODUCE, PRODUCE_VERSION, &request, p->arena,
+    engine_call(p->domain->engine, p->cluster_id, p->principal, PRODUCE, PRODUCE_VERSION, &request,
+                p->arena,
                 2 * CALL_TIMEOUT_MS, answered, p);
 }
 
@@ -183,10 +194,12 @@ void records_produce(struct domain *domain, const char *cluster_id, struct str p
         return;
     }
     *p = (struct produce){ .domain = domain, .cluster_id = cluster_id, .principal = principal, .topic = topic,
-                           .partitions = partitions, .items = items, .count = count, .next_in = room,
+                           .partitions = partitions, .items = items, .count = count,
+                           .next_in = room,
                            .first = room + count, .last = room + count + partitions,
                            .sent_from = room + count + 2 * partitions,
-                           .sent_count = room + count + 3 * partitions, .arena = arena, .done = done, .arg = arg };
+                           .sent_count = room + count + 3 * partitions, .arena = arena,
+                           .done = done, .arg = arg };
     for (int32_t k = 0; k < partitions; k++) p->first[k] = -1;
     choose_partitions(p);
     send(p);

@@ -36,7 +36,7 @@ struct scan {
 
 static bool newest(const struct scan *s) { return s->query.from == SCAN_NEWEST; }
 
-/* --- the end -------------------------------------------------------------------------------------- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 static int older_first(const void *a, const void *b)
 {
@@ -73,7 +73,8 @@ static void set_next(struct scan *s, int32_t shown)
 static void finish(struct scan *s, bool complete)
 {
     if (s->out.count) {
-        qsort(s->out.records, (size_t)s->out.count, sizeof *s->out.records, newest(s) ? newer_first : older_first);
+        qsort(s->out.records, (size_t)s->out.count, sizeof *s->out.records, newest(s) ? newer_first
+              : older_first);
     }
     int32_t shown = s->out.count < s->query.limit ? s->out.count : s->query.limit;
     set_next(s, shown);
@@ -83,7 +84,7 @@ static void finish(struct scan *s, bool complete)
     else s->done(s->arg, OK, &s->out);
 }
 
-/* --- records of a response ------------------------------------------------------------------------ */
+/* --- records of a response -------------------------------------------------------------------- */
 
 static char lower(uint8_t c) { return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c); }
 
@@ -132,7 +133,8 @@ static void add(struct scan *s, struct scan_cursor *c, const struct record *r, b
     }
     struct scan_record *to = &s->out.records[s->out.count++];
     *to = (struct scan_record){ .partition = c->partition, .offset = r->offset, .timestamp = r->timestamp,
-                                .append_time = append_time, .key_size = r->key.len, .value_size = r->value.len };
+                                .append_time = append_time, .key_size = r->key.len,
+                                .value_size = r->value.len };
     to->key = keep(s, r->key, &to->truncated);
     to->value = keep(s, r->value, &to->truncated);
     keep_headers(s, r, to);
@@ -140,7 +142,8 @@ static void add(struct scan *s, struct scan_cursor *c, const struct record *r, b
 }
 
 /* The offset to go on at: behind the batch, or at the record where the limit was reached. */
-static int64_t take_batch(struct scan *s, struct scan_cursor *c, struct bytes batch, const struct batch_header *h)
+static int64_t take_batch(struct scan *s, struct scan_cursor *c, struct bytes batch,
+                          const struct batch_header *h)
 {
     struct batch_reader reader;
     struct record r;
@@ -159,7 +162,8 @@ static int64_t take_batch(struct scan *s, struct scan_cursor *c, struct bytes ba
         s->out.scanned_records++;
         s->out.scanned_bytes += r.size;
         if (r.timestamp < c->oldest_time) c->oldest_time = r.timestamp;
-        if (s->query.filter.data && !contains(r.key, s->query.filter) && !contains(r.value, s->query.filter)) {
+        if (s->query.filter.data && !contains(r.key, s->query.filter) &&
+            !contains(r.value, s->query.filter)) {
             continue;
         }
         add(s, c, &r, h->attributes & BATCH_LOG_APPEND_TIME);
@@ -196,7 +200,7 @@ static bool take_partition(struct scan *s, const struct fetch_response_partition
     return moved;
 }
 
-/* --- rounds --------------------------------------------------------------------------------------- */
+/* --- rounds ----------------------------------------------------------------------------------- */
 
 static void go_on(struct scan *s);
 
@@ -217,7 +221,8 @@ static void fetched(void *arg, status result, const void *response)
     }
     if (!moved) { /* nothing is there up to the targets: compacted away */
         for (int32_t i = 0; i < s->out.cursor_count; i++) {
-            if (s->out.cursors[i].pos < s->out.cursors[i].target) s->out.cursors[i].pos = s->out.cursors[i].target;
+            struct scan_cursor *c = &s->out.cursors[i];
+            if (c->pos < c->target) c->pos = c->target;
         }
     }
     go_on(s);
@@ -252,7 +257,8 @@ static void fetch(struct scan *s, int32_t wanted)
     request.topics = &topic;
     request.topics_count = 1;
     s->fetches++;
-    engine_call(s->domain->engine, s->cluster_id, s->principal, FETCH, FETCH_VERSION, &request, s->arena,
+    engine_call(s->domain->engine, s->cluster_id, s->principal, FETCH, FETCH_VERSION, &request,
+                s->arena,
                 CALL_TIMEOUT_MS, fetched, s);
 }
 
@@ -293,13 +299,15 @@ static void go_on(struct scan *s)
             return;
         }
     }
-    bool spent = s->out.scanned_records >= SCAN_RECORDS_MAX || s->out.scanned_bytes >= SCAN_BYTES_MAX ||
-                 s->fetches >= FETCHES_MAX || loop_now(s->domain->loop) >= s->deadline || s->arena->failed;
+    bool spent = s->out.scanned_records >= SCAN_RECORDS_MAX ||
+        s->out.scanned_bytes >= SCAN_BYTES_MAX ||
+                 s->fetches >= FETCHES_MAX || loop_now(s->domain->loop) >= s->deadline ||
+                 s->arena->failed;
     if (spent) finish(s, false);
     else fetch(s, wanted);
 }
 
-/* --- the beginning --------------------------------------------------------------------------------- */
+/* --- the beginning ---------------------------------------------------------------------------- */
 
 static void place_cursors(struct scan *s)
 {
@@ -344,7 +352,8 @@ static void ends_known(void *arg, status result)
         return;
     }
     if (s->query.from == SCAN_TIME) {
-        offsets_at_time(s->domain, s->cluster_id, s->principal, s->query.time, &s->times, 1, s->arena,
+        offsets_at_time(s->domain, s->cluster_id, s->principal, s->query.time, &s->times, 1,
+                        s->arena,
                         times_known, s);
         return;
     }
@@ -375,7 +384,9 @@ void records_scan(struct domain *domain, const char *cluster_id, struct str prin
     s->times = offsets_wanted(query, arena);
     s->out.cursors = ARENA_ARRAY(arena, struct scan_cursor, s->topic.count + 1);
     s->out.cursor_count = s->topic.count;
-    while (s->window < WINDOW_MAX && s->topic.count && s->window * s->topic.count < query->limit) s->window *= 2;
+    while (s->window < WINDOW_MAX && s->topic.count && s->window * s->topic.count < query->limit) {
+        s->window *= 2;
+    }
     if (arena->failed) done(arg, FAIL(NO_MEMORY), NULL);
     else offsets_load(domain, cluster_id, principal, &s->topic, 1, arena, ends_known, s);
 }

@@ -49,7 +49,8 @@ static status begin(struct under_way *u, const struct actor *actor)
     u->facts.limits = &u->limits;
     u->version = change_version(u->change);
     return db_one_i64(DB(d->db, "SELECT ifnull(sum(partitions), 0) FROM topic WHERE cluster_id = ? "
-                         "AND internal = 0", (const char *)u->cluster_id), &u->facts.partitions_used);
+                         "AND internal = 0", (const char *)u->cluster_id),
+                         &u->facts.partitions_used);
 }
 
 /* NULL: done() was called. */
@@ -94,11 +95,12 @@ static status audit(struct under_way *u, const char *operation, struct str topic
     char *text = json_dumps(detail, JSON_COMPACT);
     json_decref(detail);
     status result = change_audit(u->change, operation, resource, text);
-    free(text);
+    free(text); /* tidy: allowed, jansson's */
     return result;
 }
 
-static status find(struct under_way *u, struct str name, struct topic_row *ret, const struct delta_topic **ret_topic)
+static status find(struct under_way *u, struct str name, struct topic_row *ret,
+                   const struct delta_topic **ret_topic)
 {
     status found = topics_get(u->domain->db, u->cluster_id, name, u->arena, ret);
     if (found.code == E_UNKNOWN_TOPIC_OR_PARTITION) {
@@ -113,7 +115,8 @@ static status write_configs(struct under_way *u, const struct delta_topic *t)
 {
     struct db *db = u->domain->db;
     const char *cluster = u->cluster_id;
-    TRY(db_run(DB(db, "DELETE FROM topic_config WHERE cluster_id = ? AND topic = ?", cluster, t->name)));
+    TRY(db_run(DB(db, "DELETE FROM topic_config WHERE cluster_id = ? AND topic = ?", cluster,
+                  t->name)));
     for (int32_t i = 0; i < t->config_count; i++) {
         TRY(db_run(DB(db, "INSERT INTO topic_config VALUES (?, ?, ?, ?)", cluster, t->name,
                       t->configs[i].name, t->configs[i].value)));
@@ -124,10 +127,11 @@ static status write_configs(struct under_way *u, const struct delta_topic *t)
 static struct str sentence(struct under_way *u, const struct topic_plan *plan)
 {
     if (is_ok(plan->result)) return STR_NULL;
-    return arena_str(u->arena, str_c(plan->why.text[0] ? plan->why.text : status_text(plan->result)));
+    return arena_str(u->arena, str_c(plan->why.text[0] ? plan->why.text
+                                     : status_text(plan->result)));
 }
 
-/* --- create --------------------------------------------------------------------------------------- */
+/* --- create ----------------------------------------------------------------------------------- */
 
 static json_t *configs_json(const struct delta_topic *t)
 {
@@ -135,7 +139,8 @@ static json_t *configs_json(const struct delta_topic *t)
     for (int32_t i = 0; i < t->config_count; i++) {
         char name[128];
         if (!str_copy(name, sizeof name, t->configs[i].name)) continue;
-        json_object_set_new(object, name, json_stringn(t->configs[i].value.data, t->configs[i].value.len));
+        json_object_set_new(object, name, json_stringn(t->configs[i].value.data,
+                                                       t->configs[i].value.len));
     }
     return object;
 }
@@ -156,7 +161,8 @@ static status insert(struct under_way *u, const struct delta_topic *t)
     return OK;
 }
 
-static status create_one(struct under_way *u, const struct create_topics_request *request, int32_t i,
+static status create_one(struct under_way *u, const struct create_topics_request *request,
+                         int32_t i,
                          int16_t version, struct create_topics_response_creatable_topic_result *row)
 {
     const struct create_topics_request_creatable_topic *wanted = &request->topics[i];
@@ -178,10 +184,12 @@ void topics_create(struct domain *domain, const char *cluster_id, const struct a
                    const struct create_topics_request *request, int16_t version,
                    struct arena *arena, topics_done done, void *arg)
 {
-    struct under_way *u = start(domain, cluster_id, actor, arena, request->validate_only, done, arg);
+    struct under_way *u = start(domain, cluster_id, actor, arena, request->validate_only, done,
+                                arg);
     if (!u) return;
     struct create_topics_response *response = ARENA_NEW(arena, struct create_topics_response);
-    status result = response && request->topics_count <= ADMIN_TOPICS_MAX ? OK : FAIL(INVALID_REQUEST);
+    status result = response && request->topics_count <= ADMIN_TOPICS_MAX ? OK
+        : FAIL(INVALID_REQUEST);
     if (is_ok(result)) {
         wire_default(&create_topics_response_message, response);
         response->topics_count = request->topics_count;
@@ -195,7 +203,7 @@ void topics_create(struct domain *domain, const char *cluster_id, const struct a
     finish(u, response, result);
 }
 
-/* --- delete --------------------------------------------------------------------------------------- */
+/* --- delete ----------------------------------------------------------------------------------- */
 
 static status find_by_id(struct under_way *u, struct uuid id, struct topic_row *ret,
                          const struct delta_topic **ret_topic)
@@ -210,7 +218,8 @@ static status find_by_id(struct under_way *u, struct uuid id, struct topic_row *
     return name[0] ? find(u, str_c(name), ret, ret_topic) : OK;
 }
 
-static status delete_one(struct under_way *u, const struct delete_topics_request_delete_topic_state *wanted,
+static status delete_one(struct under_way *u,
+                         const struct delete_topics_request_delete_topic_state *wanted,
                          struct delete_topics_response_deletable_topic_result *row)
 {
     struct topic_row there;
@@ -218,7 +227,8 @@ static status delete_one(struct under_way *u, const struct delete_topics_request
     bool by_id = str_is_null(wanted->name);
     if (by_id) TRY(find_by_id(u, wanted->topic_id, &there, &topic));
     else TRY(find(u, wanted->name, &there, &topic));
-    struct topic_plan plan = { .result = by_id ? FAIL(UNKNOWN_TOPIC_ID) : FAIL(UNKNOWN_TOPIC_OR_PARTITION) };
+    struct topic_plan plan = { .result = by_id ? FAIL(UNKNOWN_TOPIC_ID)
+                              : FAIL(UNKNOWN_TOPIC_OR_PARTITION) };
     if (topic) plan = plan_topic_delete(topic);
     if (is_ok(plan.result)) {
         TRY(db_run(DB(u->domain->db, "DELETE FROM topic WHERE cluster_id = ? AND name = ?",
@@ -242,24 +252,29 @@ void topics_delete(struct domain *domain, const char *cluster_id, const struct a
     if (!u) return;
     int32_t count = version >= 6 ? request->topics_count : request->topic_names_count;
     struct delete_topics_response *response = ARENA_NEW(arena, struct delete_topics_response);
-    status result = response && count >= 0 && count <= ADMIN_TOPICS_MAX ? OK : FAIL(INVALID_REQUEST);
+    status result = response && count >= 0 && count <= ADMIN_TOPICS_MAX ? OK
+        : FAIL(INVALID_REQUEST);
     if (is_ok(result)) {
         wire_default(&delete_topics_response_message, response);
         response->responses_count = count;
-        response->responses = ARENA_ARRAY(arena, struct delete_topics_response_deletable_topic_result, count + 1);
+        response->responses = ARENA_ARRAY(arena,
+                                          struct delete_topics_response_deletable_topic_result,
+                                          count + 1);
         if (!response->responses) result = FAIL(NO_MEMORY);
     }
     for (int32_t i = 0; is_ok(result) && i < count; i++) {
         struct delete_topics_request_delete_topic_state by_name = { 0 };
         if (version < 6) by_name.name = request->topic_names[i];
-        result = delete_one(u, version >= 6 ? &request->topics[i] : &by_name, &response->responses[i]);
+        result = delete_one(u, version >= 6 ? &request->topics[i] : &by_name,
+                            &response->responses[i]);
     }
     finish(u, response, result);
 }
 
-/* --- more partitions -------------------------------------------------------------------------------- */
+/* --- more partitions -------------------------------------------------------------------------- */
 
-static status partitions_one(struct under_way *u, const struct create_partitions_request *request, int32_t i,
+static status partitions_one(struct under_way *u, const struct create_partitions_request *request,
+                             int32_t i,
                              struct create_partitions_response_create_partitions_topic_result *row)
 {
     const struct create_partitions_request_create_partitions_topic *wanted = &request->topics[i];
@@ -273,7 +288,8 @@ static status partitions_one(struct under_way *u, const struct create_partitions
         plan = plan_topic_partitions(&u->facts, topic, wanted, u->arena);
     }
     if (is_ok(plan.result) && !u->validate_only) {
-        TRY(db_run(DB(u->domain->db, "UPDATE topic SET partitions = ? WHERE cluster_id = ? AND name = ?",
+        TRY(db_run(DB(u->domain->db,
+                      "UPDATE topic SET partitions = ? WHERE cluster_id = ? AND name = ?",
                       plan.topic.partitions, (const char *)u->cluster_id, plan.topic.name)));
         delta_topic(change_records(u->change), &plan.topic);
         TRY(audit(u, "topic.partitions", plan.topic.name,
@@ -290,15 +306,19 @@ void topics_add_partitions(struct domain *domain, const char *cluster_id, const 
                            const struct create_partitions_request *request, struct arena *arena,
                            topics_done done, void *arg)
 {
-    struct under_way *u = start(domain, cluster_id, actor, arena, request->validate_only, done, arg);
+    struct under_way *u = start(domain, cluster_id, actor, arena, request->validate_only, done,
+                                arg);
     if (!u) return;
     int32_t count = request->topics_count;
-    struct create_partitions_response *response = ARENA_NEW(arena, struct create_partitions_response);
-    status result = response && count >= 0 && count <= ADMIN_TOPICS_MAX ? OK : FAIL(INVALID_REQUEST);
+    struct create_partitions_response *response = ARENA_NEW(arena,
+        struct create_partitions_response);
+    status result = response && count >= 0 && count <= ADMIN_TOPICS_MAX ? OK
+        : FAIL(INVALID_REQUEST);
     if (is_ok(result)) {
         wire_default(&create_partitions_response_message, response);
         response->results_count = count;
-        response->results = ARENA_ARRAY(arena, struct create_partitions_response_create_partitions_topic_result,
+        response->results = ARENA_ARRAY(arena,
+                                        struct create_partitions_response_create_partitions_topic_result,
                                         count + 1);
         if (!response->results) result = FAIL(NO_MEMORY);
     }
@@ -308,7 +328,7 @@ void topics_add_partitions(struct domain *domain, const char *cluster_id, const 
     finish(u, response, result);
 }
 
-/* --- configs ---------------------------------------------------------------------------------------- */
+/* --- configs ---------------------------------------------------------------------------------- */
 
 #define RESOURCE_TOPIC 2 /* of Kafka's config resources */
 
@@ -320,13 +340,16 @@ static json_t *changes_json(const struct incremental_alter_configs_request_alter
         if (!str_copy(name, sizeof name, r->configs[i].name)) continue;
         struct str value = r->configs[i].value;
         bool unset = r->configs[i].config_operation == 1 || !value.data;
-        json_object_set_new(object, name, unset ? json_null() : json_stringn(value.data, value.len));
+        json_object_set_new(object, name, unset ? json_null() : json_stringn(value.data,
+            value.len));
     }
     return object;
 }
 
-static status configs_one(struct under_way *u, const struct incremental_alter_configs_request *request,
-                          int32_t i, struct incremental_alter_configs_response_alter_configs_resource_response *row)
+static status configs_one(struct under_way *u,
+                          const struct incremental_alter_configs_request *request,
+                          int32_t i,
+                          struct incremental_alter_configs_response_alter_configs_resource_response *row)
 {
     const struct incremental_alter_configs_request_alter_configs_resource *wanted = &request->resources[i];
     struct topic_row there;
@@ -357,17 +380,21 @@ void topics_alter_configs(struct domain *domain, const char *cluster_id, const s
                           const struct incremental_alter_configs_request *request,
                           struct arena *arena, topics_done done, void *arg)
 {
-    struct under_way *u = start(domain, cluster_id, actor, arena, request->validate_only, done, arg);
+    struct under_way *u = start(domain, cluster_id, actor, arena, request->validate_only, done,
+                                arg);
     if (!u) return;
     int32_t count = request->resources_count;
     struct incremental_alter_configs_response *response =
         ARENA_NEW(arena, struct incremental_alter_configs_response);
-    status result = response && count >= 0 && count <= ADMIN_TOPICS_MAX ? OK : FAIL(INVALID_REQUEST);
+    status result = response && count >= 0 && count <= ADMIN_TOPICS_MAX ? OK
+        : FAIL(INVALID_REQUEST);
     if (is_ok(result)) {
         wire_default(&incremental_alter_configs_response_message, response);
         response->responses_count = count;
         response->responses =
-            ARENA_ARRAY(arena, struct incremental_alter_configs_response_alter_configs_resource_response, count + 1);
+            ARENA_ARRAY(arena,
+                        struct incremental_alter_configs_response_alter_configs_resource_response,
+                        count + 1);
         if (!response->responses) result = FAIL(NO_MEMORY);
     }
     for (int32_t i = 0; is_ok(result) && i < count; i++) {

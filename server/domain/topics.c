@@ -25,11 +25,13 @@ static status read_configs(struct db *db, const char *cluster_id, struct arena *
                       cluster_id, row->topic.name), &count));
     if (count == 0) return OK;
     struct delta_config *configs = ARENA_ARRAY(arena, struct delta_config, count);
-    struct db_query *q = DB(db, "SELECT name, value FROM topic_config WHERE cluster_id = ? AND topic = ? "
+    struct db_query *q = DB(db,
+                            "SELECT name, value FROM topic_config WHERE cluster_id = ? AND topic = ? "
                             "ORDER BY name", cluster_id, row->topic.name);
     int32_t n = 0;
     while (configs && n < count && db_next(q)) {
-        configs[n++] = (struct delta_config){ arena_str(arena, db_text(q, 0)), arena_str(arena, db_text(q, 1)) };
+        configs[n++] = (struct delta_config){ arena_str(arena, db_text(q, 0)),
+                                             arena_str(arena, db_text(q, 1)) };
     }
     TRY(db_end(q));
     row->topic.configs = configs;
@@ -58,7 +60,8 @@ static status list_configs(struct db *db, const char *cluster_id, struct arena *
                            struct topic_row *rows, size_t count)
 {
     int64_t all = 0;
-    TRY(db_one_i64(DB(db, "SELECT count(*) FROM topic_config WHERE cluster_id = ?", cluster_id), &all));
+    TRY(db_one_i64(DB(db, "SELECT count(*) FROM topic_config WHERE cluster_id = ?", cluster_id),
+                   &all));
     if (all == 0) return OK;
     struct delta_config *configs = ARENA_ARRAY(arena, struct delta_config, all);
     struct db_query *q = DB(db, "SELECT topic, name, value FROM topic_config WHERE cluster_id = ? "
@@ -71,7 +74,8 @@ static status list_configs(struct db *db, const char *cluster_id, struct arena *
         if (row == count || !str_eq(rows[row].topic.name, topic)) continue;
         if (!rows[row].topic.configs) rows[row].topic.configs = &configs[n];
         rows[row].topic.config_count++;
-        configs[n++] = (struct delta_config){ arena_str(arena, db_text(q, 1)), arena_str(arena, db_text(q, 2)) };
+        configs[n++] = (struct delta_config){ arena_str(arena, db_text(q, 1)),
+                                             arena_str(arena, db_text(q, 2)) };
     }
     TRY(db_end(q));
     return arena_check(arena);
@@ -101,7 +105,8 @@ status topics_limits(struct db *db, const char *cluster_id, struct limits *ret)
 {
     char plan[32] = "";
     int64_t cku = 0;
-    struct db_query *q = DB(db, "SELECT plan, cku FROM cluster WHERE id = ? AND deleting = 0", cluster_id);
+    struct db_query *q = DB(db, "SELECT plan, cku FROM cluster WHERE id = ? AND deleting = 0",
+                            cluster_id);
     bool found = db_next(q);
     if (found) {
         DB_COPY(q, 0, plan);

@@ -27,7 +27,9 @@ static void tick(struct timer *timer)
 {
     struct watchers *w = CONTAINER_OF(timer, struct watchers, timer);
     tell_all(w, NULL, WATCH_TICK);
-    if (w->list) (void)loop_timer_set(w->domain->loop, &w->timer, loop_now(w->domain->loop) + TICK_MS);
+    if (w->list) {
+        (void)loop_timer_set(w->domain->loop, &w->timer, loop_now(w->domain->loop) + TICK_MS);
+    }
 }
 
 status watchers_add(struct domain *domain, struct watcher *watcher)

@@ -44,7 +44,7 @@ static void caller_set(struct api_caller *caller, enum api_door door, const stru
     }
 }
 
-/* --- Basic --------------------------------------------------------------------------------------- */
+/* --- Basic ------------------------------------------------------------------------------------ */
 
 static bool basic_check(struct exchange *x, struct db *db, const char *text)
 {
@@ -71,7 +71,7 @@ static bool basic_check(struct exchange *x, struct db *db, const char *text)
     return true;
 }
 
-/* --- session ------------------------------------------------------------------------------------- */
+/* --- session ---------------------------------------------------------------------------------- */
 
 /* The value of a cookie; the last of that name would be a shadowing attempt, the first counts. */
 static struct str cookie(const char *header, const char *name)
@@ -80,7 +80,9 @@ static struct str cookie(const char *header, const char *name)
     for (const char *p = header; p && *p;) {
         while (*p == ' ' || *p == ';') p++;
         size_t n = strcspn(p, ";");
-        if (n > len && strncmp(p, name, len) == 0 && p[len] == '=') return (struct str){ p + len + 1, n - len - 1 };
+        if (n > len && strncmp(p, name, len) == 0 && p[len] == '=') {
+            return (struct str){ p + len + 1, n - len - 1 };
+        }
         p += n;
     }
     return STR_NULL;
@@ -123,14 +125,15 @@ static bool session_check(struct exchange *x, struct db *db, struct str token)
     return true;
 }
 
-/* --- the rule ------------------------------------------------------------------------------------ */
+/* --- the rule --------------------------------------------------------------------------------- */
 
 static bool access_check(struct exchange *x)
 {
     const struct api_caller *caller = &x->rq.caller;
     if (caller->door != DOOR_CLUSTER_KEY) return true;
     if (x->rq.route->access != CLUSTER) {
-        return refuse(x, "invalid API key: this is a cluster's key; the control plane needs a cloud key.");
+        return refuse(x,
+                      "invalid API key: this is a cluster's key; the control plane needs a cloud key.");
     }
     struct str cluster = api_param(&x->rq, "cluster_id");
     if (cluster.data && !str_eq_c(cluster, caller->cluster_id)) {
@@ -145,7 +148,9 @@ bool auth_check(struct exchange *x, struct db *db)
     const char *authorization = exchange_header(x, "Authorization");
     struct str token = cookie(exchange_header(x, "Cookie"), "leat_session");
     if (route->access == ANYONE) {
-        if (x->rq.method != GET && foreign_site(x)) return forbid(x, "This request comes from another site.");
+        if (x->rq.method != GET && foreign_site(x)) {
+            return forbid(x, "This request comes from another site.");
+        }
         /* Logging out and "who am I" are for anyone, and look at the session if there is one. */
         struct identity who = { 0 };
         if (token.data && is_ok(identity_session(db, token, &who))) {
@@ -160,7 +165,9 @@ bool auth_check(struct exchange *x, struct db *db)
     if (authorization && strncasecmp(authorization, "Basic ", 6) == 0) {
         return basic_check(x, db, authorization + 6) && access_check(x);
     }
-    if (authorization) return refuse(x, "Only Basic authentication is understood: API key and secret.");
+    if (authorization) {
+        return refuse(x, "Only Basic authentication is understood: API key and secret.");
+    }
     if (token.data) return session_check(x, db, token) && access_check(x);
     return refuse(x, "Log in, or send an API key and its secret by Basic authentication.");
 }

@@ -80,7 +80,7 @@ status events_put(struct api_request *rq, const char *name, json_t *data)
         wake_locked(x);
     }
     pthread_mutex_unlock(&x->lock);
-    free(text);
+    free(text); /* tidy: allowed, jansson's */
     return result;
 }
 

@@ -19,7 +19,7 @@ static struct exchange *exchange_of(const struct api_request *rq)
     return x;
 }
 
-/* --- life -------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static void name_request(struct exchange *x)
 {
@@ -28,7 +28,8 @@ static void name_request(struct exchange *x)
     r[6] = (uint8_t)((r[6] & 0x0f) | 0x40);
     r[8] = (uint8_t)((r[8] & 0x3f) | 0x80);
     snprintf(x->rq.request_id, sizeof x->rq.request_id,
-             "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", r[0], r[1], r[2],
+             "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", r[0], r[1],
+             r[2],
              r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14], r[15]);
 }
 
@@ -39,7 +40,9 @@ static void name_address(struct exchange *x)
     const struct sockaddr *a = info ? info->client_addr : NULL;
     const void *ip = NULL;
     if (a && a->sa_family == AF_INET) ip = &((const struct sockaddr_in *)(const void *)a)->sin_addr;
-    if (a && a->sa_family == AF_INET6) ip = &((const struct sockaddr_in6 *)(const void *)a)->sin6_addr;
+    if (a && a->sa_family == AF_INET6) {
+        ip = &((const struct sockaddr_in6 *)(const void *)a)->sin6_addr;
+    }
     if (!ip || !inet_ntop(a->sa_family, ip, x->rq.address, sizeof x->rq.address)) {
         str_copy(x->rq.address, sizeof x->rq.address, STR("unknown"));
     }
@@ -90,7 +93,7 @@ void exchange_unref(struct exchange *x)
     mem_free(x);
 }
 
-/* --- to the domain thread and back --------------------------------------------------------------- */
+/* --- to the domain thread and back ------------------------------------------------------------ */
 
 static void run_at_domain(struct job *job)
 {
@@ -134,7 +137,7 @@ static void answer_with(struct exchange *x, int code, struct MHD_Response *respo
     }
 }
 
-/* --- what handlers call -------------------------------------------------------------------------- */
+/* --- what handlers call ----------------------------------------------------------------------- */
 
 static void http_answer(struct api_request *rq, int code, json_t *body)
 {
@@ -145,9 +148,11 @@ static void http_answer(struct api_request *rq, int code, json_t *body)
         code = 500;
         response = MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
     } else {
-        response = MHD_create_response_from_buffer(text ? strlen(text) : 0, text ? text : (void *)"",
-                                                   text ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
-        if (!response) free(text);
+        response = MHD_create_response_from_buffer(text ? strlen(text) : 0, text ? text
+                                                   : (void *)"",
+                                                   text ? MHD_RESPMEM_MUST_FREE
+                                                   : MHD_RESPMEM_PERSISTENT);
+        if (!response) free(text); /* tidy: allowed, jansson's */
     }
     json_decref(body);
     if (response && text) MHD_add_response_header(response, "Content-Type", "application/json");
@@ -159,8 +164,10 @@ static void http_answer_bytes(struct api_request *rq, int code, const char *type
     struct exchange *x = exchange_of(rq);
     struct MHD_Response *response = NULL;
     if (!take->failed) {
-        response = take->len ? MHD_create_response_from_buffer_with_free_callback(take->len, take->data, mem_free)
-                             : MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
+        response = take->len ? MHD_create_response_from_buffer_with_free_callback(take->len,
+            take->data, mem_free)
+                             : MHD_create_response_from_buffer(0, (void *)"",
+                             MHD_RESPMEM_PERSISTENT);
     }
     if (response && take->len) (void)buf_take(take);
     else buf_done(take);
@@ -179,7 +186,9 @@ static struct str http_query(const struct api_request *rq, const char *name, int
         struct str key = { part.data, equals ? (size_t)(equals - part.data) : part.len };
         struct str value = equals ? (struct str){ equals + 1, part.len - key.len - 1 } : STR("");
         struct str decoded;
-        if (failed(api_decode(rq->arena, key, true, &decoded)) || !str_eq_c(decoded, name)) continue;
+        if (failed(api_decode(rq->arena, key, true, &decoded)) || !str_eq_c(decoded, name)) {
+            continue;
+        }
         if (n-- > 0) continue;
         return is_ok(api_decode(rq->arena, value, true, &decoded)) ? decoded : STR("");
     }
@@ -201,7 +210,9 @@ static void http_set_header(struct api_request *rq, const char *name, const char
     struct exchange *x = exchange_of(rq);
     if (x->header_count == HTTP_HEADERS_MAX) return;
     if (!str_copy(x->headers[x->header_count].name, sizeof x->headers[0].name, str_c(name))) return;
-    if (!str_copy(x->headers[x->header_count].value, sizeof x->headers[0].value, str_c(value))) return;
+    if (!str_copy(x->headers[x->header_count].value, sizeof x->headers[0].value, str_c(value))) {
+        return;
+    }
     x->header_count++;
 }
 
@@ -234,7 +245,7 @@ const struct api_http exchange_http = {
     .metrics = http_metrics,
 };
 
-/* --- out ----------------------------------------------------------------------------------------- */
+/* --- out -------------------------------------------------------------------------------------- */
 
 void exchange_common_headers(struct exchange *x, struct MHD_Response *response)
 {

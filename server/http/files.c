@@ -45,7 +45,8 @@ static bool is_safe(struct str path)
     bool start = true; /* of a part */
     for (size_t i = 1; i < path.len; i++) {
         char c = path.data[i];
-        bool letter = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        bool letter = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+            c == '_';
         if (start && !letter) return false;
         if (!letter && c != '-' && c != '.' && c != '/') return false;
         start = c == '/';
@@ -73,7 +74,8 @@ static int file_open(struct exchange *x, char *ret_name, size_t size, struct sta
 static enum MHD_Result send_text(struct exchange *x, unsigned code, const char *text)
 {
     struct MHD_Response *response =
-        MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT);
+        MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text,
+                                        MHD_RESPMEM_PERSISTENT);
     if (!response) return MHD_NO;
     exchange_common_headers(x, response);
     MHD_add_response_header(response, "Content-Type", "text/plain; charset=utf-8");
@@ -90,7 +92,9 @@ enum MHD_Result files_send(struct exchange *x)
     struct stat st;
     if (x->rq.method != GET) return send_text(x, 405, "Only GET is possible here.\n");
     int fd = file_open(x, name, sizeof name, &st);
-    if (fd < 0) return send_text(x, 404, "There is no console here: leatd was started without --web.\n");
+    if (fd < 0) {
+        return send_text(x, 404, "There is no console here: leatd was started without --web.\n");
+    }
     snprintf(etag, sizeof etag, "\"%llx-%llx%lx\"", (unsigned long long)st.st_size,
              (unsigned long long)st.st_mtim.tv_sec, (unsigned long)st.st_mtim.tv_nsec);
     const char *known = exchange_header(x, "If-None-Match");

@@ -14,7 +14,8 @@ static bool is_token(const char *name)
 {
     if (!name[0]) return false;
     for (const char *p = name; *p; p++) {
-        bool ok = (*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+        bool ok = (*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z') ||
+            (*p >= 'A' && *p <= 'Z') ||
                   strchr("!#$%&'*+-.^_`|~", *p);
         if (!ok) return false;
     }
@@ -48,9 +49,15 @@ const char *framing_fault(struct MHD_Connection *connection, const char *version
     if (c.length > 1) return "There is more than one Content-Length header.";
     if (c.bad_length) return "Content-Length is not a number.";
     if (c.length && c.encoding) return "Content-Length and Transfer-Encoding exclude each other.";
-    if (c.encoding > 1 || c.bad_encoding) return "The only transfer encoding understood is chunked.";
+    if (c.encoding > 1 || c.bad_encoding) {
+        return "The only transfer encoding understood is chunked.";
+    }
     if (c.host > 1) return "There is more than one Host header.";
-    if (c.host == 0 && strcmp(version, MHD_HTTP_VERSION_1_1) == 0) return "The Host header is missing.";
-    if (c.encoding && strcmp(version, MHD_HTTP_VERSION_1_1) != 0) return "HTTP/1.0 has no transfer encodings.";
+    if (c.host == 0 && strcmp(version, MHD_HTTP_VERSION_1_1) == 0) {
+        return "The Host header is missing.";
+    }
+    if (c.encoding && strcmp(version, MHD_HTTP_VERSION_1_1) != 0) {
+        return "HTTP/1.0 has no transfer encodings.";
+    }
     return NULL;
 }

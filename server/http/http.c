@@ -18,7 +18,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
-/* --- this thread's database ---------------------------------------------------------------------- */
+/* --- this thread's database ------------------------------------------------------------------- */
 
 static _Thread_local struct db *reader;
 
@@ -37,7 +37,7 @@ static struct db *reader_get(struct http *http)
     return db;
 }
 
-/* --- the first look at a request ----------------------------------------------------------------- */
+/* --- the first look at a request -------------------------------------------------------------- */
 
 static bool method_of(const char *name, enum api_method *ret)
 {
@@ -82,7 +82,8 @@ static void allow_header(struct exchange *x)
 /* Answers what has no handler. The dialect of an unknown path is guessed from its beginning. */
 static void no_route(struct exchange *x, status why)
 {
-    static const struct api_route unknown_kafka = { .dialect = KAFKA }, unknown = { .dialect = CONTROL };
+    static const struct api_route unknown_kafka = { .dialect = KAFKA },
+        unknown = { .dialect = CONTROL };
     bool kafka = str_starts(x->rq.path, STR("/kafka"));
     if (why.code == E_UNSUPPORTED_VERSION) allow_header(x);
     if (!x->rq.route) x->rq.route = kafka ? &unknown_kafka : &unknown;
@@ -127,7 +128,7 @@ static bool admit(struct exchange *x, const char *method, const char *version)
     return auth_check(x, db);
 }
 
-/* --- body ---------------------------------------------------------------------------------------- */
+/* --- body ------------------------------------------------------------------------------------- */
 
 static bool takes_records(const struct api_request *rq)
 {
@@ -178,7 +179,7 @@ static bool body_add(struct exchange *x, const char *data, size_t n)
     return true;
 }
 
-/* --- the library's callbacks ----------------------------------------------------------------------- */
+/* --- the library's callbacks ------------------------------------------------------------------ */
 
 static void *on_uri(void *arg, const char *uri, struct MHD_Connection *connection)
 {
@@ -253,7 +254,7 @@ static size_t no_unescape(void *arg, struct MHD_Connection *connection, char *te
     return strlen(text);
 }
 
-/* --- start and stop -------------------------------------------------------------------------------- */
+/* --- start and stop --------------------------------------------------------------------------- */
 
 static status listen_at(const char *address, struct why *why, int *ret_fd, uint16_t *ret_port)
 {
@@ -272,7 +273,8 @@ static status listen_at(const char *address, struct why *why, int *ret_fd, uint1
     struct addrinfo *found = NULL;
     char service[8];
     snprintf(service, sizeof service, "%d", (int)port);
-    if (getaddrinfo(strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, service, &hints, &found) != 0) {
+    if (getaddrinfo(strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, service, &hints,
+                    &found) != 0) {
         why_set(why, "%s is not a numeric address", host);
         return FAIL(INVALID);
     }
@@ -362,7 +364,8 @@ static void release_waiting(struct http *http)
             if (!x->streaming) {
                 x->answered = true;
                 x->status = 503;
-                x->response = MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
+                x->response = MHD_create_response_from_buffer(0, (void *)"",
+                    MHD_RESPMEM_PERSISTENT);
             }
             x->stream_ended = true;
             x->suspended = false;

@@ -1,0 +1,1 @@
+leat_test(router LINK api)
