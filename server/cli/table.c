@@ -48,6 +48,19 @@ static void humanise(char *ret, size_t size, double v, const char *suffix)
     snprintf(ret, size, u == 0 ? "%.0f %s%s" : "%.1f %s%s", v, units[u], suffix);
 }
 
+/* A list of references reads as their ids. */
+static void ids_of(const json_t *list, char ret[CELL_MAX])
+{
+    size_t i, at = 0;
+    json_t *item;
+    json_array_foreach(list, i, item) {
+        const char *id = json_is_string(item) ? json_string_value(item) : text_at(item, "id");
+        int n = snprintf(ret + at, CELL_MAX - at, "%s%s", at ? ", " : "", id);
+        if (n < 0 || (size_t)n >= CELL_MAX - at) return;
+        at += (size_t)n;
+    }
+}
+
 static void cell_of(const json_t *row, const struct column *c, char ret[CELL_MAX])
 {
     const json_t *v = field_at(row, c->path);
@@ -68,6 +81,8 @@ static void cell_of(const json_t *row, const struct column *c, char ret[CELL_MAX
         else snprintf(ret, CELL_MAX, "%s", s);
     } else if (json_is_boolean(v)) {
         snprintf(ret, CELL_MAX, "%s", json_is_true(v) ? "yes" : "no");
+    } else if (json_is_array(v)) {
+        ids_of(v, ret);
     } else {
         char *s = json_dumps(v, JSON_COMPACT);
         snprintf(ret, CELL_MAX, "%s", s ? s : "");
