@@ -33,10 +33,10 @@ struct append_result {
     int32_t bad_record;      /* index of the record an INVALID_RECORD is about, or -1 */
 };
 /* Checks and writes one v2 batch (magic 2, exactly one), setting base offset and leader epoch in
- * place (and, where the topic's compression.type asks for another codec, packing it anew). Written to the page cache and queued for the commit; the answer for acks=all waits with
- * plog_wait. Errors are Kafka's: CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, INVALID_RECORD,
- * INVALID_TIMESTAMP, UNSUPPORTED_FOR_MESSAGE_FORMAT, OUT_OF_ORDER_SEQUENCE_NUMBER,
- * INVALID_PRODUCER_EPOCH, KAFKA_STORAGE_ERROR … */
+ * place (and, where the topic's compression.type asks for another codec, packing it anew). Written
+ * to the page cache and queued for the commit; the answer for acks=all waits with plog_wait.
+ * Errors are Kafka's: CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, INVALID_RECORD, INVALID_TIMESTAMP,
+ * INVALID_TXN_STATE, OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, KAFKA_STORAGE_ERROR … */
 status plog_append(struct plog *log, uint8_t *batch, size_t len, enum append_origin origin,
                    struct append_result *ret_result);
 
