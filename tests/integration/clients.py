@@ -1,18 +1,25 @@
-"""All integration tests: brokers alone, then under leatd when that is built."""
+"""All integration tests: brokers alone, then under leatd."""
 import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import managed_tests  # noqa: E402
 import standalone_tests  # noqa: E402
 from leatd import BIN, run_tests  # noqa: E402
 
-tests = {k: v for k, v in vars(standalone_tests).items() if k.startswith("test_")}
-if os.path.exists(os.path.join(BIN, "leatd")):
-    import managed_tests
-
-    tests.update({k: v for k, v in vars(managed_tests).items() if k.startswith("test_")})
-else:
-    print("leatd is not built: tests of keys, ACLs and quotas are left out")
+tests = {}
+for module in (standalone_tests, managed_tests):
+    tests.update({k: v for k, v in vars(module).items() if k.startswith("test_")})
+# What cannot run must not look like success.
+missing = [p for p in ("leat-broker", "leatd") if not os.path.exists(os.path.join(BIN, p))]
+unknown = [name for name in sys.argv[1:] if name not in tests]
+for p in missing:
+    print(f"not ok: {os.path.join(BIN, p)} is not built (LEAT_BIN names the folder)")
+for name in unknown:
+    print(f"not ok: there is no test {name}")
+if missing or unknown:
+    print(f"0 passed, {len(missing) + len(unknown)} failed")
+    sys.exit(1)
 sys.exit(run_tests(tests))

@@ -1,4 +1,5 @@
 leat_test(acl LINK cluster)
+leat_test(authorizer LINK broker)
 leat_test(quota LINK broker)
 leat_test(scram LINK broker)
 leat_test(groups LINK broker)

@@ -706,7 +706,7 @@ static void test_offsets_of_a_topic_made_anew_are_forgotten_at_the_next_start(vo
     assert_null(group_find(groups, G));
 }
 
-static void test_offsets_expire_and_with_the_last_the_group(void **state)
+static void test_offsets_expire_when_nobody_commits_them_again(void **state)
 {
     (void)state;
     groups->options.offsets_retention_ms = 80;
@@ -715,6 +715,22 @@ static void test_offsets_expire_and_with_the_last_the_group(void **state)
     assert_true(is_ok(commit(&key, i, 2)));
     assert_int_equal(HASH_COUNT(group_find(groups, G)->offsets), 2);
     UNTIL(group_find(groups, G)->offsets == NULL);
+    assert_non_null(group_find(groups, G)); /* the empty group itself stays for ten minutes */
+}
+
+static void test_an_empty_group_without_offsets_goes_when_its_time_has_come(void **state)
+{
+    (void)state;
+    struct client a = client();
+    settle(&a);
+    assert_true(is_ok(leave(&a)));
+    struct group *g = group_find(groups, G);
+    assert_true(group_next_expiry(g) > loop_wall(loop));
+    group_expire_fire(&groups->expiry);
+    assert_non_null(group_find(groups, G)); /* not yet */
+    g->state_at -= 3600000;                 /* an hour ago */
+    group_expire_fire(&groups->expiry);
+    assert_null(group_find(groups, G));
 }
 
 static void test_a_reader_waits_until_what_it_reads_is_durable(void **state)
@@ -786,7 +802,8 @@ int main(void)
         T(test_an_empty_group_is_deleted_for_good),
         T(test_the_offsets_of_a_deleted_topic_go_with_it),
         T(test_offsets_of_a_topic_made_anew_are_forgotten_at_the_next_start),
-        T(test_offsets_expire_and_with_the_last_the_group),
+        T(test_offsets_expire_when_nobody_commits_them_again),
+        T(test_an_empty_group_without_offsets_goes_when_its_time_has_come),
         T(test_a_reader_waits_until_what_it_reads_is_durable),
         T(test_waiting_requests_are_answered_when_the_coordinator_ends),
         cmocka_unit_test(test_the_hash_is_javas),
