@@ -121,7 +121,10 @@ json_t *leat_cluster_json(struct domain *domain, const char *cluster_id, bool wi
 static void add_row(void *arg, const struct cluster *c)
 {
     struct control_page *p = arg;
-    if (control_page_room(p)) control_page_add(p, to_json(p->rq->domain, c, true), c->id);
+    struct engine *engine = p->rq->domain->engine;
+    if (!control_page_room(p)) return;
+    control_page_add(p, to_json(p->rq->domain, c, true), c->id);
+    if (engine) engine_watch(engine, c->id); /* whoever lists the fleet asks again soon */
 }
 
 void leat_clusters_list_get(struct api_request *rq)
