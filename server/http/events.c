@@ -57,6 +57,7 @@ void events_begin(struct api_request *rq, void (*gone)(void *arg), void *arg)
     x->answered = true;
     x->status = 200;
     x->response = response;
+    x->at_domain = false;
     atomic_fetch_sub(&x->http->at_domain, 1);
     wake_locked(x); /* the handler's reference is kept until the stream ends */
     pthread_mutex_unlock(&x->lock);
@@ -84,28 +85,31 @@ status events_put(struct api_request *rq, const char *name, json_t *data)
     return result;
 }
 
-void events_end(struct api_request *rq)
+/* True for the first that ends the handler's side of a stream. */
+static bool handler_ends(struct exchange *x)
 {
-    struct exchange *x = exchange_of_rq(rq);
     pthread_mutex_lock(&x->lock);
-    bool first = !x->stream_ended;
+    bool first = !x->handler_done;
+    x->handler_done = true;
     x->stream_ended = true;
     wake_locked(x);
     pthread_mutex_unlock(&x->lock);
-    if (first) exchange_unref(x);
+    return first;
+}
+
+void events_end(struct api_request *rq)
+{
+    struct exchange *x = exchange_of_rq(rq);
+    if (handler_ends(x)) exchange_let_go(x);
 }
 
 /* Domain thread: the handler hears that its client left, unless it ended the stream itself. */
 static void tell_gone(struct job *job)
 {
     struct exchange *x = CONTAINER_OF(job, struct exchange, gone_job);
-    pthread_mutex_lock(&x->lock);
-    bool first = !x->stream_ended;
-    x->stream_ended = true;
-    pthread_mutex_unlock(&x->lock);
-    if (first) {
+    if (handler_ends(x)) {
         if (x->gone) x->gone(x->gone_arg);
-        exchange_unref(x);
+        exchange_let_go(x);
     }
     exchange_unref(x); /* the job's own */
 }
@@ -116,4 +120,11 @@ void events_closed(struct exchange *x)
     atomic_fetch_add(&x->refs, 1);
     x->gone_job.done = tell_gone;
     domain_post(x->http->domain, &x->gone_job);
+}
+
+void events_stop(struct exchange *x)
+{
+    if (!x->streaming || !handler_ends(x)) return;
+    if (x->gone) x->gone(x->gone_arg);
+    exchange_unref(x);
 }

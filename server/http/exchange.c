@@ -79,9 +79,11 @@ struct exchange *exchange_new(struct http *http, struct MHD_Connection *connecti
 void exchange_unref(struct exchange *x)
 {
     if (atomic_fetch_sub(&x->refs, 1) != 1) return;
-    pthread_mutex_lock(&x->http->lock);
-    DL_DELETE(x->http->exchanges, x);
-    pthread_mutex_unlock(&x->http->lock);
+    struct http *http = x->http;
+    pthread_mutex_lock(&http->lock);
+    DL_DELETE(http->exchanges, x);
+    bool last = http->stopped && !http->exchanges;
+    pthread_mutex_unlock(&http->lock);
     if (x->response) MHD_destroy_response(x->response);
     atomic_fetch_sub(&x->http->bodies, x->body.cap);
     json_decref(x->rq.json);
@@ -91,6 +93,19 @@ void exchange_unref(struct exchange *x)
     pthread_mutex_destroy(&x->lock);
     x->magic = 0;
     mem_free(x);
+    if (last) http_release(http);
+}
+
+static void let_go(struct deferred *deferred)
+{
+    exchange_unref(CONTAINER_OF(deferred, struct exchange, letting_go));
+}
+
+void exchange_let_go(struct exchange *x)
+{
+    x->letting_go.run = let_go;
+    if (x->http->stopping) exchange_unref(x); /* the loop turns no more */
+    else loop_defer(x->http->domain->loop, &x->letting_go);
 }
 
 /* --- to the domain thread and back ------------------------------------------------------------ */
@@ -111,6 +126,7 @@ bool exchange_to_domain(struct exchange *x)
     }
     atomic_fetch_add(&x->refs, 1); /* the handler's, let go when it answers or its stream ends */
     x->suspended = true;
+    x->at_domain = true;
     x->rq.db = NULL;
     MHD_suspend_connection(x->connection);
     x->job.done = run_at_domain;
@@ -122,18 +138,19 @@ bool exchange_to_domain(struct exchange *x)
 static void answer_with(struct exchange *x, int code, struct MHD_Response *response)
 {
     pthread_mutex_lock(&x->lock);
-    if (x->answered) abort(); /* a handler answers once */
+    if (x->answered && !x->at_domain) abort(); /* a handler answers once */
+    if (x->response) MHD_destroy_response(x->response);
     x->answered = true;
     x->status = code;
     x->response = response;
-    bool wake = x->suspended;
-    bool closed = x->closed;
+    bool held = x->at_domain;
+    x->at_domain = false;
+    if (x->suspended && !x->closed) MHD_resume_connection(x->connection);
     x->suspended = false;
-    if (wake && !closed) MHD_resume_connection(x->connection);
     pthread_mutex_unlock(&x->lock);
-    if (wake) {
+    if (held) {
         atomic_fetch_sub(&x->http->at_domain, 1);
-        exchange_unref(x);
+        exchange_let_go(x);
     }
 }
 

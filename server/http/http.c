@@ -308,7 +308,7 @@ static void on_log(void *arg, const char *format, va_list args)
     log_debug("http: %s", text);
 }
 
-static void http_free(struct http *http)
+void http_release(struct http *http)
 {
     for (int i = 0; i < http->reader_count; i++) db_free(http->readers[i]);
     if (http->web_fd >= 0) close(http->web_fd);
@@ -343,7 +343,7 @@ status http_start(const struct http_options *options, struct domain *domain, str
     if (!http->daemon) {
         why_set(why, "the HTTP server did not start on %s", options->listen);
         close(fd);
-        http_free(http);
+        http_release(http);
         return FAIL(IO);
     }
     *ret_http = http;
@@ -361,11 +361,10 @@ static void release_waiting(struct http *http)
     DL_FOREACH(http->exchanges, x) {
         pthread_mutex_lock(&x->lock);
         if (x->suspended && !x->closed) {
-            if (!x->streaming) {
+            if (!x->answered) {
                 x->answered = true;
                 x->status = 503;
-                x->response = MHD_create_response_from_buffer(0, (void *)"",
-                    MHD_RESPMEM_PERSISTENT);
+                x->response = MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
             }
             x->stream_ended = true;
             x->suspended = false;
@@ -376,6 +375,8 @@ static void release_waiting(struct http *http)
     pthread_mutex_unlock(&http->lock);
 }
 
+/* An exchange whose handler has not answered stays until it does: when the engine is freed, its calls
+ * end. The last one takes http along. */
 void http_stop(struct http *http)
 {
     if (!http) return;
@@ -383,10 +384,8 @@ void http_stop(struct http *http)
     release_waiting(http);
     MHD_stop_daemon(http->daemon);
     if (fd >= 0) close(fd);
-    while (http->exchanges) {
-        struct exchange *x = http->exchanges; /* its handler will never answer */
-        atomic_store(&x->refs, 1);
-        exchange_unref(x);
-    }
-    http_free(http);
+    struct exchange *x, *next;
+    DL_FOREACH_SAFE(http->exchanges, x, next) events_stop(x);
+    http->stopped = true;
+    if (!http->exchanges) http_release(http);
 }

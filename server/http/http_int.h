@@ -46,11 +46,14 @@ struct exchange {
 
     pthread_mutex_t lock;
     bool answered, suspended, closed; /* closed: the client's side is over */
+    bool at_domain;          /* a handler there has not answered yet */
     int status;
     struct MHD_Response *response;
     struct job job;          /* to the domain thread */
+    struct deferred letting_go; /* the handler's reference, dropped at the end of the turn */
 
     bool streaming, stream_ended;
+    bool handler_done;       /* a stream's handler has let go */
     struct buf stream;       /* events not yet sent */
     void (*gone)(void *arg);
     void *gone_arg;
@@ -71,7 +74,8 @@ struct http {
     struct exchange *exchanges;
     struct db *readers[16];
     int reader_count;
-    bool stopping;
+    bool stopping;           /* the domain's loop has ended */
+    bool stopped;            /* so has the daemon: freed with the last exchange */
     atomic_size_t bodies;
     atomic_int at_domain;
     atomic_llong requests, by_class[6], rejected;
@@ -81,6 +85,9 @@ struct http {
 extern const struct api_http exchange_http;
 struct exchange *exchange_new(struct http *http, struct MHD_Connection *connection, const char *uri);
 void exchange_unref(struct exchange *x);
+/* Domain thread: the handler's reference. At the end of the loop's turn, since a handler that answers
+ * goes on with its request for a few lines. */
+void exchange_let_go(struct exchange *x);
 /* Queues the stored answer on the connection; HTTP thread. */
 enum MHD_Result exchange_send(struct exchange *x);
 bool exchange_to_domain(struct exchange *x); /* suspends, and posts; false: answered (busy) */
@@ -92,6 +99,10 @@ void events_begin(struct api_request *rq, void (*gone)(void *arg), void *arg);
 status events_put(struct api_request *rq, const char *name, json_t *data);
 void events_end(struct api_request *rq);
 void events_closed(struct exchange *x); /* the client left; HTTP thread */
+void events_stop(struct exchange *x);   /* the service ends; the domain's thread */
+
+/* http.c */
+void http_release(struct http *http); /* once stopped and without exchanges */
 
 /* auth.c: fills rq->caller; false: answered */
 bool auth_check(struct exchange *x, struct db *db);
