@@ -19,7 +19,7 @@
 #define JOBS_MAX 256
 #define WAITS_MAX 4096
 
-static int first_seed = 1, seed_count = 1500;
+static int first_seed = 1, seed_count = 3000;
 
 struct ledger_batch {
     int64_t base, end;

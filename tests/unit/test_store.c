@@ -15,6 +15,7 @@
 
 #define assert_ok(s) assert_int_equal((s).code, E_OK)
 #define PARTITIONS 50
+#define MANY 600 /* more than FILES_DIRTY_MAX */
 
 struct fixture {
     char folder[64];
@@ -194,18 +195,18 @@ static void test_all_is_there_after_a_kill_and_after_a_stop(void **state)
 static void test_many_partitions_stay_within_the_descriptors(void **state)
 {
     struct fixture *f = *state;
-    for (int p = 0; p < 900; p++) {
+    for (int p = 0; p < MANY; p++) {
         append(f, p, 50, NULL);
         loop_turn(f->loop, 0);
     }
     for (int i = 0; i < 200 && (f->store->tasks || f->store->checkpoint_wanted); i++)
         loop_turn(f->loop, 1000);
     assert_true(f->store->files.count <= FILES_OPEN_MAX + FILES_DIRTY_MAX + 10);
-    for (int p = 0; p < 900; p++) append(f, p, 50, NULL);
+    for (int p = 0; p < MANY; p++) append(f, p, 50, NULL);
     assert_ok(store_stop(f->store));
     close_store(f);
     open_store(f);
-    for (int p = 0; p < 900; p++) assert_int_equal(plog_end(store_find(f->store, f->topic, p)), 2);
+    for (int p = 0; p < MANY; p++) assert_int_equal(plog_end(store_find(f->store, f->topic, p)), 2);
     assert_true(f->store->files.count <= FILES_OPEN_MAX + 1);
 }
 
