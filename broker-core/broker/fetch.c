@@ -39,7 +39,7 @@ struct fetch {
     struct buf records;
 };
 
-/* --- what is asked for ----------------------------------------------------------------------------- */
+/* --- what is asked for ------------------------------------------------------ */
 
 static status fetch_find(struct request *r, const struct fetch_request_fetch_topic *topic,
                          const struct topic **ret_topic)
@@ -105,7 +105,7 @@ static bool fetch_fill(struct fetch *f, const struct fetch_request *body)
     return true;
 }
 
-/* --- is there enough? ---------------------------------------------------------------------------------- */
+/* --- is there enough? ------------------------------------------------------ */
 
 /* read_committed sees up to the last stable offset, everyone else up to the high watermark. */
 static int64_t fetch_bound(const struct request *r, const struct plog *log)
@@ -137,7 +137,7 @@ static bool fetch_ready(const struct fetch *f)
     return available >= f->min_bytes;
 }
 
-/* --- the answer ---------------------------------------------------------------------------------------------- */
+/* --- the answer ------------------------------------------------------ */
 
 static void fetch_read(struct fetch *f, struct fetch_item *item, bool at_least_one)
 {
@@ -270,7 +270,7 @@ static void fetch_answer(struct fetch *f)
     buf_done(&records);
 }
 
-/* --- waiting ---------------------------------------------------------------------------------------------------- */
+/* --- waiting ------------------------------------------------------ */
 
 /* A log that ended while the request was parked is not there any more. Every item of a parked fetch
  * waits for its log, in the same order. */
@@ -302,7 +302,7 @@ static void fetch_park(struct fetch *f)
     if (failed(parked_until(&f->parked, f->until))) fetch_answer(f);
 }
 
-/* --- the request ------------------------------------------------------------------------------------------------- */
+/* --- the request ------------------------------------------------------ */
 
 /* Sessions: 0/-1 none, 0/0 wants one and gets none, n/-1 closes one that never was. */
 static status session_check(const struct fetch_request *body)

@@ -234,13 +234,24 @@ static status check_proof(struct scram *s, const uint8_t proof[64])
     return equal && s->known ? OK : FAIL(SASL_AUTHENTICATION_FAILED);
 }
 
+/* The nonce of the challenge again. librdkafka before 2.6.1 (Debian 12's kcat) puts its own part in
+ * front once more; our part is bound all the same, so that a replay is refused (CVE-2024-56128). */
+static bool nonce_returned(const struct scram *s, struct str nonce)
+{
+    struct str whole = str_c(s->nonce);
+    struct str client = { s->nonce, whole.len - strlen(s->server_nonce) };
+    if (str_eq(nonce, whole)) return true;
+    return nonce.len == client.len + whole.len && str_starts(nonce, client) &&
+           str_eq((struct str){ nonce.data + client.len, whole.len }, whole);
+}
+
 static status final_message(struct scram *s, struct str text, struct buf *out)
 {
     struct str whole = text, binding, nonce, proof_text = STR_NULL;
     size_t n = scram_hash_size(s->mechanism);
     uint8_t gs2[300], proof[64];
     if (!take_attribute(&text, 'c', &binding) || !take_attribute(&text, 'r', &nonce) ||
-        !str_eq(nonce, str_c(s->nonce)))
+        !nonce_returned(s, nonce))
         return FAIL(SASL_AUTHENTICATION_FAILED);
     /* The binding is the gs2 header again, in base64; extensions may stand before the proof. */
     int64_t len = base64_decode(binding, gs2, sizeof(gs2));

@@ -31,7 +31,7 @@ void broker_options_init(struct broker_options *options)
     };
 }
 
-/* --- what the store asks and tells --------------------------------------------------------------- */
+/* --- what the store asks and tells ------------------------------------------------------ */
 
 static bool store_asks_known(void *arg, struct uuid topic, int32_t partition,
                              struct log_config *ret_config)
@@ -59,7 +59,7 @@ static void store_tells_fatal(void *arg, status why)
     loop_stop(b->loop);
 }
 
-/* --- retention ------------------------------------------------------------------------------------- */
+/* --- retention ------------------------------------------------------ */
 
 static void retention_fire(struct timer *timer)
 {
@@ -75,7 +75,7 @@ void broker_appended(struct broker *b)
     if (!b->retention.slot || b->retention.at > at) (void)loop_timer_set(b->loop, &b->retention, at);
 }
 
-/* --- what the image tells ---------------------------------------------------------------------------- */
+/* --- what the image tells ------------------------------------------------------ */
 
 static void topic_changed(struct broker *b, const struct topic *topic)
 {
@@ -143,7 +143,7 @@ void broker_close_connections(struct broker *b, struct str login, struct str pri
     }
 }
 
-/* --- partitions --------------------------------------------------------------------------------------- */
+/* --- partitions ------------------------------------------------------ */
 
 void broker_log_config(const struct broker *b, const struct topic *topic, struct log_config *ret)
 {
@@ -196,7 +196,7 @@ int32_t broker_advertised_port(const struct broker *b)
     return b->options.advertise_port ? b->options.advertise_port : broker_port(b);
 }
 
-/* --- start ------------------------------------------------------------------------------------------------ */
+/* --- start ------------------------------------------------------ */
 
 static status folder_open(const char *path, mode_t mode, int *ret_fd, struct why *why)
 {
@@ -313,7 +313,7 @@ status broker_new(const struct broker_options *options, struct broker **ret_brok
     return OK;
 }
 
-/* --- run and stop ------------------------------------------------------------------------------------------ */
+/* --- run and stop ------------------------------------------------------ */
 
 void broker_run(struct broker *b) { loop_run(b->loop); }
 void broker_stop(struct broker *b) { loop_stop(b->loop); }

@@ -54,6 +54,19 @@ def test_plain_and_both_scrams_produce_and_consume_with_a_cluster_key():
         c.close()
 
 
+def test_an_old_librdkafka_authenticates_by_scram():
+    """kcat of Debian 12 (librdkafka 2.0) repeats its part of the nonce."""
+    with Leatd() as leat:
+        _, cluster = start_cluster(leat)
+        key = leat.make_key(cluster["id"])
+        for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
+            code, out, err = kcat(cluster["bootstrap_servers"], key, "-L", "-X", f"sasl.mechanism={mechanism}")
+            assert code == 0 and "1 brokers" in out, err
+            code, _, _ = kcat(cluster["bootstrap_servers"], (key[0], "wrong"), "-L", "-m", "5",
+                              "-X", f"sasl.mechanism={mechanism}")
+            assert code != 0
+
+
 def test_a_wrong_secret_and_an_unknown_user_are_refused():
     with Leatd() as leat:
         _, cluster = start_cluster(leat)

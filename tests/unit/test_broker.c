@@ -41,7 +41,7 @@ static void ask_versions(struct raw_client *c)
     raw_send(&rig, c, 18, 3, &body);
 }
 
-/* --- connection ------------------------------------------------------------------------------------- */
+/* --- connection ------------------------------------------------------ */
 
 static void test_every_handler_is_advertised_with_its_range_and_produce_from_0(void **state)
 {
@@ -187,7 +187,7 @@ static void test_connections_past_the_plan_are_refused(void **state)
     assert_int_equal(rig.broker->connection_count, 2);
 }
 
-/* --- produce and fetch -------------------------------------------------------------------------------- */
+/* --- produce and fetch ------------------------------------------------------ */
 
 static void test_offsets_count_on_and_fetch_returns_the_stored_batches(void **state)
 {
@@ -333,7 +333,7 @@ static void test_an_idempotent_batch_sent_twice_is_stored_once(void **state)
     assert_int_equal(rig_produce(&rig, &one, "t", 0, rig_batch(2, pid, 2))->base_offset, 2);
 }
 
-/* --- life --------------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------ */
 
 static void test_records_and_topics_survive_a_restart_and_epochs_rise(void **state)
 {
@@ -370,7 +370,7 @@ static void test_a_second_broker_on_the_folder_is_refused(void **state)
     assert_non_null(strstr(why.text, "another broker"));
 }
 
-/* --- metadata ------------------------------------------------------------------------------------------------ */
+/* --- metadata ------------------------------------------------------ */
 
 static struct metadata_response_metadata_response_topic *ask_topic(const char *name, bool create,
                                                                    struct metadata_response **ret)
@@ -436,7 +436,7 @@ static void test_list_offsets_finds_ends_and_times(void **state)
     }
 }
 
-/* --- every version ------------------------------------------------------------------------------------------ */
+/* --- every version ------------------------------------------------------ */
 
 static void test_every_version_of_every_api_has_an_answer_that_can_be_read(void **state)
 {

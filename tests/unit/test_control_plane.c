@@ -234,7 +234,8 @@ static void test_quotas_speak_in_decimal_strings(void **state)
     str_copy(cluster, sizeof cluster, str_c(get("id")));
     snprintf(body, sizeof body, "{\"spec\":{\"display_name\":\"q\",\"throughput\":{"
              "\"ingress_byte_rate\":\"1000\","
-             "\"egress_byte_rate\":\"2000\"},\"cluster\":{\"id\":\"%s\"},\"principals\":[{\"id\":\"<default>\"}],"
+             "\"egress_byte_rate\":\"2000\"},\"cluster\":{\"id\":\"%s\"},"
+             "\"principals\":[{\"id\":\"<default>\"}],"
              "\"environment\":{\"id\":\"%s\"}}}", cluster, id);
     assert_int_equal(send(POST, "/kafka-quotas/v1/client-quotas", body), 202);
     assert_string_equal(get("spec/throughput/ingress_byte_rate"), "1000");
@@ -260,7 +261,8 @@ static void test_the_fleet_shows_state_limits_and_tag(void **state)
     assert_string_equal(get("tag"), "production");
     assert_string_equal(get("kind"), "Basic");
     assert_string_equal(get("environment/display_name"), "prod");
-    assert_int_equal(json_integer_value(json_object_get(json_object_get(x.body, "limits"), "partitions")), 500);
+    const json_t *limits = json_object_get(x.body, "limits");
+    assert_int_equal(json_integer_value(json_object_get(limits, "partitions")), 500);
     assert_int_equal(send(PATCH, path, "{\"tag\":\"other\"}"), 400);
     assert_int_equal(send(PATCH, path, "{\"plan\":\"golden\"}"), 422);
     assert_int_equal(send(GET, "/leat/v1/clusters", NULL), 200);
