@@ -11,9 +11,14 @@ export function bytesParts(n: number | null | undefined): [string, string] {
   return [u === 0 || n >= 100 ? n.toFixed(0) : n.toFixed(1), units[u]];
 }
 export const bytes = (n: number | null | undefined) => bytesParts(n).join(' ').trim();
+// Rates count in powers of 1,000, as quotas are given and networks are sold.
 export function rateParts(n: number | null | undefined): [string, string] {
-  const [a, u] = bytesParts(n);
-  return [a, u ? u + '/s' : ''];
+  if (n === null || n === undefined) return ['–', ''];
+  const units = ['B/s', 'KB/s', 'MB/s', 'GB/s'];
+  let u = 0;
+  while (n >= 999.5 && u < units.length - 1) { n /= 1000; u++; }
+  const text = u === 0 || n >= 99.95 || Number.isInteger(n) ? n.toFixed(0) : n.toFixed(1);
+  return [text, units[u]];
 }
 export const rate = (n: number | null | undefined) => rateParts(n).join(' ').trim();
 

@@ -12,6 +12,8 @@ const paths: Record<string, string> = {
   copy: 'M5.5 5.5h8v8h-8zM5.5 10.5h-3v-8h8v3', search: 'M7 12A5 5 0 1 0 7 2a5 5 0 0 0 0 10zM10.7 10.7 14 14',
   theme: 'M8 14.5a6.5 6.5 0 1 0 0-13zM8 1.5v13', out: 'M6 2.5H2.5v11H6M10.5 5l3 3-3 3M13.5 8H6', back: 'M9.5 3 4.5 8l5 5',
   play: 'M4.5 2.5 13 8l-8.5 5.5z', pencil: 'M11 2.5 13.5 5 5.5 13 2 14l1-3.5z', restart: 'M13.5 8a5.5 5.5 0 1 1-1.6-3.9M13.5 2v3h-3', close: 'M3.5 3.5l9 9M12.5 3.5l-9 9',
+  dot: 'M8 4.2a3.8 3.8 0 1 0 0 7.6 3.8 3.8 0 0 0 0-7.6z', again: 'M13 8a5 5 0 1 1-1.5-3.6M13 2.5v3h-3', care: 'M8 2.5 14.2 13H1.8zM8 6.5v3M8 11.3v.01',
+  broken: 'M5.3 2h5.4L14 5.3v5.4L10.7 14H5.3L2 10.7V5.3zM8 5v3.5M8 11v.01', pause: 'M5.5 3.5v9M10.5 3.5v9',
 };
 export const Icon = ({ name }: { name: string }) => (
   <svg class="icon" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true"><path d={paths[name] || ''} /></svg>

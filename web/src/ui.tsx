@@ -20,9 +20,11 @@ const states: Record<string, [string, string]> = {
   running: ['ok', 'Running'], starting: ['busy', 'Starting'], stopped: ['idle', 'Stopped'], backoff: ['bad', 'Restarting'],
   waiting_port: ['warn', 'Waiting for its port'], crash_loop: ['bad', 'Crash-looping'], stopping: ['busy', 'Stopping'], deleting: ['busy', 'Being deleted'],
 };
+// The shape differs from state to state, so that colour is never alone.
+const shapes: Record<string, string> = { ok: 'dot', busy: 'again', warn: 'care', bad: 'broken', idle: 'pause' };
 export const State = ({ name, reason }: { name: string; reason?: string }) => {
   const [kind, word] = states[name] || ['idle', name];
-  return <span class={`st ${kind}`}><span class="dot" aria-hidden="true" /><span>{word}{reason && <span class="why">{reason}</span>}</span></span>;
+  return <span class={`st ${kind}`}><Icon name={shapes[kind]} /><span>{word}{reason && <span class="why">{reason}</span>}</span></span>;
 };
 export const tagWord = (tag: string) => (tag === 'production' || tag === 'staging' ? tag : 'test');
 export const Tag = ({ tag }: { tag: string }) => <span class={`tag ${tagWord(tag)}`}><span class="sq" aria-hidden="true" />{tagWord(tag)}</span>;
@@ -187,7 +189,7 @@ export function Pick({ id, describe, value, units, onChange, placeholder }: { id
 }
 export const TIME_UNITS: [string, number][] = [['minutes', 60000], ['hours', 3600000], ['days', 86400000]];
 export const SIZE_UNITS: [string, number][] = [['KiB', 1024], ['MiB', 1048576], ['GiB', 1073741824]];
-export const RATE_UNITS: [string, number][] = [['KB/s', 1000], ['MB/s', 1000000], ['MiB/s', 1048576]];
+export const RATE_UNITS: [string, number][] = [['KB/s', 1000], ['MB/s', 1000000]];
 
 // --- a message that comes and goes ---------------------------------------------------------------------------
 let showToast: (text: string) => void = () => {};

@@ -1,7 +1,9 @@
 // The messages of a topic: newest first, from an offset or a time, filtered by the server, or followed.
+import { Fragment } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { get } from '../api';
 import { bytes, clock, count, dateTime } from '../format';
+import { isJson, Json } from '../json';
 import { seg, setQuery } from '../router';
 import type { Cluster, Field, Rec, Topic } from '../types';
 import { Banner, Button, Copy, Empty, Skeleton } from '../ui';
@@ -9,11 +11,11 @@ import { Banner, Button, Copy, Empty, Skeleton } from '../ui';
 type Answer = { data: Rec[]; scanned: { records: number; bytes: number }; partitions: { partition_id: number; next_offset: number; end_offset: number }[] };
 
 const text = (f: Field | null | undefined) => (!f || f.data === null || f.encoding === 'null' ? null : f.data);
-function pretty(f: Field | null | undefined): string {
+function pretty(f: Field | null | undefined) {
   const t = text(f);
   if (t === null) return 'null';
   if (f!.encoding === 'base64') return `base64: ${t}`;
-  try { return JSON.stringify(JSON.parse(t), null, 2); } catch { return t; }
+  return isJson(t) ? <Json text={t} /> : t;
 }
 
 function Detail({ r, base }: { r: Rec; base: string }) {
@@ -91,14 +93,14 @@ export function Messages({ c, t, query }: { c: Cluster; t: Topic; query: URLSear
           <table aria-label="Messages"><thead><tr><th scope="col">Time</th><th scope="col" class="r">Partition</th><th scope="col" class="r">Offset</th><th scope="col">Key</th><th scope="col">Value</th><th scope="col" class="r">Size</th></tr></thead>
             <tbody>{rows.map(r => {
               const id = `${r.partition}:${r.offset}`;
-              return <>
-                <tr key={id} class={open === id ? 'open pick-row' : 'pick-row'} onClick={() => expand(open === id ? '' : id)}>
+              return <Fragment key={id}>
+                <tr class={open === id ? 'open pick-row' : 'pick-row'} onClick={() => expand(open === id ? '' : id)}>
                   <td class="mono"><button type="button" class="sort mono" aria-expanded={open === id} aria-label={`Record at partition ${r.partition}, offset ${r.offset}`}>{clock(r.timestamp)}</button></td>
                   <td class="r">{r.partition}</td><td class="r mono">{count(r.offset)}</td><td class="mono">{text(r.key) ?? <span class="quiet-ink">null</span>}</td>
                   <td class="mono cut">{text(r.value) ?? <span class="quiet-ink">null</span>}</td><td class="r">{bytes(r.value?.size ?? 0)}</td>
                 </tr>
                 {open === id && <Detail r={r} base={base} />}
-              </>;
+              </Fragment>;
             })}</tbody></table>
         </div>
       )}
