@@ -72,8 +72,9 @@ static void test_broken_escapes_are_refused(void **state)
 static void test_other_spellings_are_other_paths(void **state)
 {
     (void)state;
-    const char *const paths[] = { "", "x", "/", "//healthz", "/healthz/", "/Healthz", "/health%7a", 
-                                  "/healthz;a", "/kafka//v3/clusters", "/kafka/v3/clusters/", "/kafka/v3/./clusters",
+    const char *const paths[] = { "", "x", "/", "//healthz", "/healthz/", "/Healthz", "/health%7a",
+                                  "/healthz;a", "/kafka//v3/clusters", "/kafka/v3/clusters/",
+                                  "/kafka/v3/./clusters",
                                   "/kafka%2fv3/clusters", "/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a" };
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) (void)lookup(GET, paths[i], E_NOT_FOUND);
 }
