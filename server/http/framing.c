@@ -7,8 +7,25 @@
 
 struct count {
     int length, encoding, host;
-    bool bad_length, bad_encoding, bad_name;
+    bool bad_length, bad_encoding, bad_name, bad_line;
 };
+
+/* Versions 0.9 of the library take bare line feeds and folded lines too, and tell nobody. But they
+ * parse in place, which leaves traces: over CRLF they write two NULs and over LF one; and the value of
+ * a folded line is moved away from its name. The bytes looked at lie within the message, since at
+ * least the empty line follows. (A bare LF before the empty line leaves no trace, and hides nothing.)
+ * Versions from 1.0 refuse both by themselves. */
+static bool parses_loosely(void) { return strncmp(MHD_get_version(), "0.", 2) == 0; }
+
+static bool ends_with_crlf(const char *text) { return text[strlen(text) + 1] == 0; }
+
+static bool is_folded(const char *name, const char *value)
+{
+    const char *p = name + strlen(name) + 1; /* behind the colon */
+    if (value < p) return true;
+    while (p < value && (*p == ' ' || *p == '\t')) p++;
+    return p != value;
+}
 
 static bool is_token(const char *name)
 {
@@ -28,6 +45,8 @@ static enum MHD_Result count_header(void *arg, enum MHD_ValueKind kind, const ch
     (void)kind;
     struct count *c = arg;
     if (!is_token(name)) c->bad_name = true;
+    bool loose = value && parses_loosely();
+    if (loose && (!ends_with_crlf(value) || is_folded(name, value))) c->bad_line = true;
     if (strcasecmp(name, "Host") == 0) c->host++;
     if (strcasecmp(name, "Content-Length") == 0) {
         int64_t n;
@@ -45,6 +64,9 @@ const char *framing_fault(struct MHD_Connection *connection, const char *version
 {
     struct count c = { 0 };
     MHD_get_connection_values(connection, MHD_HEADER_KIND, count_header, &c);
+    if (c.bad_line || (parses_loosely() && !ends_with_crlf(version))) {
+        return "A line of the header does not end with CRLF, or is folded.";
+    }
     if (c.bad_name) return "A header's name holds characters that are not allowed.";
     if (c.length > 1) return "There is more than one Content-Length header.";
     if (c.bad_length) return "Content-Length is not a number.";

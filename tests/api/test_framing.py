@@ -72,6 +72,26 @@ def test_space_before_the_colon_is_refused(s):
     refused(s, post(b"Host: a", b"Content-Length : 28"))
 
 
+def test_bare_line_feeds_are_refused(s):
+    head = b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: y\r\nZ: w\r\n\r\n"
+    ends = [i for i in range(len(head)) if head.startswith(b"\r\n", i)]
+    for i in ends[:-2]:  # before the empty line it hides nothing, and the library accepts it
+        refused(s, head[:i] + head[i + 1:])
+    refused(s, head.replace(b"\r\n", b"\n"))
+
+
+def test_folded_lines_are_refused(s):
+    for name in (b"X", b"Host", b"Content-Length", b"Transfer-Encoding"):
+        for fold in (b"\r\n ", b"\r\n\t"):
+            refused(s, b"GET /healthz HTTP/1.1\r\nHost: a\r\n" + name + b": a" + fold + b"b\r\n\r\n")
+            refused(s, b"GET /healthz HTTP/1.1\r\nHost: a\r\n" + name + b": a" + fold + b"b\r\nY: z\r\n\r\n")
+
+
+def test_headers_without_a_value_are_fine(s):
+    out = talk(s, b"GET /healthz HTTP/1.1\r\nHost: a\r\nX:\r\nY: \r\nConnection: close\r\nZ:\r\n\r\n")
+    assert out.startswith(b"HTTP/1.1 200"), out[:300]
+
+
 def test_a_header_too_large_ends_the_connection(s):
     out = talk(s, b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 100000 + b"\r\n\r\n")
     assert not out or out.split(b" ")[1] in (b"400", b"413", b"414", b"431"), out[:100]
