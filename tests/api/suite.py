@@ -5,7 +5,7 @@ import sys
 import time
 import traceback
 
-MODULES = ("test_contract", "test_story", "test_auth", "test_errors", "test_framing", "test_events")
+MODULES = ("test_contract", "test_story", "test_auth", "test_errors", "test_framing", "test_events", "test_away")
 
 
 def run(tests, argument):

@@ -1,0 +1,89 @@
+"""A broker that hangs (SIGSTOP) or is gone: its cluster's answers say so in time, changes stand and
+arrive later, and nobody else notices."""
+import concurrent.futures
+import contextlib
+import os
+import signal
+import time
+
+import client
+from client import text, wait_for
+
+
+class Away:
+    def __init__(self, server):
+        self.s = server
+        environment = server.make_environment("away")
+        self.cluster = server.make_cluster(environment)["id"]
+        self.other = server.make_cluster(environment, "other")["id"]
+        self.kafka, self.leat = f"/kafka/v3/clusters/{self.cluster}", f"/leat/v1/clusters/{self.cluster}"
+        server.good("POST", self.kafka + "/topics", {"topic_name": "t", "partitions_count": 1}, status=201)
+        server.produce(self.cluster, "t", text("before"))
+
+    @contextlib.contextmanager
+    def hung(self):
+        pid = self.s.good("GET", self.leat)["state"]["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def fixture():
+    with client.running() as server:
+        yield Away(server)
+
+
+def test_a_hung_broker_stalls_nobody_else(t):
+    asked = [("GET", t.kafka + "/consumer-groups"), ("GET", f"{t.leat}/topics/t/records"),
+             ("GET", t.kafka + "/topics/t/partitions/0/offset"), ("GET", f"{t.leat}/groups")]
+    with t.hung(), concurrent.futures.ThreadPoolExecutor(len(asked)) as pool:
+        waiting = [pool.submit(t.s.call, *a) for a in asked]
+        spent = []
+        for _ in range(50):
+            begin = time.monotonic()
+            t.s.good("GET", t.kafka + "/topics")
+            t.s.good("GET", "/readyz", key=False)
+            t.s.produce(t.other, "t", text("x")) if spent else t.s.good(
+                "POST", f"/kafka/v3/clusters/{t.other}/topics", {"topic_name": "t"}, status=201)
+            spent.append(time.monotonic() - begin)
+        assert sorted(spent)[45] < 1, spent
+        for asked_one, answer in zip(asked, waiting):
+            assert answer.result(timeout=25).status in (408, 503), (asked_one, answer.result())
+
+
+def test_a_change_stands_while_the_broker_hangs_and_arrives_later(t):
+    with t.hung():
+        answer = t.s.call("POST", t.kafka + "/topics", {"topic_name": "later", "partitions_count": 2})
+        assert answer.status == 202 and int(answer.headers["Leat-Pending"]) > 0, answer
+        assert t.s.good("GET", t.kafka + "/topics/later")["partitions_count"] == 2
+        answer = t.s.call("PUT", t.kafka + "/topics/later/configs/retention.ms", {"value": "1000"})
+        assert answer.status == 202, answer
+    assert wait_for(lambda: t.s.produce(t.cluster, "later", text("now"))[0]["error_code"] == 200, "it arrived")
+
+
+def test_a_broker_killed_comes_back_with_its_records(t):
+    os.kill(t.s.good("GET", t.leat)["state"]["pid"], signal.SIGKILL)
+
+    def read():
+        answer = t.s.call("GET", f"{t.leat}/topics/t/records")
+        assert answer.status in (200, 408, 503), answer
+        return answer.status == 200 and answer.json["data"]
+    assert wait_for(read, "the broker is back")[0]["value"]["data"] == "before"
+
+
+def test_event_streams_and_requests_end_with_the_service(t):
+    with t.hung(), concurrent.futures.ThreadPoolExecutor(2) as pool:
+        waiting = pool.submit(t.s.call, "GET", f"{t.leat}/groups")
+        time.sleep(0.3)
+        begin = time.monotonic()
+        t.s.kill(signal.SIGTERM)
+        assert time.monotonic() - begin < 4, "leatd takes too long to end"
+        with contextlib.suppress(OSError):
+            assert waiting.result(timeout=10).status >= 400
+    t.s.start()
+    t.s.running(t.cluster)
+    wait_for(lambda: t.s.produce(t.cluster, "t", text("after"))[0]["error_code"] == 200, "the cluster serves again")
