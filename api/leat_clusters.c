@@ -5,6 +5,7 @@
 #include "api/control.h"
 #include "api/handlers.h"
 #include "domain/clusters.h"
+#include "domain/lags.h"
 #include "domain/plans.h"
 
 #include <stdio.h>
@@ -87,6 +88,13 @@ static json_t *head_of(struct domain *domain, const struct cluster *c)
                      (json_int_t)c->metadata_version, "deletion_protection", c->deletion_protection);
 }
 
+static json_t *worst_lag_of(struct domain *domain, const char *id)
+{
+    struct lag_worst worst;
+    if (!lags_worst(domain, id, &worst)) return json_null();
+    return json_pack("{s:o, s:I}", "group", api_str(str_c(worst.group)), "lag", (json_int_t)worst.lag);
+}
+
 static json_t *to_json(struct domain *domain, const struct cluster *c, bool with_limits)
 {
     static const struct engine_figures nothing;
@@ -103,7 +111,7 @@ static json_t *to_json(struct domain *domain, const struct cluster *c, bool with
     json_object_set_new(json, "state", state_of(c, &info, known, !domain->engine || acknowledged > 0));
     json_object_set_new(json, "use", use_of(domain, c->id, f, &info));
     json_object_set_new(json, "totals", totals_of(f));
-    json_object_set_new(json, "worst_lag", json_null());
+    json_object_set_new(json, "worst_lag", worst_lag_of(domain, c->id));
     if (with_limits && is_ok(plans_limits(domain->db, c->plan, c->cku, &limits)))
         json_object_set_new(json, "limits", leat_limits_json(&limits));
     return json;

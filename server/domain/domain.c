@@ -7,6 +7,7 @@
 #include "domain/cluster_image.h"
 #include "domain/cluster_run.h"
 #include "domain/clusters.h"
+#include "domain/lags.h"
 #include "domain/settings.h"
 #include "domain/watchers.h"
 
@@ -84,6 +85,7 @@ void domain_free(struct domain *domain)
     engine_free(domain->engine);
     supervisor_free(domain->supervisor);
     if (domain->watchers) watchers_done(domain);
+    lags_done(domain);
     loop_free(domain->loop);
     db_free(domain->db);
     mem_free(domain->lockout);

@@ -39,6 +39,7 @@ struct domain {
     char helper_waits[ID_TEXT];   /* the demo's cluster until its generator may start; "" none */
     bool stopping;                /* all processes are being ended: nothing is started any more */
     void *watchers;               /* watchers.c's own */
+    void *lags;                   /* lags.c's own */
 };
 
 /* Opens (and migrates) DATA/leat.db. Engine and supervisor come with domain_start; tests leave it out. */

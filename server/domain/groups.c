@@ -255,7 +255,7 @@ static void take_description(struct groups_load *l, struct group_info *g,
     g->state = arena_str(l->arena, d->group_state);
     g->protocol_type = arena_str(l->arena, d->protocol_type);
     g->protocol = arena_str(l->arena, d->protocol_data);
-    if (g->type.len == 0) g->type = STR("Classic");
+    if (g->type.len == 0) g->type = STR("classic"); /* as ListGroups says it */
     if (is_ok(g->result) && str_eq_c(g->state, "Dead")) g->result = FAIL(GROUP_ID_NOT_FOUND);
     g->members = ARENA_ARRAY(l->arena, struct group_member, d->members_count + 1);
     for (int32_t i = 0; g->members && i < d->members_count; i++) {

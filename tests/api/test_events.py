@@ -81,6 +81,12 @@ def test_a_group_is_the_same_in_every_view(s):
     assert table["group_count"] == 1 and table["worst_group"]["group"] == "fraud-check"
 
 
+def test_the_fleet_shows_the_worst_lag_of_a_cluster(s):
+    wait_for(lambda: group(s), "the group has offsets")
+    worst = wait_for(lambda: s.good("GET", s.leat)["worst_lag"], "a worst lag is known")
+    assert worst["group"] == "fraud-check" and worst["lag"] >= 0
+
+
 def test_a_group_with_members_is_not_deleted(s):
     wait_for(lambda: group(s), "the group has members")
     s.refused(409, "DELETE", f"{s.leat}/groups/fraud-check")
