@@ -169,7 +169,7 @@ const tests = [
     await page.keyboard.press('Enter');
     await waitFor(async () => (await table.locator('tbody tr').count()) === 1, 'one record passes the filter');
     assert.match(page.url(), /filter=/);
-    await table.locator('tbody tr').first().getByRole('button').first().click();
+    await table.locator('tbody tr').first().getByRole('button').first().press('Enter');
     const json = await page.locator('.rec pre').innerText();
     assert.match(json, /"n": 417/);
     assert.match(json, /9007199254740993/);
@@ -208,6 +208,20 @@ const tests = [
     await waitFor(async () => (await lag()) === 0, 'the group is in step');
     const strip = page.locator('.strip div').filter({ hasText: 'Records behind' }).locator('dd').first();
     await waitFor(async () => number(await strip.innerText()) === 0, 'the page follows without a reload');
+  }],
+
+  ['a filter lives in the URL and is there again on the way back', async () => {
+    await visit(`${base()}/topics`, 'Topics');
+    await page.getByRole('searchbox').fill('pay');
+    await row('payments').waitFor();
+    assert.equal(new URL(page.url()).searchParams.get('find'), 'pay');
+    await row('payments').getByRole('link', { name: 'payments' }).click();
+    await page.getByRole('heading', { level: 1, name: 'payments' }).waitFor();
+    await page.goBack();
+    await page.getByRole('heading', { level: 1, name: 'Topics' }).waitFor();
+    assert.equal(await page.getByRole('searchbox').inputValue(), 'pay');
+    await page.getByRole('searchbox').fill('nothing like it');
+    await page.getByText('No topic matches').waitFor();
   }],
 
   ['a quota set in the console is the one that REST tells, and can be changed in place', async () => {
