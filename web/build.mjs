@@ -1,10 +1,11 @@
 // Bundles the console into dist/: index.html, app.js, app.css. Nothing is inlined, so that a strict
 // content policy holds.
 import { build } from 'esbuild';
-import { copyFile, mkdir, rm } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, rm } from 'node:fs/promises';
 
-await rm('dist', { recursive: true, force: true });
+// The folder itself stays: a leatd that runs serves from it.
 await mkdir('dist', { recursive: true });
+for (const name of await readdir('dist')) await rm(`dist/${name}`, { recursive: true });
 await build({
   entryPoints: { app: 'src/main.tsx' },
   outdir: 'dist', bundle: true, minify: true, sourcemap: false, format: 'iife', target: ['es2022'],

@@ -16,29 +16,64 @@ function resolve(name: string): string {
 
 type Props = {
   samples: Sample[]; label: string; height?: number; format: (n: number) => string;
-  mirrored?: boolean; // the second value below the water line
-  names: string[];
+  mirrored?: boolean; // the second value below the water line, with a scale of its own
+  names: string[]; limits?: number[]; // a limit is drawn once use comes near it
 };
 
-export function Chart({ samples, label, height = 220, format, mirrored, names }: Props) {
+// The next round number: what an axis may end at.
+function round(n: number): number {
+  const unit = 10 ** Math.floor(Math.log10(n));
+  return unit * ([1, 2, 4, 5, 10].find(f => f * unit >= n) || 10);
+}
+const clock = (s: number) => new Date(s * 1000).toLocaleTimeString('en-GB');
+const SPAN = 60; // the time axis shows a minute at least, in seconds
+
+export function Chart({ samples, label, height = 200, format, mirrored, names, limits }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const reading = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>();
+  // Each value is drawn as its share of the top of its own scale; below the line as a negative one.
+  const tops = names.map((_, i) => {
+    const most = samples.reduce((top, s) => Math.max(top, s.values[i]), 0);
+    const limit = limits?.[i] ?? 0;
+    return limit > 0 && most > limit / 4 ? Math.max(limit, most) : round(Math.max(most, 10));
+  });
+  const near = names.map((_, i) => (limits?.[i] ?? 0) > 0 && tops[i] >= limits![i]);
+  const sign = (i: number) => (mirrored && i === 1 ? -1 : 1);
   const data = (): uPlot.AlignedData => [
-    samples.map(s => s.at / 1000),
-    ...names.map((_, i) => samples.map(s => (mirrored && i === 1 ? -s.values[i] : s.values[i]))),
+    samples.map(s => s.at / 1000), ...names.map((_, i) => samples.map(s => sign(i) * s.values[i] / tops[i])),
   ];
   const read = (at: number | null | undefined) => {
     const s = samples[at ?? samples.length - 1];
     if (!reading.current) return;
     reading.current.textContent = s
-      ? `${new Date(s.at).toLocaleTimeString('en-GB')}   ${names.map((n, i) => `${n} ${format(s.values[i])}`).join('   ')}`
+      ? `${clock(s.at / 1000)}   ${names.map((n, i) => `${n} ${format(s.values[i])}`).join('   ')}`
       : 'waiting for the first figures';
   };
-  const latest = useRef(read);
-  latest.current = read;
+  const now = useRef({ read, tops, near, limits, format });
+  now.current = { read, tops, near, limits, format };
 
   useEffect(() => {
+    const limitLines = (u: uPlot) => {
+      const { near: show, limits: at, tops: top } = now.current;
+      names.forEach((name, i) => {
+        if (!show[i]) return;
+        const y = Math.round(u.valToPos(sign(i) * at![i] / top[i], 'y', true));
+        const ratio = devicePixelRatio || 1;
+        u.ctx.save();
+        u.ctx.strokeStyle = resolve('--ink-3');
+        u.ctx.fillStyle = resolve('--ink-2');
+        u.ctx.setLineDash([4 * ratio, 3 * ratio]);
+        u.ctx.beginPath();
+        u.ctx.moveTo(u.bbox.left, y);
+        u.ctx.lineTo(u.bbox.left + u.bbox.width, y);
+        u.ctx.stroke();
+        u.ctx.font = `${11 * ratio}px system-ui, sans-serif`;
+        u.ctx.textAlign = 'left';
+        u.ctx.fillText(`limit ${name}`, u.bbox.left + 8 * ratio, y + (sign(i) > 0 ? 14 : -6) * ratio);
+        u.ctx.restore();
+      });
+    };
     const make = () => {
       const axis = resolve('--ink-3');
       const grid = { stroke: resolve('--line'), width: 1 };
@@ -47,18 +82,19 @@ export function Chart({ samples, label, height = 220, format, mirrored, names }:
       const font = '11px system-ui, sans-serif';
       plot.current?.destroy();
       plot.current = new uPlot({
-        width: box.current!.clientWidth || 600, height, legend: { show: false },
+        width: box.current!.clientWidth || 600, height, legend: { show: false }, padding: [8, 8, 0, 0],
         cursor: { y: false, points: { size: 6 } },
-        scales: { y: { range: (_u, lo, hi) => {
-          const top = Math.max(Math.abs(hi || 0), mirrored ? Math.abs(lo || 0) : 0, 1) * 1.15;
-          return [mirrored ? -top : 0, top];
-        } } },
+        scales: {
+          x: { range: (_u, lo, hi) => { const end = hi ?? Date.now() / 1000; return [Math.min(lo ?? end, end - SPAN), end]; } },
+          y: { range: () => [mirrored ? -1.02 : 0, 1.02] },
+        },
         axes: [
-          { stroke: axis, grid: { show: false }, ticks: { show: false }, font, space: 90, values: (_u, vs) => vs.map(v => new Date(v * 1000).toLocaleTimeString('en-GB')) },
-          { stroke: axis, grid, ticks: { show: false }, font, size: 74, space: 44, values: (_u, vs) => vs.map(v => format(Math.abs(v))) },
+          { stroke: axis, grid: { show: false }, ticks: { show: false }, font, space: 110, size: 26, gap: 8, incrs: [1, 2, 5, 10, 15, 30, 60, 120, 300, 600], values: (_u, vs) => vs.map(clock) },
+          { stroke: axis, grid, ticks: { show: false }, font, size: 70, splits: () => (mirrored ? [-1, -0.5, 0, 0.5, 1] : [0, 0.5, 1]),
+            values: (_u, vs) => vs.map(v => (v === 0 ? '0' : now.current.format(Math.abs(v) * now.current.tops[v < 0 ? 1 : 0]))) },
         ],
         series: [{}, ...names.map((n, i) => ({ label: n, stroke: stroke[i % 2], fill: fill[i % 2], width: 1.5, points: { show: false } }))],
-        hooks: { setCursor: [u => latest.current(u.cursor.idx)] },
+        hooks: { setCursor: [u => now.current.read(u.cursor.idx)], draw: [limitLines] },
       }, data(), box.current!);
     };
     make();
@@ -70,7 +106,7 @@ export function Chart({ samples, label, height = 220, format, mirrored, names }:
     media.addEventListener('change', make);
     return () => { size.disconnect(); theme.disconnect(); media.removeEventListener('change', make); plot.current?.destroy(); plot.current = undefined; };
   }, []);
-  useEffect(() => { plot.current?.setData(data()); read(plot.current?.cursor.idx); });
+  useEffect(() => { plot.current?.setData(data()); plot.current?.redraw(false, true); read(plot.current?.cursor.idx); });
 
   const last = samples[samples.length - 1];
   return (

@@ -8,7 +8,7 @@ export function bytesParts(n: number | null | undefined): [string, string] {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   let u = 0;
   while (n >= 1024 && u < units.length - 1) { n /= 1024; u++; }
-  return [u === 0 || n >= 100 ? n.toFixed(0) : n.toFixed(1), units[u]];
+  return [u === 0 || n >= 100 || Number.isInteger(n) ? n.toFixed(0) : n.toFixed(1), units[u]];
 }
 export const bytes = (n: number | null | undefined) => bytesParts(n).join(' ').trim();
 // Rates count in powers of 1,000, as quotas are given and networks are sold.
@@ -21,6 +21,8 @@ export function rateParts(n: number | null | undefined): [string, string] {
   return [text, units[u]];
 }
 export const rate = (n: number | null | undefined) => rateParts(n).join(' ').trim();
+// A limit is shown in the units it was given in: plans count in MiB, quotas mostly in MB.
+export const rateLimit = (n: number) => (n > 0 && n % 1048576 === 0 ? `${bytes(n)}/s` : rate(n));
 
 export function duration(ms: number): string {
   const s = Math.max(0, Math.floor(ms / 1000));
@@ -35,6 +37,7 @@ export function duration(ms: number): string {
 
 // A retention time as a person would say it; -1 is for ever.
 export function retention(ms: number): string {
+  if (ms === 0) return '';
   if (ms < 0) return 'for ever';
   if (ms % 86400000 === 0) return ms === 86400000 ? '1 day' : `${ms / 86400000} days`;
   if (ms % 3600000 === 0) return `${ms / 3600000} h`;

@@ -2,12 +2,12 @@
 import { render } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import './style.css';
-import { call, get, onSignedOut, setCsrf, useGet } from './api';
+import { all, call, get, onSignedOut, setCsrf, useGet } from './api';
 import { followLinks, go, useLocation } from './router';
 import { Icon, Mark } from './icons';
 import { Automate, type Recipe } from './automate';
-import { Button, tagWord, Toasts } from './ui';
-import type { Cluster } from './types';
+import { Button, Tag, tagWord, Toasts } from './ui';
+import type { Cluster, Group } from './types';
 import { Login } from './pages/login';
 import { Fleet } from './pages/fleet';
 import { Overview } from './pages/cluster';
@@ -51,11 +51,38 @@ const parts: [string, string, string][] = [
   ['quotas', 'quotas', 'Quotas'], ['access', 'access', 'Access'], ['audit', 'audit', 'Audit'],
 ];
 
+// The cluster one is in, and the way to another.
+function Switcher({ id, c }: { id: string; c?: Cluster }) {
+  const [open, set] = useState(false);
+  const list = useGet<Cluster[]>(open ? '/leat/v1/clusters' : null, 0, all);
+  useEffect(() => {
+    if (!open) return;
+    const away = (e: Event) => { if (!(e.target as Element).closest?.('.switcher') || (e.target as Element).closest?.('.switcher a')) set(false); };
+    const escape = (e: KeyboardEvent) => { if (e.key === 'Escape') set(false); };
+    document.addEventListener('click', away);
+    document.addEventListener('keydown', escape);
+    return () => { document.removeEventListener('click', away); document.removeEventListener('keydown', escape); };
+  }, [open]);
+  return (
+    <div class="switcher">
+      <button type="button" class={`switch ${c ? tagWord(c.tag) : ''}`} aria-expanded={open} aria-haspopup="true" onClick={() => set(!open)}>
+        <span><b>{c?.display_name || id}</b><small>{c ? tagWord(c.tag) : ' '}</small></span><Icon name="updown" />
+      </button>
+      {open && <ul class="menu" aria-label="Clusters">
+        {(list.value || []).map(x => <li key={x.id}><a href={`/clusters/${x.id}`} aria-current={x.id === id ? 'true' : undefined}>{x.display_name}<Tag tag={x.tag} /></a></li>)}
+        <li><a href="/">All clusters</a></li>
+      </ul>}
+    </div>
+  );
+}
+
 function Frame({ session, leave }: { session: Session; leave: () => void }) {
   const { path, query } = useLocation();
   const id = path[0] === 'clusters' ? path[1] : undefined;
   const cluster = useGet<Cluster>(id ? `/leat/v1/clusters/${id}` : null, 2000);
   const [automate, setAutomate] = useState(false);
+  const groups = useGet<Group[]>(cluster.value?.state.name === 'running' ? `/leat/v1/clusters/${id}/groups` : null, 5000, all);
+  const behind = (groups.value || []).filter(g => g.total_lag > 0).length;
   const c = cluster.value;
   const base = id ? `/clusters/${id}` : '';
   const at = path[2] || '';
@@ -68,16 +95,17 @@ function Frame({ session, leave }: { session: Session; leave: () => void }) {
     <div class="frame">
       <aside class="side">
         <a class="brand" href="/"><Mark />Leat</a>
-        {id && <div class={`switch ${c ? tagWord(c.tag) : ''}`}>{c?.display_name || id}<small>{c ? tagWord(c.tag) : ' '}</small></div>}
+        {id && <Switcher id={id} c={c} />}
         <nav class="nav" aria-label="Main">
           {id && parts.map(([key, icon, word]) => (
             <a href={key ? `${base}/${key}` : base} aria-current={at === key ? 'page' : undefined}><Icon name={icon} />{word}
-              {key === 'topics' && c && <span class="n">{c.use.topics}</span>}</a>))}
+              {key === 'topics' && c && <span class="n">{c.use.topics}</span>}
+              {key === 'groups' && behind > 0 && <span class="n care">{behind} behind</span>}</a>))}
           {id && <hr />}
           <a href="/" aria-current={path.length === 0 ? 'page' : undefined}><Icon name="clusters" />{id ? 'All clusters' : 'Clusters'}</a>
           {!id && <a href="/audit" aria-current={path[0] === 'audit' ? 'page' : undefined}><Icon name="audit" />Audit</a>}
         </nav>
-        <div class="who"><span>{session.user.login}</span><Button kind="quiet" icon="out" aria-label="Sign out" title="Sign out" onClick={signOut} /></div>
+        <div class="who"><span class="face" aria-hidden="true">{session.user.login.slice(0, 2).toUpperCase()}</span><span class="wrap">{session.user.login}</span><Button kind="quiet" icon="out" aria-label="Sign out" title="Sign out" onClick={signOut} /></div>
       </aside>
       <div>
         <div class={`top ${c ? tagWord(c.tag) : ''}`}>

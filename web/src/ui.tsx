@@ -1,5 +1,5 @@
 // The parts every page is made of.
-import type { ComponentChildren, JSX } from 'preact';
+import { Fragment, type ComponentChildren, type JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { Icon } from './icons';
 import { bytesParts, count, rateParts } from './format';
@@ -30,15 +30,20 @@ export const tagWord = (tag: string) => (tag === 'production' || tag === 'stagin
 export const Tag = ({ tag }: { tag: string }) => <span class={`tag ${tagWord(tag)}`}><span class="sq" aria-hidden="true" />{tagWord(tag)}</span>;
 
 // --- everything measured against its bank ---------------------------------------------------------------
-export function Gauge({ label, use, limit, show, idle }: { label: string; use: number; limit: number; show: (n: number) => JSX.Element | string; idle?: boolean }) {
+// `peak` is drawn as a tick: the highest that was seen.
+export function Gauge({ label, use, limit, show, bound = show, idle, peak, percent }: {
+  label: string; use: number; limit: number; show: (n: number) => string; bound?: (n: number) => string; idle?: boolean; peak?: number; percent?: boolean;
+}) {
   const share = limit > 0 ? Math.min(1, use / limit) : 0;
+  const high = peak && limit > 0 ? Math.min(1, peak / limit) : 0;
   const level = share >= 1 ? 'bad' : share >= 0.9 ? 'warn' : idle ? 'idle' : '';
   return (
     <div class="gauge-row">
-      <div class="gauge-text"><span>{label}</span><span class="num">{show(use)} <span class="unit">{limit > 0 ? <>of {show(limit)}</> : 'no limit'}</span>{share >= 1 && <b class="bad-word"> full</b>}</span></div>
-      <div class={`gauge ${level}`} role="meter" aria-label={label} aria-valuemin={0} aria-valuemax={limit > 0 ? limit : undefined} aria-valuenow={use}>
-        <span style={{ width: `${limit > 0 ? Math.max(share * 100, use > 0 ? 0.7 : 0) : 0}%` }} />
-      </div>
+      <div class="gauge-text"><span>{label}</span><span class="num">{show(use)} <span class="unit">{limit > 0 ? <>of {bound(limit)}</> : 'no limit'}{percent && limit > 0 && ` ${Math.round(use / limit * 100)} %`}</span>{share >= 1 && <b class="bad-word"> full</b>}</span></div>
+      {limit > 0 && <div class={`gauge ${level}`} role="meter" aria-label={label} aria-valuemin={0} aria-valuemax={limit} aria-valuenow={use}>
+        <span style={{ width: `${Math.max(share * 100, use > 0 ? 0.7 : 0)}%` }} />
+        {high > share + 0.01 && <i style={{ left: `${high * 100}%` }} />}
+      </div>}
     </div>
   );
 }
@@ -79,14 +84,16 @@ export const Code = ({ text, label }: { text: string; label?: string }) => (
 );
 
 // --- overlays: <dialog>, so that focus, Escape and the inert page come from the browser --------------------
-export function Overlay({ title, onClose, drawer, wide, children }: { title: string; onClose: () => void; drawer?: boolean; wide?: boolean } & Kids) {
+// `hold` keeps it open until its own button is pressed.
+export function Overlay({ title, onClose, drawer, wide, hold, children }: { title: string; onClose: () => void; drawer?: boolean; wide?: boolean; hold?: boolean } & Kids) {
   const ref = useRef<HTMLDialogElement>(null);
   useEffect(() => { if (!ref.current!.open) ref.current!.showModal(); }, []);
   return (
     <dialog ref={ref} class={drawer ? `drawer ${wide ? 'wide' : ''}` : 'dlg'} aria-label={title}
-      onClose={onClose} onClick={e => { if (e.target === ref.current) ref.current!.close(); }}>
+      onClose={onClose} onCancel={e => { if (hold) e.preventDefault(); }} onKeyDown={e => { if (hold && e.key === 'Escape') e.preventDefault(); }}
+      onClick={e => { if (!hold && e.target === ref.current) ref.current!.close(); }}>
       <div class="dlg-in">
-        <header><h2>{title}</h2><Button kind="quiet" icon="close" aria-label="Close" onClick={() => ref.current!.close()} /></header>
+        <header><h2>{title}</h2>{!hold && <Button kind="quiet" icon="close" aria-label="Close" onClick={() => ref.current!.close()} />}</header>
         {children}
       </div>
     </dialog>
@@ -162,7 +169,7 @@ export function Table<T>({ rows, columns, rowKey, sort, onSort, rowClass, label,
         return <th class={cls(c)} scope="col" aria-sort={on ? (down ? 'descending' : 'ascending') : undefined}>
           {c.sort && onSort ? <button type="button" class="sort" onClick={() => onSort(on && !down ? `-${c.sort}` : c.sort!)}>{c.title}{on ? (down ? ' ↓' : ' ↑') : ''}</button> : c.title}</th>;
       })}</tr></thead>
-      <tbody>{rows.map(r => <><tr key={rowKey(r)} class={rowClass?.(r)}>{columns.map(c => <td class={cls(c)}>{c.cell(r)}</td>)}</tr>{after?.(r)}</>)}</tbody>
+      <tbody>{rows.map(r => <Fragment key={rowKey(r)}><tr class={rowClass?.(r)}>{columns.map(c => <td class={cls(c)}>{c.cell(r)}</td>)}</tr>{after?.(r)}</Fragment>)}</tbody>
     </table></div>
   );
 }
@@ -172,9 +179,11 @@ export const Tabs = ({ base, tabs, on }: { base: string; tabs: [string, string, 
 );
 
 // Amount and unit in one frame; the value is in the base unit, '' = not set.
-export function Pick({ id, describe, value, units, onChange, placeholder }: { id: string; describe: string; value: string; units: [string, number][]; onChange: (v: string) => void; placeholder?: string }) {
+// `start` is the unit to begin with while there is no value.
+export function Pick({ id, describe, value, units, onChange, placeholder, start = 1 }: {
+  start?: number; id: string; describe: string; value: string; units: [string, number][]; onChange: (v: string) => void; placeholder?: string }) {
   const best = () => { const n = Number(value); let at = 0; units.forEach(([, f], i) => { if (n && n % f === 0) at = i; }); return at; };
-  const [unit, setUnit] = useState(value ? best() : Math.min(1, units.length - 1));
+  const [unit, setUnit] = useState(value ? best() : Math.min(start, units.length - 1));
   const factor = units[unit][1];
   const amount = value === '' ? '' : String(Number(value) / factor);
   return (

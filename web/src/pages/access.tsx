@@ -1,8 +1,10 @@
 // Who may do what: service accounts, their keys, and ACLs by intent and as they are.
-import { useState } from 'preact/hooks';
+import type { ComponentChildren } from 'preact';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import { all, call, del, post, useGet } from '../api';
 import { dateTime, plural } from '../format';
 import { go, seg } from '../router';
+import { Icon } from '../icons';
 import type { Cluster } from '../types';
 import { Banner, Button, Copy, DeleteOverlay, Empty, Field, FormOverlay, Head, Overlay, Section, Skeleton, Table, toast } from '../ui';
 
@@ -18,9 +20,11 @@ const aclQuery = (a: Acl) => Object.entries(a).filter(([k]) => ['resource_type',
 function SecretOnce({ k, c, onClose }: { k: Key; c: Cluster; onClose: () => void }) {
   const [stored, store] = useState(false);
   const secret = k.spec.secret || '';
-  const file = URL.createObjectURL(new Blob([JSON.stringify({ key: k.id, secret, bootstrap_servers: c.bootstrap_servers }, null, 2)], { type: 'application/json' }));
+  const text = JSON.stringify({ key: k.id, secret, bootstrap_servers: c.bootstrap_servers }, null, 2);
+  const file = useMemo(() => URL.createObjectURL(new Blob([text], { type: 'application/json' })), [text]);
+  useEffect(() => () => URL.revokeObjectURL(file), [file]);
   return (
-    <Overlay title="Store the secret now" onClose={onClose}>
+    <Overlay title="Store the secret now" onClose={onClose} hold>
       <div class="dlg-body">
         <Banner kind="warn"><b>It is shown this once.</b> Leat keeps only a hash. A lost secret is replaced by a new key.</Banner>
         <dl class="kv">
@@ -97,6 +101,33 @@ function Grant({ c, account, onClose, done }: { c: Cluster; account: Account; on
   );
 }
 
+// What the ACLs of one account come to, in words.
+type Line = { icon: string; bad?: boolean; what: ComponentChildren; note: string };
+const named = (a: Acl) => a.resource_name === '*' ? `every ${kindOf(a)}` : a.pattern_type === 'PREFIXED' ? <>{kindOf(a)}s that start with <code>{a.resource_name}</code></> : <code>{a.resource_name}</code>;
+const kindOf = (a: Acl) => a.resource_type.toLowerCase().replace('_', ' ');
+const listed = (rows: Acl[]) => {
+  const seen = new Map(rows.map(a => [`${a.pattern_type} ${a.resource_name}`, a]));
+  return [...seen.values()].map((a, i) => <>{i > 0 && (i === seen.size - 1 ? ' and ' : ', ')}{named(a)}</>);
+};
+function inWords(rows: Acl[]): Line[] {
+  const has = (a: Acl, type: string, ...ops: string[]) => a.permission === 'ALLOW' && a.resource_type === type && ops.includes(a.operation);
+  const lines: Line[] = rows.filter(a => a.permission === 'DENY').map(a => ({
+    icon: 'deny', bad: true, what: <>DENY: may not {a.operation === 'ALL' ? 'touch' : a.operation.toLowerCase().replace(/_/g, ' ')} {named(a)}</>, note: 'Overrules every grant below.' }));
+  const every = (type: string) => rows.some(a => has(a, type, 'ALL') && a.resource_name === (type === 'CLUSTER' ? 'kafka-cluster' : '*'));
+  if (every('TOPIC') && every('GROUP') && every('CLUSTER')) return [...lines, { icon: 'access', what: 'May do everything on this cluster', note: 'All on topics, groups and the cluster itself.' }];
+  const writes = rows.filter(a => has(a, 'TOPIC', 'WRITE', 'ALL'));
+  const reads = rows.filter(a => has(a, 'TOPIC', 'READ', 'ALL'));
+  const groups = rows.filter(a => has(a, 'GROUP', 'READ', 'ALL'));
+  if (writes.length) lines.push({ icon: 'right', what: <>May produce to {listed(writes)}</>, note: 'Write on a topic; no transactions unless an ACL below says so.' });
+  if (reads.length) lines.push({ icon: 'down', what: <>May consume from {listed(reads)}{groups.length > 0 && <> with group {listed(groups)}</>}</>, note: groups.length ? 'Read on a topic and on a group.' : 'Read on a topic, but on no group: it can read partitions only by number.' });
+  const rest = rows.filter(a => a.permission === 'ALLOW' && ![...writes, ...reads, ...groups].includes(a) && !(a.operation === 'DESCRIBE' && [...writes, ...reads].some(t => t.resource_name === a.resource_name)));
+  if (rest.length) lines.push({ icon: 'plus', what: <>{rest.slice(0, 4).map((a, i) => <>{i > 0 && '; '}{a.operation.toLowerCase().replace(/_/g, ' ')} on {kindOf(a)} {named(a)}</>)}</>, note: rest.length > 4 ? `and ${rest.length - 4} more below` : 'Single ACLs.' });
+  return lines;
+}
+const Intents = ({ rows }: { rows: Acl[] }) => (
+  <ul class="card intents">{inWords(rows).map(l => <li class={l.bad ? 'bad' : ''}><Icon name={l.icon} /><span>{l.what}<small>{l.note}</small></span></li>)}</ul>
+);
+
 function AclTable({ c, rows, reload, names, withPrincipal }: { c: Cluster; rows: Acl[]; reload: () => void; names: Map<string, string>; withPrincipal?: boolean }) {
   const revoke = async (a: Acl) => { try { await del(`/kafka/v3/clusters/${c.id}/acls?${aclQuery(a)}`); toast('Revoked.'); reload(); } catch (e) { toast((e as Error).message); } };
   const who = (p: string) => names.get(p.replace(/^User:/, ''));
@@ -171,9 +202,10 @@ export function AccountPage({ c, id }: { c: Cluster; id: string }) {
             { title: '', num: true, cell: k => <><Copy text={k.id} label="Copy key" /> <Button kind="small" onClick={() => retire(k)}>Retire</Button></> },
           ]} />}
       </Section>
-      <Section title="What it may do" note="as ACLs; a deny beats every allow">
-        {!acls.value ? <Skeleton rows={2} /> : rows.length === 0 ? <Empty title="Nothing yet">Without an ACL every request of it is refused.<br /><Button kind="primary" icon="plus" onClick={() => show('grant')}>Grant access</Button></Empty> : <AclTable c={c} rows={rows} reload={acls.reload} names={new Map()} />}
+      <Section title="What it may do" note="in words; each line is one or more ACLs">
+        {!acls.value ? <Skeleton rows={2} /> : rows.length === 0 ? <Empty title="Nothing yet">Without an ACL every request of it is refused.<br /><Button kind="primary" icon="plus" onClick={() => show('grant')}>Grant access</Button></Empty> : <Intents rows={rows} />}
       </Section>
+      {rows.length > 0 && <Section title="The same as ACLs" note={`${plural(rows.length, 'rule')}, a deny beats every allow`}><AclTable c={c} rows={rows} reload={acls.reload} names={new Map()} /></Section>}
       {open === 'grant' && <Grant c={c} account={a} onClose={() => show('')} done={acls.reload} />}
       {fresh && <SecretOnce k={fresh} c={c} onClose={() => setFresh(null)} />}
       {open === 'delete' && <DeleteOverlay what="service account" name={a.display_name} lost={['its keys on every cluster; clients that use them are cut off', 'its ACLs stay until they are revoked, for nobody']} onClose={() => show('')}

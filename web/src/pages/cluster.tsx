@@ -1,9 +1,9 @@
 // A cluster's overview: how things stand, measured against what the plan allows.
-import { useEffect, useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import { all, call, patch, post, useGet } from '../api';
 import { Chart } from '../charts';
-import { ago, bytes, count, duration, plural, rate, rateParts } from '../format';
-import { sample, samples } from '../live';
+import { ago, bytes, count, duration, plural, rate, rateLimit, rateParts } from '../format';
+import { flows, peak, sample, samples } from '../live';
 import { go } from '../router';
 import type { Cluster, Group } from '../types';
 import { Banner, Button, Code, Copy, DeleteOverlay, Empty, Field, FormOverlay, Gauge, Head, Overlay, Section, State, Strip, Table, Tag, toast } from '../ui';
@@ -54,20 +54,20 @@ function tightest(c: Cluster): string {
     ['outgoing bytes', c.use.egress_bytes_per_s, l.egress_bytes_per_s], ['partitions', c.use.partitions, l.partitions], ['connections', c.use.connections, l.connections],
   ];
   const shares = uses.filter(u => u[2] > 0).map(u => [u[0], u[1] / u[2]] as [string, number]).sort((a, b) => b[1] - a[1]);
-  return shares.length ? `The tightest limit is ${shares[0][0]}, at ${Math.round(shares[0][1] * 100)} %.` : 'No limit is set.';
+  return shares.length ? `The tightest limit is ${shares[0][0]}, at ${shares[0][1] > 0 && shares[0][1] < 0.01 ? 'less than 1' : Math.round(shares[0][1] * 100)} %.` : 'No limit is set.';
 }
 
 export function Overview({ c, reload }: { c: Cluster; reload: () => void }) {
-  const groups = useGet<Group[]>(`/leat/v1/clusters/${c.id}/groups`, 3000, all);
+  const groups = useGet<Group[]>(c.state.name === 'running' ? `/leat/v1/clusters/${c.id}/groups` : null, 3000, all);
   const audit = useGet<{ data: any[] }>(`/leat/v1/audit?cluster_id=${c.id}&page_size=8`, 10000);
   const [open, show] = useState<'' | 'connect' | 'topic' | 'delete' | 'settings'>('');
-  useEffect(() => { sample(c.id, Date.now(), [c.use.ingress_bytes_per_s, c.use.egress_bytes_per_s]); }, [c]);
+  useMemo(() => sample(c.id, Date.now(), flows(c)), [c]);
   const behind = (groups.value || []).filter(g => g.total_lag > 0).sort((a, b) => b.total_lag - a.total_lag);
   const [inN, inU] = rateParts(c.use.ingress_bytes_per_s);
   const [outN, outU] = rateParts(c.use.egress_bytes_per_s);
   const running = c.state.name === 'running';
   const up = c.state.started_at ? duration(Date.now() - Date.parse(c.state.started_at)) : '';
-  const say = running ? `Running for ${up}. ${tightest(c)} ${behind.length ? `${plural(behind.length, 'group')} behind.` : ''}` : c.state.reason || 'Its broker is not running; clients cannot reach it.';
+  const say = running ? `Running for ${up}. ${tightest(c)} ${behind.length ? `${plural(behind.length, 'group is', 'groups are')} behind.` : ''}` : c.state.reason || 'Its broker is not running; clients cannot reach it.';
   const restart = async () => { try { await post(`/leat/v1/clusters/${c.id}:restart`); toast('The broker restarts.'); reload(); } catch (e) { toast((e as Error).message); } };
   return (
     <>
@@ -76,27 +76,27 @@ export function Overview({ c, reload }: { c: Cluster; reload: () => void }) {
       {!running && c.state.reason && <Banner kind={c.state.name === 'waiting_port' ? 'warn' : 'bad'}><b>The broker is not running.</b> {c.state.reason}. <Button kind="small" icon="restart" onClick={restart}>Start now</Button></Banner>}
       {c.acknowledged_version >= 0 && c.acknowledged_version < c.metadata_version && <Banner kind="info"><b>A change is on its way.</b> The broker has version {c.acknowledged_version} of {c.metadata_version}.</Banner>}
       <Strip items={[
-        { label: 'Topics', value: count(c.use.topics), note: `${count(c.use.partitions)} partitions` },
+        { label: 'Topics', value: count(c.use.topics), note: plural(c.use.partitions, 'partition') },
         { label: 'Connections', value: count(c.use.connections), note: `${count(c.use.requests_per_s)} requests/s` },
         { label: 'In', value: <>{inN} <span class="unit">{inU}</span></>, note: `${count(c.use.records_in_per_s)} records/s` },
         { label: 'Out', value: <>{outN} <span class="unit">{outU}</span></>, note: `${count(c.use.records_out_per_s)} records/s` },
-        { label: 'Stored', value: bytes(c.use.storage_bytes), note: 'kept once, on this machine' },
+        { label: 'Stored', value: bytes(c.use.storage_bytes), note: 'every record once' },
         { label: 'Broker memory', value: bytes(c.use.memory_bytes), note: `${duration(c.use.cpu_ms)} of CPU` },
       ]} />
       <div class="two">
-        <Section title="In and out" note="bytes per second, since this page was opened"><Chart label="In and out" samples={samples(c.id)} names={['in', 'out']} mirrored format={rate} height={240} /></Section>
+        <Section title="In and out" note="bytes per second, since this page was opened"><Chart label="In and out" samples={samples(c.id)} names={['in', 'out']} mirrored format={rate} height={216} limits={[c.limits.ingress_bytes_per_s, c.limits.egress_bytes_per_s]} /></Section>
         <Section title="Use against limits" side={<span class="sec-note">plan {c.plan}</span>}>
           <div class="card pad">
             <Gauge label="Storage" use={c.use.storage_bytes} limit={c.limits.storage_bytes} show={bytes} />
-            <Gauge label="In" use={c.use.ingress_bytes_per_s} limit={c.limits.ingress_bytes_per_s} show={rate} />
-            <Gauge label="Out" use={c.use.egress_bytes_per_s} limit={c.limits.egress_bytes_per_s} show={rate} />
+            <Gauge label="In" use={c.use.ingress_bytes_per_s} limit={c.limits.ingress_bytes_per_s} show={rate} bound={rateLimit} peak={peak(c.id, 0)} />
+            <Gauge label="Out" use={c.use.egress_bytes_per_s} limit={c.limits.egress_bytes_per_s} show={rate} bound={rateLimit} peak={peak(c.id, 1)} />
             <Gauge label="Partitions" use={c.use.partitions} limit={c.limits.partitions} show={count} />
-            <Gauge label="Connections" use={c.use.connections} limit={c.limits.connections} show={count} />
+            <Gauge label="Connections" use={c.use.connections} limit={c.limits.connections} show={count} peak={peak(c.id, 2)} />
           </div>
         </Section>
       </div>
       <div class="two">
-        <Section title="Groups furthest behind" side={<a href={`/clusters/${c.id}/groups`}>All {count(groups.value?.length ?? 0)} groups</a>}>
+        <Section title="Groups furthest behind" side={<a href={`/clusters/${c.id}/groups`}>{groups.value?.length ? `All ${plural(groups.value.length, 'group')}` : 'Groups'}</a>}>
           {behind.length ? <Table label="Groups furthest behind" rows={behind.slice(0, 6)} rowKey={g => g.group_id} columns={[
             { title: 'Group', cell: g => <a class="name" href={`/clusters/${c.id}/groups/${encodeURIComponent(g.group_id)}`}>{g.group_id}</a> },
             { title: 'Topic', cell: g => g.worst_topic },
@@ -104,7 +104,7 @@ export function Overview({ c, reload }: { c: Cluster; reload: () => void }) {
           ]} /> : <Empty title={groups.value?.length ? 'Every group is in step' : 'No group has committed an offset yet'}>Lag shows here as soon as a consumer group falls behind.</Empty>}
         </Section>
         <Section title="Recent changes" side={<a href={`/clusters/${c.id}/audit`}>Audit</a>}>
-          <ul class="card events">{(audit.value?.data || []).map(a => <li><time dateTime={a.at} title={a.at}>{new Date(a.at).toLocaleTimeString('en-GB').slice(0, 5)}</time><span>{a.operation.replace(/[._]/g, ' ')}<small>{a.resource} by {a.actor}, {ago(a.at)}</small></span></li>)}{audit.value?.data.length === 0 && <li><span /><span class="quiet-ink">Nothing yet.</span></li>}</ul>
+          <ul class="card events">{(audit.value?.data || []).map(a => <li><time dateTime={a.at} title={a.at}>{new Date(a.at).toLocaleTimeString('en-GB').slice(0, 5)}</time><span>{a.operation.replace(/[._]/g, ' ')}<small>{a.resource} by {a.actor}, {ago(a.at)}</small></span></li>)}{audit.value?.data.length === 0 && <li class="quiet-ink only">Changes made here, by REST or by the command line are listed as they happen.</li>}</ul>
         </Section>
       </div>
       <Section title="This cluster"><div class="card pad"><dl class="kv">

@@ -1,9 +1,9 @@
 // Every cluster in one table: what runs, what is first to go wrong.
-import { useEffect, useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import { all, patch, post, useGet } from '../api';
 import { Spark } from '../charts';
-import { bytes, count, plural, rate, rateParts } from '../format';
-import { sample, samples } from '../live';
+import { bytes, count, plural, rateLimit, rateParts } from '../format';
+import { flows, sample, samples } from '../live';
 import { go, setQuery, useLocation } from '../router';
 import type { Cluster, Limits } from '../types';
 import { Banner, Button, Empty, Field, FormOverlay, Gauge, Head, Rate, Skeleton, State, Strip, Table, Tag, tagWord, toast } from '../ui';
@@ -38,9 +38,9 @@ export function CreateCluster({ onClose }: { onClose: () => void }) {
       <Field label="Environment" help="The tenant that owns it.">{(id, d) => <select id={id} aria-describedby={d} class="in" value={chosen} onChange={e => setEnv(e.currentTarget.value)}>{envs.value?.map(e => <option value={e.id}>{e.display_name}</option>)}<option value="new">A new environment…</option></select>}</Field>
       {chosen === 'new' && <Field label="Name of the environment">{(id, d) => <input id={id} aria-describedby={d} class="in" value={fresh} onInput={e => setFresh(e.currentTarget.value)} placeholder="default" />}</Field>}
       <Field label="Plan" help="What the cluster may use at most. It can be changed later.">
-        {(_id, d) => <div class="choices" role="radiogroup" aria-label="Plan" aria-describedby={d}>{(plans.value?.data || []).map(p => (
-          <label class="choice"><input type="radio" name="plan" checked={plan === p.name} onChange={() => setPlan(p.name)} />{p.name}
-            <small>{limit(p.limits.ingress_bytes_per_s, rate)} in, {limit(p.limits.egress_bytes_per_s, rate)} out, {limit(p.limits.storage_bytes, bytes)}, {limit(p.limits.partitions, count)} partitions</small></label>))}</div>}
+        {(_id, d) => <div class="choices plans" role="radiogroup" aria-label="Plan" aria-describedby={d}>{(plans.value?.data || []).map(p => (
+          <label class="choice"><input type="radio" name="plan" checked={plan === p.name} onChange={() => setPlan(p.name)} /><b>{p.name}</b>
+            <dl><dt>In</dt><dd>{limit(p.limits.ingress_bytes_per_s, rateLimit)}</dd><dt>Out</dt><dd>{limit(p.limits.egress_bytes_per_s, rateLimit)}</dd><dt>Storage</dt><dd>{limit(p.limits.storage_bytes, bytes)}</dd><dt>Partitions</dt><dd>{limit(p.limits.partitions, count)}</dd><dt>Connections</dt><dd>{limit(p.limits.connections, count)}</dd></dl></label>))}</div>}
       </Field>
       <Field label="Tag" help="A colour and a word on every page of it, so that production is never mistaken for test.">
         {(_id, d) => <div class="choices" role="radiogroup" aria-label="Tag" aria-describedby={d}>{['test', 'staging', 'production'].map(t => <label class="choice"><input type="radio" name="tag" checked={tag === t} onChange={() => setTag(t)} /><Tag tag={t} /></label>)}</div>}
@@ -63,7 +63,7 @@ export function Fleet() {
   const list = useGet<Cluster[]>('/leat/v1/clusters', 2000, all);
   const [making, make] = useState(false);
   const rows = list.value || [];
-  useEffect(() => { for (const c of rows) sample(c.id, Date.now(), [c.use.ingress_bytes_per_s, c.use.egress_bytes_per_s]); }, [list.value]);
+  useMemo(() => { for (const c of rows) sample(c.id, Date.now(), flows(c)); }, [list.value]);
   const find = (query.get('find') || '').toLowerCase();
   const shown = rows.filter(c => !find || `${c.display_name} ${c.id} ${c.environment.display_name} ${tagWord(c.tag)}`.toLowerCase().includes(find));
   const sum = (f: (c: Cluster) => number) => rows.reduce((s, c) => s + f(c), 0);
@@ -78,12 +78,12 @@ export function Fleet() {
         <Empty title="No cluster yet">A cluster is a Kafka broker of its own, ready in under a second.<br /><Button kind="primary" icon="plus" onClick={() => make(true)}>New cluster</Button></Empty>
       ) : <>
         <Strip items={[
-          { label: 'Clusters running', value: <>{rows.filter(c => c.state.name === 'running').length} <span class="unit">of {rows.length}</span></>, note: `${count(sum(c => c.use.topics))} topics` },
+          { label: 'Clusters running', value: <>{rows.filter(c => c.state.name === 'running').length} <span class="unit">of {rows.length}</span></>, note: plural(sum(c => c.use.topics), 'topic') },
           { label: 'In', value: <>{inN} <span class="unit">{inU}</span></>, note: `${count(sum(c => c.use.records_in_per_s))} records/s` },
           { label: 'Out', value: <>{outN} <span class="unit">{outU}</span></>, note: `${count(sum(c => c.use.records_out_per_s))} records/s` },
-          { label: 'Storage', value: bytes(sum(c => c.use.storage_bytes)), note: 'kept once, on this machine' },
+          { label: 'Storage', value: bytes(sum(c => c.use.storage_bytes)), note: 'every record once' },
           { label: 'Broker memory', value: bytes(sum(c => c.use.memory_bytes)), note: plural(rows.length, 'process', 'processes') },
-          { label: 'Worst lag', value: worst ? count(worst.worst_lag!.lag) : '–', note: worst ? worst.worst_lag!.group : 'no group' },
+          { label: 'Worst lag', value: worst ? count(worst.worst_lag!.lag) : '–', note: worst ? worst.worst_lag!.group : 'nobody is behind' },
         ]} />
         <div class="bar"><input class="in find" type="search" placeholder="Filter clusters" aria-label="Filter clusters" value={query.get('find') || ''} onInput={e => setQuery({ find: e.currentTarget.value })} /></div>
         <Table label="Clusters" rows={shown} rowKey={c => c.id} rowClass={c => `tagged ${tagWord(c.tag)}`} columns={[

@@ -1,5 +1,5 @@
 // Consumer groups: who is behind, by how much, and where.
-import { useEffect, useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import { all, call, useGet } from '../api';
 import { Chart, Spark } from '../charts';
 import { count, plural } from '../format';
@@ -16,20 +16,28 @@ const sentences: Record<string, string> = {
   'completing rebalance': 'Members wait for the leader to share out the partitions.',
   dead: 'It is being removed.',
 };
+// Some lag is how reading looks; lag that nobody reads or that grows is worth amber.
+const Behind = ({ n, care }: { n: number; care: boolean }) => <span class={`badge ${n > 0 && care ? 'warn' : n > 0 ? '' : 'none'}`}>{count(n)}</span>;
 const members = (g: Group): number => (Array.isArray(g.members) ? g.members.length : g.members ?? 0);
 const key = (c: Cluster, id: string) => `lag/${c.id}/${id}`;
 
 function trend(c: Cluster, id: string): string {
-  const s = samples(key(c, id)).slice(-8);
-  if (s.length < 4) return '';
-  const d = s[s.length - 1].values[0] - s[0].values[0];
-  return d > 0 ? 'growing' : d < 0 ? 'shrinking' : 'steady';
+  const s = samples(key(c, id)).slice(-20).map(x => x.values[0]);
+  if (s.length < 6) return '';
+  const mean = (a: number[]) => a.reduce((x, y) => x + y, 0) / a.length;
+  const half = Math.floor(s.length / 2);
+  const before = mean(s.slice(0, half));
+  const d = mean(s.slice(half)) - before;
+  return Math.abs(d) <= Math.max(5, before * 0.2) ? 'steady' : d > 0 ? 'growing' : 'shrinking';
 }
 
+const arrows: Record<string, string> = { growing: '↑', shrinking: '↓', steady: '–' };
+const Trend = ({ word }: { word: string }) => (word ? <span class={word === 'growing' ? 'warn-ink' : 'quiet-ink'}><span aria-hidden="true">{arrows[word]}</span> {word}</span> : <span class="quiet-ink">watching…</span>);
+
 export function Groups({ c, query }: { c: Cluster; query: URLSearchParams }) {
-  const list = useGet<Group[]>(`/leat/v1/clusters/${c.id}/groups`, 2000, all);
+  const list = useGet<Group[]>(c.state.name === 'running' ? `/leat/v1/clusters/${c.id}/groups` : null, 2000, all);
   const find = (query.get('find') || '').toLowerCase();
-  useEffect(() => { for (const g of list.value || []) sample(key(c, g.group_id), Date.now(), [g.total_lag]); }, [list.value]);
+  useMemo(() => { for (const g of list.value || []) sample(key(c, g.group_id), Date.now(), [g.total_lag]); }, [list.value]);
   const rows = (list.value || []).filter(g => g.group_id.toLowerCase().includes(find)).sort((a, b) => b.total_lag - a.total_lag || a.group_id.localeCompare(b.group_id));
   const behind = rows.filter(g => g.total_lag > 0);
   return (
@@ -44,18 +52,18 @@ export function Groups({ c, query }: { c: Cluster; query: URLSearchParams }) {
           { title: 'Members', num: true, cell: g => count(members(g)) },
           { title: 'Topics', narrow: 'p2', cell: g => g.topics.slice(0, 2).join(', ') + (g.topics.length > 2 ? ` and ${g.topics.length - 2} more` : '') },
           { title: 'Lag', narrow: 'p3', cell: g => <Spark samples={samples(key(c, g.group_id))} /> },
-          { title: 'Records behind', num: true, cell: g => g.total_lag > 0 ? <span class="badge warn">{count(g.total_lag)}</span> : '0' },
-          { title: 'Trend', narrow: 'p2', cell: g => <span class="quiet-ink">{trend(c, g.group_id)}</span> },
+          { title: 'Records behind', num: true, cell: g => <Behind n={g.total_lag} care={members(g) === 0 || trend(c, g.group_id) === 'growing'} /> },
+          { title: 'Trend', narrow: 'p2', cell: g => <Trend word={trend(c, g.group_id)} /> },
         ]} /></>}
     </>
   );
 }
 
 export function GroupPage({ c, id }: { c: Cluster; id: string }) {
-  const group = useGet<Group>(`/leat/v1/clusters/${c.id}/groups/${seg(id)}`, 2000);
+  const group = useGet<Group>(c.state.name === 'running' ? `/leat/v1/clusters/${c.id}/groups/${seg(id)}` : null, 2000);
   const [deleting, remove] = useState(false);
   const g = group.value;
-  useEffect(() => { if (g) sample(key(c, id), Date.now(), [g.total_lag]); }, [g]);
+  useMemo(() => g && sample(key(c, id), Date.now(), [g.total_lag]), [g]);
   if (!g) return group.error ? <Empty title={group.error}><a href={`/clusters/${c.id}/groups`}>All groups</a></Empty> : <Skeleton />;
   const word = stateWord(g.state);
   const lags = g.lags || [];
@@ -79,7 +87,7 @@ export function GroupPage({ c, id }: { c: Cluster; id: string }) {
             { title: 'Partition', num: true, cell: l => l.partition },
             { title: 'Committed', num: true, cell: l => <span class="mono">{count(l.current_offset)}</span> },
             { title: 'Next offset', num: true, cell: l => <span class="mono">{count(l.log_end_offset)}</span> },
-            { title: 'Behind', num: true, cell: l => l.lag > 0 ? <span class="badge warn">{count(l.lag)}</span> : '0' },
+            { title: 'Behind', num: true, cell: l => <Behind n={l.lag} care={!l.member_id || trend(c, id) === 'growing'} /> },
             { title: 'Member', narrow: 'p2', cell: l => l.member_id ? <><span class="mono">{l.client_id || l.member_id}</span><small class="mono">{l.client_host.replace(/^\//, '')}</small></> : <span class="quiet-ink">nobody</span> },
           ]} />}
       </Section>

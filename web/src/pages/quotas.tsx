@@ -1,7 +1,7 @@
 // Quotas: what each principal may send and read a second, beside what it does now.
 import { useState } from 'preact/hooks';
 import { all, call, patch, post, useGet } from '../api';
-import { bytes, rate } from '../format';
+import { bytes, count, rate, rateLimit } from '../format';
 import type { Cluster, Principal } from '../types';
 import { Banner, Button, Empty, Field, Gauge, Head, Pick, RATE_UNITS, Section, Skeleton, Table, toast } from '../ui';
 
@@ -16,7 +16,7 @@ function Edit({ c, row, done }: { c: Cluster; row: Row; done: () => void }) {
   const [error, setError] = useState('');
   const run = async (work: () => Promise<unknown>, said: string) => { try { await work(); toast(said); done(); } catch (e) { setError((e as Error).message); } };
   const environment = { id: c.environment.id };
-  const throughput = { ingress_byte_rate: into || '-1', egress_byte_rate: out || '-1' };
+  const throughput = { ingress_byte_rate: into || null, egress_byte_rate: out || null };
   const shared = row.quota && row.quota.spec.principals.length > 1;
   const save = () => run(() => row.quota
     ? patch(`/kafka-quotas/v1/client-quotas/${row.quota.id}`, { spec: { throughput, environment } })
@@ -49,16 +49,18 @@ export function Quotas({ c }: { c: Cluster }) {
     const limit = shown(r.quota?.spec.throughput[`${which}_byte_rate`]);
     const use = r.p?.use[`${which}_bytes_per_s`] ?? 0;
     if (r.id === '<default>') return limit > 0 ? <>{rate(limit)} <span class="unit">each</span></> : <span class="quiet-ink">no limit</span>;
-    return <Gauge label={`${r.name} ${which}`} use={use} limit={limit} show={rate} />;
+    return <Gauge label={`${r.name} ${which}`} use={use} limit={limit} show={rate} bound={rateLimit} percent />;
   };
   return (
     <>
       <Head title="Quotas" lead={slowed.length ? `${slowed.map(r => r.name).join(', ')} ${slowed.length === 1 ? 'is' : 'are'} being slowed down to their quota.` : 'Nobody is being slowed down. A quota is a cap for each principal; one that is reached makes the client wait, and loses nothing.'} />
       {(quotas.error || principals.error) && <Banner>{quotas.error || principals.error}</Banner>}
-      <Section title="The cluster" note={`plan ${c.plan}`}><div class="card pad">
-        <Gauge label="In" use={c.use.ingress_bytes_per_s} limit={c.limits.ingress_bytes_per_s} show={rate} />
-        <Gauge label="Out" use={c.use.egress_bytes_per_s} limit={c.limits.egress_bytes_per_s} show={rate} />
+      <Section title="The cluster" note={`plan ${c.plan}`}><div class="card pad gauges">
+        <Gauge label="In" use={c.use.ingress_bytes_per_s} limit={c.limits.ingress_bytes_per_s} show={rate} bound={rateLimit} />
+        <Gauge label="Out" use={c.use.egress_bytes_per_s} limit={c.limits.egress_bytes_per_s} show={rate} bound={rateLimit} />
         <Gauge label="Storage" use={c.use.storage_bytes} limit={c.limits.storage_bytes} show={bytes} />
+        <Gauge label="Partitions" use={c.use.partitions} limit={c.limits.partitions} show={count} />
+        <Gauge label="Connections" use={c.use.connections} limit={c.limits.connections} show={count} />
       </div></Section>
       <Section title="By principal" note="use now, of its quota">
         {!quotas.value || !accounts.value ? <Skeleton /> : rows.length === 1 && !rows[0].quota && accounts.value.length === 0 ? <Empty title="No service account yet">Quotas are set for service accounts. <a href={`/clusters/${c.id}/access`}>Make one under Access</a>.</Empty> :
@@ -66,7 +68,7 @@ export function Quotas({ c }: { c: Cluster }) {
             { title: 'Principal', cell: r => <>{r.name}<small class="mono">{r.id === '<default>' ? 'default' : `User:${r.id}`}</small></> },
             { title: 'May send', num: true, cell: r => side(r, 'ingress') },
             { title: 'May read', num: true, cell: r => side(r, 'egress') },
-            { title: 'Slowed', num: true, cell: r => (r.p?.use.throttle_ms_per_s ?? 0) > 0 ? <span class="badge warn">{Math.round(r.p!.use.throttle_ms_per_s)} ms/s</span> : <span class="quiet-ink">no</span> },
+            { title: 'Slowed', num: true, cell: r => (r.p?.use.throttle_ms_per_s ?? 0) > 0 ? <span class="badge warn" title={`${count(r.p!.use.throttle_ms_per_s)} ms of waiting a second, over all its connections`}>{count(r.p!.use.throttle_ms_per_s)} ms a second</span> : <span class="quiet-ink">no</span> },
             { title: '', num: true, cell: r => <Button kind="small" icon="pencil" onClick={() => edit(r.id === editing ? '' : r.id)}>{r.quota ? 'Edit' : 'Set quota'}</Button> },
           ]} />}
       </Section>

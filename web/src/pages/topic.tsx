@@ -1,5 +1,5 @@
 // One topic: partitions, messages, groups, configuration.
-import { useEffect, useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import { all, call, post, useGet } from '../api';
 import { Chart } from '../charts';
 import { ago, bytes, count, plural, rate, retention } from '../format';
@@ -13,14 +13,14 @@ type Config = { name: string; value: string | null; is_default: boolean; source:
 
 function Partitions({ c, t }: { c: Cluster; t: Topic }) {
   const key = `${c.id}/${t.topic_name}`;
-  useEffect(() => { sample(key, Date.now(), [t.in_per_s, t.out_per_s]); }, [t]);
+  useMemo(() => sample(key, Date.now(), [t.in_per_s, t.out_per_s]), [t]);
   return (
     <>
       <Section title="In and out" note="bytes per second, since this page was opened"><Chart label="In and out" samples={samples(key)} names={['in', 'out']} mirrored format={rate} height={180} /></Section>
       <Section title="Partitions" note="kept once, on this machine">
         <Table label="Partitions" rows={t.partitions || []} rowKey={p => String(p.partition_id)} columns={[
-          { title: 'Partition', num: true, cell: p => p.partition_id },
-          { title: 'Leader', num: true, cell: p => p.leader },
+          { title: 'Partition', cell: p => <span class="num">{p.partition_id}</span> },
+          { title: 'Leader', cell: p => <span class="num">{p.leader}</span> },
           { title: 'First offset', num: true, cell: p => <span class="mono">{count(p.start_offset)}</span> },
           { title: 'Next offset', num: true, cell: p => <span class="mono">{count(p.end_offset)}</span> },
           { title: 'Records', num: true, cell: p => count(p.end_offset - p.start_offset) },
@@ -32,7 +32,7 @@ function Partitions({ c, t }: { c: Cluster; t: Topic }) {
 }
 
 function TopicGroups({ c, name }: { c: Cluster; name: string }) {
-  const groups = useGet<Group[]>(`/leat/v1/clusters/${c.id}/groups`, 3000, all);
+  const groups = useGet<Group[]>(c.state.name === 'running' ? `/leat/v1/clusters/${c.id}/groups` : null, 3000, all);
   const rows = (groups.value || []).filter(g => g.topics.includes(name));
   if (!groups.value) return groups.error ? <Banner>{groups.error}</Banner> : <Skeleton />;
   if (!rows.length) return <Empty title="No group reads this topic">A consumer group shows here once it has committed an offset.</Empty>;
