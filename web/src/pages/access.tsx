@@ -179,6 +179,7 @@ export function AccountPage({ c, id }: { c: Cluster; id: string }) {
   const acls = useAcls(c);
   const [open, show] = useState<'' | 'grant' | 'delete'>('');
   const [fresh, setFresh] = useState<Key | null>(null);
+  const [leaving, leave] = useState<Key | null>(null);
   const a = account.value;
   if (!a) return account.error ? <Empty title={account.error}><a href={`/clusters/${c.id}/access`}>Access</a></Empty> : <Skeleton />;
   const mine = (keys.value || []).filter(k => k.spec.owner.id === id && k.spec.resource.id === c.id);
@@ -189,7 +190,7 @@ export function AccountPage({ c, id }: { c: Cluster; id: string }) {
       keys.reload();
     } catch (e) { toast((e as Error).message); }
   };
-  const retire = async (k: Key) => { try { await call('DELETE', `/iam/v2/api-keys/${k.id}`); toast(`Key ${k.id} is retired; its connections end.`); keys.reload(); } catch (e) { toast((e as Error).message); } };
+  const retire = async (k: Key) => { await call('DELETE', `/iam/v2/api-keys/${k.id}`); toast(`Key ${k.id} is retired.`); keys.reload(); };
   return (
     <>
       <Head title={a.display_name} side={<span class="badge">service account</span>} lead={a.description || `User:${id}. ${rows.length ? `${plural(rows.length, 'ACL')} on this cluster.` : 'It may do nothing here yet: grant it access.'}`}
@@ -199,13 +200,16 @@ export function AccountPage({ c, id }: { c: Cluster; id: string }) {
           <Table label="API keys" rows={mine} rowKey={k => k.id} columns={[
             { title: 'Key', cell: k => <span class="mono">{k.id}</span> },
             { title: 'Made', cell: k => dateTime(k.metadata.created_at) },
-            { title: '', num: true, cell: k => <><Copy text={k.id} label="Copy key" /> <Button kind="small" onClick={() => retire(k)}>Retire</Button></> },
+            { title: '', num: true, cell: k => <><Copy text={k.id} label="Copy key" /> <Button kind="small" onClick={() => leave(k)}>Retire</Button></> },
           ]} />}
       </Section>
       <Section title="What it may do" note="in words; each line is one or more ACLs">
         {!acls.value ? <Skeleton rows={2} /> : rows.length === 0 ? <Empty title="Nothing yet">Without an ACL every request of it is refused.<br /><Button kind="primary" icon="plus" onClick={() => show('grant')}>Grant access</Button></Empty> : <Intents rows={rows} />}
       </Section>
       {rows.length > 0 && <Section title="The same as ACLs" note={`${plural(rows.length, 'rule')}, a deny beats every allow`}><AclTable c={c} rows={rows} reload={acls.reload} names={new Map()} /></Section>}
+      {leaving && <FormOverlay title={`Retire key ${leaving.id}?`} action="Retire key" cancel="Keep it" danger drawer={false} onClose={() => leave(null)} submit={() => retire(leaving)}>
+        <p>Clients that sign in with it are refused from now on. Give them a new key first; a retired key does not come back.</p>
+      </FormOverlay>}
       {open === 'grant' && <Grant c={c} account={a} onClose={() => show('')} done={acls.reload} />}
       {fresh && <SecretOnce k={fresh} c={c} onClose={() => setFresh(null)} />}
       {open === 'delete' && <DeleteOverlay what="service account" name={a.display_name} lost={['its keys on every cluster; clients that use them are cut off', 'its ACLs stay until they are revoked, for nobody']} onClose={() => show('')}

@@ -47,6 +47,7 @@ const unitsOf = (name: string): [string, number][] | null => name.endsWith('.ms'
 const human = (f: Config) => {
   const n = Number(f.value);
   if (f.value === null || f.value === '' || isNaN(n)) return '';
+  if (n === -2) return 'as retention';
   if (n < 0) return f.name.includes('retention') ? 'no limit' : '';
   if (n > 9e15) return 'never';
   return f.name.endsWith('.ms') ? retention(n) : f.name.endsWith('.bytes') ? bytes(n) : '';
