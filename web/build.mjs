@@ -1,7 +1,7 @@
 // Bundles the console into dist/: index.html, app.js, app.css. Nothing is inlined, so that a strict
-// content policy holds. The folder stays the same one: a running leatd holds it open.
+// content policy holds.
 import { build } from 'esbuild';
-import { copyFile, mkdir, readdir } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, rm } from 'node:fs/promises';
 
 // The folder itself stays: a leatd that runs serves from it.
 await mkdir('dist', { recursive: true });
