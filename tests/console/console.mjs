@@ -138,7 +138,8 @@ const tests = [
     const acls = (await leatd.rest(`/kafka/v3/clusters/${cluster.id}/acls?principal=User:${account.id}`)).data;
     assert.ok(acls.some(a => a.resource_type === 'TOPIC' && a.operation === 'WRITE'));
     assert.ok(acls.some(a => a.resource_type === 'GROUP' && a.operation === 'READ'));
-    assert.equal(await page.getByRole('table', { name: 'ACLs' }).locator('tbody tr').count(), acls.length);
+    const shown = page.getByRole('table', { name: 'ACLs' }).locator('tbody tr');
+    await waitFor(async () => (await shown.count()) === acls.length, 'the table of ACLs has every one of them');
     produce('payments', 0, 1000);
   }],
 
