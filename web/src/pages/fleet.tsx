@@ -83,7 +83,7 @@ export function Fleet() {
           { label: 'Out', value: <>{outN} <span class="unit">{outU}</span></>, note: `${count(sum(c => c.use.records_out_per_s))} records/s` },
           { label: 'Storage', value: bytes(sum(c => c.use.storage_bytes)), note: 'every record once' },
           { label: 'Broker memory', value: bytes(sum(c => c.use.memory_bytes)), note: plural(rows.length, 'process', 'processes') },
-          { label: 'Worst lag', value: worst ? count(worst.worst_lag!.lag) : '–', note: worst ? worst.worst_lag!.group : 'nobody is behind' },
+          { label: 'Worst lag', value: worst ? count(worst.worst_lag!.lag) : '–', note: worst ? worst.worst_lag!.group : 'none known' },
         ]} />
         <div class="bar"><input class="in find" type="search" placeholder="Filter clusters" aria-label="Filter clusters" value={query.get('find') || ''} onInput={e => setQuery({ find: e.currentTarget.value })} /></div>
         <Table label="Clusters" rows={shown} rowKey={c => c.id} rowClass={c => `tagged ${tagWord(c.tag)}`} columns={[
