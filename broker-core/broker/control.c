@@ -34,7 +34,7 @@ struct pending { /* an admin request that leatd has not answered yet */
     int64_t token, deadline;
     int16_t api_key, version;
     struct arena *arena;
-    void (*done)(void *arg, status result, void *response);
+    controller_done done;
     void *arg;
     struct pending *prev, *next;
 };
@@ -111,29 +111,31 @@ static void forward(struct control *c, struct pending *p, const struct control_a
     message_send(c, &control_admin_message, &message);
 }
 
-static void control_submit(struct controller *controller, int16_t api_key, int16_t version,
-                           const void *request, struct str principal, struct arena *arena,
-                           void (*done)(void *arg, status result, void *response), void *arg)
+static void control_submit(struct controller *controller,
+                           const struct controller_request *request, controller_done done,
+                           void *arg)
 {
     struct control *c = (struct control *)controller;
-    const struct wire_message *m = wire_request(api_key);
+    const struct wire_message *m = wire_request(request->api_key);
     if (!c->stream || c->stopping) {
         done(arg, FAIL(REQUEST_TIMED_OUT), NULL); /* leatd is away: said at once */
         return;
     }
     struct buf body;
     buf_init(&body, ADMIN_BODY_MAX);
-    status s = m ? wire_encode(m, version, request, &body) : FAIL(INVALID_REQUEST);
+    status s = m ? wire_encode(m, request->version, request->body, &body) : FAIL(INVALID_REQUEST);
     struct pending *p =
         is_ok(s) && c->pending_count < ADMIN_PENDING_MAX ? mem_zalloc(sizeof(*p)) : NULL;
     if (!p) {
         done(arg, failed(s) ? s : FAIL(REQUEST_TIMED_OUT), NULL);
     } else {
-        *p = (struct pending){ .api_key = api_key, .version = version, .arena = arena,
-                               .done = done, .arg = arg };
+        *p = (struct pending){ .api_key = request->api_key, .version = request->version,
+                               .arena = request->arena, .done = done, .arg = arg };
         forward(c, p,
-                &(struct control_admin){ .api_key = api_key, .api_version = version,
-                                         .principal = principal, .client_host = STR(""),
+                &(struct control_admin){ .api_key = request->api_key,
+                                         .api_version = request->version,
+                                         .principal = request->principal,
+                                         .client_host = request->client_host,
                                          .body = buf_bytes(&body) });
     }
     buf_done(&body);

@@ -7,12 +7,18 @@
 #include "base/arena.h"
 
 struct controller;
+struct controller_request {
+    int16_t api_key, version;
+    const void *body;     /* the decoded request; valid until done(), as is the arena */
+    struct str principal; /* who asks, and from where: for the audit; valid during submit() */
+    struct str client_host;
+    struct arena *arena;  /* the response is allocated from it */
+};
+typedef void (*controller_done)(void *arg, status result, void *response);
 struct controller_ops {
-    /* `request` and `arena` stay valid until done(); the response is allocated from `arena`.
-     * REQUEST_TIMED_OUT when leatd is away or does not answer within 5 s. */
-    void (*submit)(struct controller *controller, int16_t api_key, int16_t version,
-                   const void *request, struct str principal, struct arena *arena,
-                   void (*done)(void *arg, status result, void *response), void *arg);
+    /* REQUEST_TIMED_OUT when leatd is away or does not answer within 5 s. */
+    void (*submit)(struct controller *controller, const struct controller_request *request,
+                   controller_done done, void *arg);
 };
 struct controller {
     const struct controller_ops *ops;

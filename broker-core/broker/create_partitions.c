@@ -62,7 +62,6 @@ void handle_create_partitions(struct request *r)
         request_reply(r, &c->response);
         return;
     }
-    struct controller *controller = r->broker->controller;
-    controller->ops->submit(controller, API_CREATE_PARTITIONS, CREATE_PARTITIONS_VERSION,
-                            &c->forwarded, r->principal, r->arena, create_partitions_done, c);
+    admin_submit(r, API_CREATE_PARTITIONS, CREATE_PARTITIONS_VERSION, &c->forwarded,
+                 create_partitions_done, c);
 }

@@ -89,7 +89,5 @@ void handle_create_topics(struct request *r)
         request_reply(r, &c->response);
         return;
     }
-    struct controller *controller = r->broker->controller;
-    controller->ops->submit(controller, API_CREATE_TOPICS, CREATE_TOPICS_VERSION, &c->forwarded,
-                            r->principal, r->arena, create_topics_done, c);
+    admin_submit(r, API_CREATE_TOPICS, CREATE_TOPICS_VERSION, &c->forwarded, create_topics_done, c);
 }

@@ -98,7 +98,5 @@ void handle_delete_topics(struct request *r)
     *forwarded = d->forwarded;
     forwarded->topics = names;
     for (int32_t i = 0; i < d->forwarded.topics_count; i++) names[i].name = allowed[i].name;
-    struct controller *controller = r->broker->controller;
-    controller->ops->submit(controller, API_DELETE_TOPICS, DELETE_TOPICS_VERSION, forwarded,
-                            r->principal, r->arena, delete_topics_done, d);
+    admin_submit(r, API_DELETE_TOPICS, DELETE_TOPICS_VERSION, forwarded, delete_topics_done, d);
 }

@@ -88,8 +88,6 @@ void handle_incremental_alter_configs(struct request *r)
         request_reply(r, &a->response);
         return;
     }
-    struct controller *controller = r->broker->controller;
-    controller->ops->submit(controller, API_INCREMENTAL_ALTER_CONFIGS,
-                            INCREMENTAL_ALTER_CONFIGS_VERSION, &a->forwarded, r->principal,
-                            r->arena, alter_configs_done, a);
+    admin_submit(r, API_INCREMENTAL_ALTER_CONFIGS, INCREMENTAL_ALTER_CONFIGS_VERSION, &a->forwarded,
+                 alter_configs_done, a);
 }

@@ -17,7 +17,7 @@ struct submission {
     int16_t api_key, version;
     const void *request;
     struct arena *arena;
-    void (*done)(void *arg, status result, void *response);
+    controller_done done;
     void *arg;
     void *response; /* once planned */
     struct submission *prev, *next;
@@ -250,19 +250,18 @@ static void next_request(struct deferred *turn)
     if (l->queue && !l->commit.busy && !l->stopping) do_first(l, l->queue);
 }
 
-static void local_submit(struct controller *controller, int16_t api_key, int16_t version,
-                         const void *request, struct str principal, struct arena *arena,
-                         void (*done)(void *arg, status result, void *response), void *arg)
+static void local_submit(struct controller *controller, const struct controller_request *request,
+                         controller_done done, void *arg)
 {
     struct local_controller *l = (struct local_controller *)controller;
     struct submission *s = l->queued < QUEUE_MAX ? mem_zalloc(sizeof(*s)) : NULL;
-    (void)principal;
     if (!s) {
         done(arg, FAIL(BUSY), NULL);
         return;
     }
-    *s = (struct submission){ .api_key = api_key, .version = version, .request = request,
-                              .arena = arena, .done = done, .arg = arg };
+    *s = (struct submission){ .api_key = request->api_key, .version = request->version,
+                              .request = request->body, .arena = request->arena, .done = done,
+                              .arg = arg };
     DL_APPEND(l->queue, s);
     l->queued++;
     loop_defer(l->broker->loop, &l->turn);

@@ -204,7 +204,5 @@ void handle_metadata(struct request *r)
         metadata_answer(m);
         return;
     }
-    struct controller *controller = r->broker->controller;
-    controller->ops->submit(controller, API_CREATE_TOPICS, CREATE_TOPICS_VERSION, &m->create,
-                            r->principal, r->arena, metadata_created, m);
+    admin_submit(r, API_CREATE_TOPICS, CREATE_TOPICS_VERSION, &m->create, metadata_created, m);
 }

@@ -24,34 +24,35 @@ static void answered(void *arg, status result, int64_t version, const void *resp
     mem_free(f);
 }
 
-void admin_forwarded(struct domain *domain, const char *cluster_id, uint64_t token, int16_t api_key,
-                     int16_t version, const void *request, struct str principal,
-                     struct arena *arena)
+void admin_forwarded(struct domain *domain, const char *cluster_id,
+                     const struct engine_admin *admin)
 {
-    char id[128];
+    char id[128], address[64];
     struct forwarded *f = mem_zalloc(sizeof *f);
     if (!f) {
-        engine_answer(domain->engine, token, FAIL(NO_MEMORY), NULL);
+        engine_answer(domain->engine, admin->token, FAIL(NO_MEMORY), NULL);
         return;
     }
-    *f = (struct forwarded){ domain, token };
-    if (str_starts(principal, STR("User:"))) {
-        principal = (struct str){ principal.data + 5, principal.len - 5 };
-    }
-    snprintf(id, sizeof id, "%.*s", STR_ARG(principal));
-    struct actor actor = { .id = id, .door = "kafka", .address = "", .request_id = "" };
-    switch (api_key) {
+    *f = (struct forwarded){ domain, admin->token };
+    struct str who = admin->principal;
+    if (str_starts(who, STR("User:"))) who = (struct str){ who.data + 5, who.len - 5 };
+    snprintf(id, sizeof id, "%.*s", STR_ARG(who));
+    snprintf(address, sizeof address, "%.*s", STR_ARG(admin->client_host));
+    struct actor actor = { .id = id, .door = "kafka", .address = address, .request_id = "" };
+    switch (admin->api_key) {
     case CREATE_TOPICS:
-        topics_create(domain, cluster_id, &actor, request, version, arena, answered, f);
+        topics_create(domain, cluster_id, &actor, admin->request, admin->version, admin->arena,
+                      answered, f);
         break;
     case DELETE_TOPICS:
-        topics_delete(domain, cluster_id, &actor, request, version, arena, answered, f);
+        topics_delete(domain, cluster_id, &actor, admin->request, admin->version, admin->arena,
+                      answered, f);
         break;
     case CREATE_PARTITIONS:
-        topics_add_partitions(domain, cluster_id, &actor, request, arena, answered, f);
+        topics_add_partitions(domain, cluster_id, &actor, admin->request, admin->arena, answered, f);
         break;
     case INCREMENTAL_ALTER_CONFIGS:
-        topics_alter_configs(domain, cluster_id, &actor, request, arena, answered, f);
+        topics_alter_configs(domain, cluster_id, &actor, admin->request, admin->arena, answered, f);
         break;
     default: answered(f, FAIL(UNSUPPORTED_VERSION), 0, NULL);
     }

@@ -5,6 +5,5 @@
 
 /* From engine_events.admin: answers with engine_answer(token, …), now or later. What this service
  * does not know is answered UNSUPPORTED_VERSION. */
-void admin_forwarded(struct domain *domain, const char *cluster_id, uint64_t token, int16_t api_key,
-                     int16_t version, const void *request, struct str principal,
-                     struct arena *arena);
+void admin_forwarded(struct domain *domain, const char *cluster_id,
+                     const struct engine_admin *admin);

@@ -23,10 +23,9 @@ int64_t domain_wall(void)
 
 void domain_post(struct domain *domain, struct job *job) { loop_post(domain->loop, job); }
 
-static void on_admin(void *arg, const char *cluster_id, uint64_t token, int16_t api_key, int16_t version,
-                     const void *request, struct str principal, struct arena *arena)
+static void on_admin(void *arg, const char *cluster_id, const struct engine_admin *admin)
 {
-    admin_forwarded(arg, cluster_id, token, api_key, version, request, principal, arena);
+    admin_forwarded(arg, cluster_id, admin);
 }
 
 static status on_image(void *arg, const char *cluster_id, struct buf *out)

@@ -12,12 +12,18 @@
 struct engine;
 struct supervisor;
 
+/* A Kafka admin request that a broker authorised and forwards; all of it is valid until answered. */
+struct engine_admin {
+    uint64_t token;
+    int16_t api_key, version;
+    const void *request;     /* decoded */
+    struct str principal;    /* "User:sa-…" */
+    struct str client_host;  /* where the client connected from, as the broker says */
+    struct arena *arena;     /* for the response */
+};
 struct engine_events {
-    /* A broker of the cluster forwards a Kafka admin request, authorised there. Answer with
-     * engine_answer(token, …) once; `request` is decoded and valid until then. */
-    void (*admin)(void *arg, const char *cluster_id, uint64_t token, int16_t api_key,
-                  int16_t version, const void *request, struct str principal,
-                  struct arena *arena);
+    /* Answer with engine_answer(admin->token, …) once. */
+    void (*admin)(void *arg, const char *cluster_id, const struct engine_admin *admin);
     /* The whole image is wanted (a broker came up with an older or unknown version): write the
      * current delta-from-0 of this cluster (see cluster/delta.h) into out. */
     status (*image)(void *arg, const char *cluster_id, struct buf *out);

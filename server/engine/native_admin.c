@@ -56,6 +56,7 @@ void node_admin_received(struct node *node, const struct control_admin *admin)
     }
     struct bytes body = arena_bytes(&call->arena, admin->body);
     struct str principal = arena_str(&call->arena, admin->principal);
+    struct str client_host = arena_str(&call->arena, admin->client_host);
     void *request = arena_alloc(&call->arena, wire_object_size(m));
     status s = arena_check(&call->arena);
     if (is_ok(s)) {
@@ -67,8 +68,12 @@ void node_admin_received(struct node *node, const struct control_admin *admin)
         call_end(engine, call);
         return;
     }
-    engine->events.admin(engine->events.arg, node->id, call->token, admin->api_key,
-                         admin->api_version, request, principal, &call->arena);
+    engine->events.admin(engine->events.arg, node->id,
+                         &(struct engine_admin){ .token = call->token, .api_key = admin->api_key,
+                                                 .version = admin->api_version,
+                                                 .request = request, .principal = principal,
+                                                 .client_host = client_host,
+                                                 .arena = &call->arena });
 }
 
 void engine_answer(struct engine *engine, uint64_t token, status result, const void *response)

@@ -287,8 +287,9 @@ static void ask(struct asked *a)
                                                                .replication_factor = 1 };
     a->request.topics = &a->topic;
     a->request.topics_count = 1;
-    broker->controller->ops->submit(broker->controller, 19, 7, &a->request, STR("User:x"),
-                                    &a->arena, asked_done, a);
+    struct controller_request request = { 19, 7, &a->request, STR("User:x"), STR("192.0.2.1"),
+                                          &a->arena };
+    broker->controller->ops->submit(broker->controller, &request, asked_done, a);
 }
 
 static void test_an_admin_request_is_forwarded_and_answered_after_its_image(void **state)
@@ -301,6 +302,7 @@ static void test_an_admin_request_is_forwarded_and_answered_after_its_image(void
     const struct control_admin *admin = leatd.admin;
     assert_int_equal(admin->api_key, 19);
     assert_true(str_eq_c(admin->principal, "User:x"));
+    assert_true(str_eq_c(admin->client_host, "192.0.2.1"));
     struct create_topics_request seen;
     assert_true(is_ok(wire_decode(&create_topics_request_message, 7, admin->body, &leatd.arena,
                                   &seen, NULL)));

@@ -116,14 +116,15 @@ static void answer_forwarded(void *arg, status result)
     engine_answer(engine, forwarded.token, result, forwarded.response);
 }
 
-static void admin(void *arg, const char *cluster_id, uint64_t token, int16_t api_key,
-                  int16_t version, const void *request, struct str principal, struct arena *arena)
+static void admin(void *arg, const char *cluster_id, const struct engine_admin *admin)
 {
     (void)arg;
-    const struct create_topics_request *create = request;
+    const struct create_topics_request *create = admin->request;
+    struct arena *arena = admin->arena;
     assert_string_equal(cluster_id, ID);
-    assert_int_equal(api_key, 19);
-    assert_true(str_eq_c(principal, "User:sa-1"));
+    assert_int_equal(admin->api_key, 19);
+    assert_true(str_eq_c(admin->principal, "User:sa-1"));
+    assert_true(str_eq_c(admin->client_host, "127.0.0.1"));
     struct topic_facts facts = { .limits = &image->limits };
     struct topic_plan plan = plan_topic_create(
         &facts, image_topic(image, create->topics[0].name) != NULL, &create->topics[0], arena);
@@ -131,10 +132,10 @@ static void admin(void *arg, const char *cluster_id, uint64_t token, int16_t api
     wire_default(&create_topics_response_message, response);
     response->topics = ARENA_NEW(arena, struct create_topics_response_creatable_topic_result);
     response->topics_count = 1;
-    create_topics_answer(&plan, create->topics[0].name, version, arena, response->topics);
-    forwarded = (struct forwarded){ token, response };
+    create_topics_answer(&plan, create->topics[0].name, admin->version, arena, response->topics);
+    forwarded = (struct forwarded){ admin->token, response };
     if (failed(plan.result)) {
-        engine_answer(engine, token, OK, response);
+        engine_answer(engine, admin->token, OK, response);
         return;
     }
     change_begin();

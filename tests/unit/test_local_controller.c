@@ -64,8 +64,9 @@ static void ask_later(struct asked *a, int16_t key, int16_t version, const void 
 {
     *a = (struct asked){ 0 };
     arena_init(&a->arena, 4 << 20);
-    broker->controller->ops->submit(broker->controller, key, version, request, STR("User:x"),
-                                    &a->arena, asked_done, a);
+    struct controller_request submitted = { key, version, request, STR("User:x"), STR("192.0.2.1"),
+                                            &a->arena };
+    broker->controller->ops->submit(broker->controller, &submitted, asked_done, a);
 }
 static void wait_for(struct asked *a)
 {
