@@ -114,6 +114,7 @@ const tests = [
     const done = inDialog().getByRole('button', { name: 'Done' });
     await done.waitFor();
     assert.ok(await done.isDisabled(), 'Done waits for the tick');
+    await inDialog().locator('dd .mono').first().waitFor();
     [key.id, key.secret] = await inDialog().locator('dd .mono').allInnerTexts();
     assert.ok(/^[A-Z2-7]{16}$/.test(key.id) && key.secret.length > 40, `${key.id} and its secret`);
     await inDialog().getByRole('checkbox').check();
@@ -257,6 +258,7 @@ const tests = [
     for (const path of ['', '/topics', '/topics/payments', '/groups', '/groups/counter', '/access', '/quotas']) {
       await page.goto(base() + path);
       await button('Automate this').first().click();
+      await inDialog().locator('pre', { hasText: cluster.id }).first().waitFor();
       const lines = await inDialog().locator('pre').allInnerTexts();
       assert.ok(lines.some(l => l.startsWith('curl ') && l.includes(cluster.id)), `${path}: ${lines}`);
       await page.keyboard.press('Escape');
@@ -267,6 +269,7 @@ const tests = [
   ['the curl line of the topic list works as it stands', async () => {
     await visit(`${base()}/topics`, 'Topics');
     await button('Automate this').click();
+    await inDialog().locator('pre', { hasText: cluster.id }).first().waitFor();
     const line = (await inDialog().locator('pre').allInnerTexts()).find(l => l.startsWith('curl '));
     const { spawnSync } = await import('node:child_process');
     const q = leatd.quickstart;
