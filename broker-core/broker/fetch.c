@@ -17,6 +17,7 @@
 typedef struct fetch_request_fetch_partition asked_partition;
 typedef struct fetch_response_partition_data partition_answer;
 typedef struct fetch_response_fetchable_topic_response topic_answer;
+typedef struct fetch_response_aborted_transaction aborted_answer;
 
 struct fetch_item { /* one partition of the request */
     const asked_partition *asked;
@@ -25,6 +26,8 @@ struct fetch_item { /* one partition of the request */
     struct uuid topic_id;
     status failure;
     size_t records_at, records_len; /* within fetch.records */
+    size_t aborted_at;              /* within fetch.aborted */
+    int32_t aborted_count;
 };
 
 struct fetch {
@@ -37,6 +40,7 @@ struct fetch {
     int64_t min_bytes;
     int64_t until;
     struct buf records;
+    struct buf aborted; /* aborted_answer, for readers of committed records */
 };
 
 /* --- what is asked for ------------------------------------------------------ */
@@ -107,11 +111,16 @@ static bool fetch_fill(struct fetch *f, const struct fetch_request *body)
 
 /* --- is there enough? ------------------------------------------------------ */
 
+static bool fetch_committed(const struct request *r)
+{
+    const struct fetch_request *body = r->body;
+    return body->isolation_level == 1;
+}
+
 /* read_committed sees up to the last stable offset, everyone else up to the high watermark. */
 static int64_t fetch_bound(const struct request *r, const struct plog *log)
 {
-    const struct fetch_request *body = r->body;
-    return body->isolation_level == 1 ? plog_stable(log) : plog_high_watermark(log);
+    return fetch_committed(r) ? plog_stable(log) : plog_high_watermark(log);
 }
 
 static size_t partition_max(const struct fetch_item *item)
@@ -139,6 +148,25 @@ static bool fetch_ready(const struct fetch *f)
 
 /* --- the answer ------------------------------------------------------ */
 
+static void fetch_aborted_one(void *arg, const struct aborted_txn *txn)
+{
+    aborted_answer a;
+    wire_default_struct(&fetch_response_aborted_transaction_struct, &a);
+    a.producer_id = txn->producer_id;
+    a.first_offset = txn->first_offset;
+    buf_put(arg, &a, sizeof a);
+}
+
+/* The transactions of which the records up to `end` may hold some that were aborted (KIP-98). */
+static status fetch_aborted(struct fetch *f, struct fetch_item *item, int64_t end)
+{
+    item->aborted_at = f->aborted.len;
+    TRY(plog_aborted(item->log, item->asked->fetch_offset, end, fetch_aborted_one, &f->aborted));
+    TRY(buf_check(&f->aborted));
+    item->aborted_count = (int32_t)((f->aborted.len - item->aborted_at) / sizeof(aborted_answer));
+    return OK;
+}
+
 static void fetch_read(struct fetch *f, struct fetch_item *item, bool at_least_one)
 {
     int64_t offset = item->asked->fetch_offset, bound = fetch_bound(f->request, item->log);
@@ -150,6 +178,8 @@ static void fetch_read(struct fetch *f, struct fetch_item *item, bool at_least_o
     struct read_result result = { 0 };
     status read = plog_read(item->log, offset, bound, max, at_least_one, &f->records, &result);
     item->records_len = f->records.len - item->records_at;
+    if (is_ok(read) && item->records_len && fetch_committed(f->request))
+        read = fetch_aborted(f, item, result.next_offset);
     if (failed(read)) {
         f->records.len = item->records_at;
         item->records_len = 0;
@@ -191,7 +221,7 @@ static void fetch_partition_answer(struct fetch *f, const struct fetch_item *ite
     answer->partition_index = item->asked->partition;
     answer->error_code = status_kafka(item->failure);
     answer->high_watermark = -1;
-    answer->aborted_transactions_count = -1; /* null; nothing is transactional */
+    answer->aborted_transactions_count = -1; /* null, but for readers of committed records */
     answer->records = bytes_of("", 0);
     if (item->log) {
         answer->high_watermark = plog_high_watermark(item->log);
@@ -208,6 +238,11 @@ static void fetch_partition_answer(struct fetch *f, const struct fetch_item *ite
         return;
     }
     fetch_diverging(item, answer);
+    if (fetch_committed(f->request)) {
+        answer->aborted_transactions_count = item->aborted_count;
+        if (item->aborted_count)
+            answer->aborted_transactions = (aborted_answer *)(f->aborted.data + item->aborted_at);
+    }
     if (!item->records_len) return;
     answer->records = bytes_of(f->records.data + item->records_at, item->records_len);
     fetch_count(f, item);
@@ -217,6 +252,7 @@ static void fetch_release(struct fetch *f)
 {
     parked_leave(&f->parked);
     buf_done(&f->records);
+    buf_done(&f->aborted);
 }
 
 static bool fetch_topics_answer(struct fetch *f, struct fetch_response *response)
@@ -264,10 +300,11 @@ static void fetch_answer(struct fetch *f)
         return;
     }
     response.throttle_time_ms = quota_fetch(r, f->records.len);
-    /* The reply is a copy of the records: f lives in the arena, its buffer does not. */
-    struct buf records = buf_take(&f->records);
+    /* The reply is a copy of the records: f lives in the arena, its buffers do not. */
+    struct buf records = buf_take(&f->records), aborted = buf_take(&f->aborted);
     request_reply_throttled(r, &response, response.throttle_time_ms);
     buf_done(&records);
+    buf_done(&aborted);
 }
 
 /* --- waiting ------------------------------------------------------ */
@@ -344,6 +381,7 @@ void handle_fetch(struct request *r)
     int32_t wait = body->max_wait_ms < MAX_WAIT_MS ? body->max_wait_ms : MAX_WAIT_MS;
     f->until = r->arrived + wait;
     buf_init(&f->records, SIZE_MAX);
+    buf_init(&f->aborted, SIZE_MAX);
     if (!fetch_fill(f, body)) {
         (void)request_out_of_memory(r);
         return;

@@ -23,6 +23,10 @@
 #define PRODUCERS_MAX 65536            /* per partition; then the one unused longest goes */
 #define PRODUCER_EXPIRATION_MS (24LL * 3600 * 1000)
 #define EPOCHS_MAX 4096
+#define TXNS_OPEN_MAX 16384            /* per partition; a producer that would open more is refused */
+#define ABORTED_ROLL 65536             /* aborted transactions of a segment; then it is closed */
+#define ABORTED_FILE_ENTRIES_MAX (ABORTED_ROLL + 1)
+#define ABORTED_MEMORY_MAX (4 * ABORTED_ROLL) /* in memory, per partition: a checkpoint is wanted */
 #define BATCH_PLAIN_MAX (64u * MIB)    /* what decompressing one batch may make */
 #define BATCH_STORED_MAX (128 * MIB)   /* no stored batch is larger */
 #define TRASH_KEEP_MS (24LL * 3600 * 1000)

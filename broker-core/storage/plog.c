@@ -14,7 +14,6 @@
 int64_t plog_start(const struct plog *log) { return log->start; }
 int64_t plog_end(const struct plog *log) { return log->end; }
 int64_t plog_high_watermark(const struct plog *log) { return log->high_watermark; }
-int64_t plog_stable(const struct plog *log) { return log->high_watermark; }
 int64_t plog_bytes(const struct plog *log) { return log->bytes; }
 int32_t plog_partition(const struct plog *log) { return log->key.partition; }
 struct uuid plog_topic(const struct plog *log) { return log->key.topic; }
@@ -29,7 +28,7 @@ void plog_set_config(struct plog *log, const struct log_config *config)
     if (!config->flush) {
         log->flushing = false;
         log->want_direct = false;
-        log->high_watermark = log->end;
+        plog_set_high_watermark(log, log->end);
         plog_note_moved(log);
     } else if (log->durable == log->end) {
         log->flushing = true;
@@ -136,13 +135,16 @@ static bool plog_must_roll(const struct plog *log, const struct batch_header *h)
     if (limit > SEGMENT_SIZE_MAX) limit = SEGMENT_SIZE_MAX;
     if (s->size + (int64_t)h->size > limit) return true;
     if (log->end + h->last_offset_delta - s->base > INT32_MAX) return true;
+    if (h->attributes & BATCH_CONTROL &&
+        aborted_since(&log->producers.aborted, s->base) >= ABORTED_ROLL)
+        return true;
     if (h->max_timestamp < 0 || s->first_timestamp < 0) return false;
     return h->max_timestamp - s->first_timestamp > log->config.segment_ms;
 }
 
 /* --- append ----------------------------------------------------------------------------------- */
 
-static status append_stored(struct plog *log, uint8_t *batch, size_t len, struct batch_header *h)
+status plog_append_stored(struct plog *log, uint8_t *batch, size_t len, struct batch_header *h)
 {
     struct store *store = log->store;
     bool broken = false;
@@ -160,16 +162,23 @@ static status append_stored(struct plog *log, uint8_t *batch, size_t len, struct
 /* Stores the batch as it is, or in the codec of the topic. */
 static status append_packed(struct plog *log, uint8_t *batch, size_t len, struct batch_header *h)
 {
-    if (!validate_must_recompress(h, &log->config)) return append_stored(log, batch, len, h);
+    if (!validate_must_recompress(h, &log->config)) return plog_append_stored(log, batch, len, h);
     struct buf packed;
     buf_init(&packed, BATCH_STORED_MAX);
     status s = validate_recompress(bytes_of(batch, len), &log->config, &packed, h);
-    if (is_ok(s)) s = append_stored(log, packed.data, packed.len, h);
+    if (is_ok(s)) s = plog_append_stored(log, packed.data, packed.len, h);
     buf_done(&packed);
     return s;
 }
 
-static void append_account(struct plog *log, const struct batch_header *h)
+void plog_set_high_watermark(struct plog *log, int64_t offset)
+{
+    log->high_watermark = offset;
+    txns_settle(&log->producers.txns, offset);
+}
+
+void plog_account(struct plog *log, const struct batch_header *h,
+                  const struct producer_marker *marker)
 {
     struct store *store = log->store;
     int64_t size = (int64_t)h->size;
@@ -179,14 +188,17 @@ static void append_account(struct plog *log, const struct batch_header *h)
     log->since_snapshot += size;
     store->bytes += size;
     store->tail_bytes += size;
-    /* Without memory the producer is forgotten, as if it had expired. */
-    (void)producer_state_fold(&log->producers, h, store_wall(store));
+    /* Without memory a producer is forgotten, as if it had expired; a transaction must not be: a new
+     * start folds all batches again. */
+    status folded = producer_state_fold(&log->producers, h, marker, store_wall(store));
+    if (failed(folded) && h->attributes & BATCH_TRANSACTIONAL) store_fail(store, folded);
     if (!log->flushing) {
-        log->high_watermark = log->end;
+        plog_set_high_watermark(log, log->end);
         plog_note_moved(log);
     }
     if (log->flushing || log->want_direct) plog_queue(log);
-    if (store->tail_bytes > store->tuning.tail_max || store->files.dirty > FILES_DIRTY_MAX)
+    if (store->tail_bytes > store->tuning.tail_max || store->files.dirty > FILES_DIRTY_MAX ||
+        log->producers.aborted.recent_count > ABORTED_MEMORY_MAX)
         checkpoint_want(store);
 }
 
@@ -200,7 +212,7 @@ status plog_append(struct plog *log, uint8_t *batch, size_t len, enum append_ori
     if (log->gone) return FAIL(UNKNOWN_TOPIC_OR_PARTITION);
     if (failed(store->failure) || store->stopping) return FAIL(KAFKA_STORAGE_ERROR);
     TRY(validate_batch(batch, len, &log->config, origin, store_wall(store), &h, ret_result));
-    TRY(producer_state_check(&log->producers, &h, &ret_result->duplicate, &first));
+    TRY(producer_state_check(&log->producers, &h, origin, &ret_result->duplicate, &first));
     if (ret_result->duplicate) {
         ret_result->base_offset = first.last_offset - h.last_offset_delta;
         ret_result->end_offset = first.last_offset + 1;
@@ -214,7 +226,7 @@ status plog_append(struct plog *log, uint8_t *batch, size_t len, enum append_ori
         return FAIL(KAFKA_STORAGE_ERROR);
     }
     ret_result->base_offset = h.base_offset;
-    append_account(log, &h);
+    plog_account(log, &h, NULL);
     ret_result->end_offset = log->end;
     store_settle(store);
     return OK;
@@ -329,7 +341,7 @@ void plog_advance(struct plog *log, int64_t durable)
     log->durable = durable;
     if (log->start_wanted > log->start_handed) plog_queue(log); /* may have waited for this */
     if (!log->flushing || durable <= log->high_watermark) return;
-    log->high_watermark = durable;
+    plog_set_high_watermark(log, durable);
     plog_fire(log);
 }
 

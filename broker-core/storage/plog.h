@@ -9,7 +9,9 @@
 int64_t plog_start(const struct plog *log);          /* log start offset */
 int64_t plog_end(const struct plog *log);            /* next offset to be given */
 int64_t plog_high_watermark(const struct plog *log);
-int64_t plog_stable(const struct plog *log);         /* last stable offset (LSO) */
+/* Last stable offset (LSO): readers of committed records see what lies below. The high watermark,
+ * or the first offset of the oldest transaction without a marker below that. */
+int64_t plog_stable(const struct plog *log);
 int64_t plog_bytes(const struct plog *log);          /* size of its segments */
 int32_t plog_partition(const struct plog *log);
 struct uuid plog_topic(const struct plog *log);
@@ -20,9 +22,15 @@ void plog_set_user(struct plog *log, void *user);
 void *plog_user(const struct plog *log);
 
 /* --- append ----------------------------------------------------------------------------------- */
+/* The first three come with a Produce request and get all checks of Kafka's LogValidator. They
+ * differ for transactional batches (KIP-890): */
 enum append_origin {
-    APPEND_CLIENT,      /* a Produce request: all checks of Kafka's LogValidator */
-    APPEND_COORDINATOR, /* our own records (internal topics): CRC and framing only */
+    APPEND_CLIENT,       /* taken only if this producer and epoch has a transaction open here */
+    APPEND_VERIFIED,     /* the transaction coordinator has just said that it knows the partition */
+    APPEND_VERIFIED_TV2, /* the same, Produce >= 12: a producer not known here starts at sequence 0 */
+    /* Our own records (internal topics): CRC, framing and the producer's epoch only. Transactional
+     * ones (offsets of a transaction) have base sequence -1. */
+    APPEND_COORDINATOR,
 };
 struct append_result {
     int64_t base_offset;
@@ -39,6 +47,15 @@ struct append_result {
  * INVALID_TXN_STATE, OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, KAFKA_STORAGE_ERROR … */
 status plog_append(struct plog *log, uint8_t *batch, size_t len, enum append_origin origin,
                    struct append_result *ret_result);
+/* Ends the producer's transaction here (KIP-98 WriteTxnMarkers), also when none is open. Durable,
+ * and the last stable offset moved, once plog_wait(ret_result->end_offset) is over.
+ * INVALID_PRODUCER_EPOCH: a newer producer wrote here; in transaction version 2 (`tv2`, KIP-890) the
+ * marker's epoch has to be above that of the records. TRANSACTION_COORDINATOR_FENCED: a newer
+ * coordinator has written a marker. KAFKA_STORAGE_ERROR. A marker of version 2 that is there
+ * already, with nothing written since, is a duplicate: OK, wait as usual. */
+status plog_append_marker(struct plog *log, int64_t producer_id, int16_t producer_epoch,
+                          bool commit, int32_t coordinator_epoch, bool tv2,
+                          struct append_result *ret_result);
 
 /* Called back (on the loop) once the high watermark is >= offset, or with
  * UNKNOWN_TOPIC_OR_PARTITION when the topic is deleted; never after the store failed (the process
@@ -80,6 +97,29 @@ int32_t plog_epoch_at(struct plog *log, int64_t offset);
 void plog_epoch_end(struct plog *log, int32_t epoch, int32_t *ret_epoch, int64_t *ret_end);
 /* Timestamp of the newest batch, -1 when empty. */
 int64_t plog_last_timestamp(const struct plog *log);
+
+/* --- transactions ----------------------------------------------------------------------------- */
+/* Has the producer a transaction open here? Its epoch and where it begins; both may be NULL. */
+bool plog_txn_open(const struct plog *log, int64_t producer_id, int16_t *ret_epoch,
+                   int64_t *ret_first_offset);
+struct aborted_txn {
+    int64_t producer_id, first_offset;
+    int64_t last_offset; /* the ABORT marker */
+};
+/* Transactions that were aborted and overlap [from, to), in the order of their markers: what a
+ * reader of committed records has to leave out. CORRUPT when their index is damaged. */
+status plog_aborted(struct plog *log, int64_t from, int64_t to,
+                    void (*each)(void *arg, const struct aborted_txn *txn), void *arg);
+struct plog_producer { /* DescribeProducers (KIP-664) */
+    int64_t producer_id;
+    int16_t epoch;
+    int32_t last_sequence;     /* -1: nothing written under this epoch */
+    int64_t last_timestamp;
+    int32_t coordinator_epoch; /* -1: no marker yet */
+    int64_t txn_first_offset;  /* -1: none open */
+};
+void plog_producers(const struct plog *log,
+                    void (*each)(void *arg, const struct plog_producer *producer), void *arg);
 
 /* Moves the log start (DeleteRecords, retention); durable before it is seen: wait's done() is
  * called then. wait may be NULL. OFFSET_OUT_OF_RANGE above the high watermark. */

@@ -32,12 +32,33 @@ static status drop_file(struct recovered *r, const char *folder, const char *nam
     return OK;
 }
 
-static status fold(struct scan *sc, const struct batch_header *h)
+/* `batch`: the whole of it, needed for control batches only. */
+static status fold(struct scan *sc, const struct batch_header *h, struct bytes batch)
 {
     struct plog *log = sc->r->log;
+    struct producer_marker marker;
+    bool ends = false;
     if (h->base_offset < log->rp.snapshot) return OK;
+    if (h->attributes & BATCH_CONTROL) {
+        status got = batch_get_marker(batch, &marker.type, &marker.coordinator_epoch);
+        if (failed(got) && got.code != E_NOT_FOUND)
+            return recovery_bad(log->store, "a marker cannot be read", log->folder);
+        ends = is_ok(got);
+    }
     log->since_snapshot += (int64_t)h->size;
-    return producer_state_fold(&log->producers, h, sc->now);
+    return producer_state_fold(&log->producers, h, ends ? &marker : NULL, sc->now);
+}
+
+/* The same for a batch of which only the header was read. */
+static status fold_stored(struct scan *sc, const struct batch_header *h, int64_t position)
+{
+    if (!(h->attributes & BATCH_CONTROL)) return fold(sc, h, bytes_of(NULL, 0));
+    struct buf batch;
+    buf_init(&batch, BATCH_STORED_MAX);
+    status s = segment_read_batch(sc->segment, position, h->size, &batch);
+    if (is_ok(s)) s = fold(sc, h, buf_bytes(&batch));
+    buf_done(&batch);
+    return s;
 }
 
 /* --- below the recovery point ----------------------------------------------------------------- */
@@ -56,7 +77,7 @@ static status walk_durable(struct scan *sc, int64_t limit)
         if (failed(got))
             return recovery_bad(sc->r->log->store, "damaged below the recovery point", s->folder);
         segment_note(s, &h);
-        TRY(fold(sc, &h));
+        TRY(fold_stored(sc, &h, c.position));
         c.position += (int64_t)h.size;
     }
     return OK;
@@ -88,7 +109,7 @@ static status take_window(struct scan *sc, size_t *ret_taken, size_t *ret_need)
         }
         if (!batch_continues(sc, bytes_of(left.data, h.size), &h)) break;
         segment_note(s, &h);
-        TRY(fold(sc, &h));
+        TRY(fold(sc, &h, bytes_of(left.data, h.size)));
         sc->expected = batch_last_offset(&h) + 1;
         taken += h.size;
         left.data += h.size;
@@ -364,7 +385,8 @@ status recovery_settle(struct recovered *r)
 void recovery_serve(struct recovered *r)
 {
     struct plog *log = r->log;
-    log->durable = log->high_watermark = log->end;
+    log->durable = log->end;
+    plog_set_high_watermark(log, log->end);
     log->start_wanted = log->start_handed = log->start;
     if (r->same) log->dir_made++; /* whether its entries are durable is not known */
     plog_mark_handed(log);

@@ -133,6 +133,12 @@ void plog_expose_start(struct plog *log, int64_t start);
 void plog_touch(struct plog *log);
 void plog_release(struct plog *log); /* one hold less; a gone log goes with the last */
 status plog_roll(struct plog *log);
+/* Writes a checked batch with its place in the log; then takes it into account (`marker` of a
+ * control batch, else NULL). */
+status plog_append_stored(struct plog *log, uint8_t *batch, size_t len, struct batch_header *h);
+void plog_account(struct plog *log, const struct batch_header *h,
+                  const struct producer_marker *marker);
+void plog_set_high_watermark(struct plog *log, int64_t offset);
 status plog_add_segment(struct plog *log, int64_t base, int64_t size);
 struct segment *plog_active(const struct plog *log); /* NULL: none yet */
 /* Index of the segment that contains offset (the last with base <= offset); -1 below the first. */

@@ -49,10 +49,8 @@ static status validate_client_header(const struct batch_header *h, const struct 
         return invalid(r, -1, "A batch with a producer id needs an epoch and a sequence.");
     if (h->attributes & BATCH_DELETE_HORIZON)
         return invalid(r, -1, "Clients may not set a delete horizon.");
-    if (h->attributes & BATCH_TRANSACTIONAL) {
-        why_set(&r->why, "Transactions are not supported.");
-        return FAIL(INVALID_TXN_STATE);
-    }
+    if (h->attributes & BATCH_TRANSACTIONAL && h->producer_id < 0)
+        return invalid(r, -1, "A transactional batch needs a producer id.");
     if (h->attributes & BATCH_LOG_APPEND_TIME && !config->log_append_time) {
         why_set(&r->why, "Clients may not set the timestamp type LogAppendTime.");
         return FAIL(INVALID_TIMESTAMP);
@@ -178,14 +176,14 @@ status validate_batch(uint8_t *batch, size_t len, const struct log_config *confi
     struct batch_header h;
     int64_t max = 0;
     TRY(validate_shape(in, &h, result));
-    if (origin == APPEND_CLIENT && (int64_t)len > config->max_message_bytes) {
+    if (origin != APPEND_COORDINATOR && (int64_t)len > config->max_message_bytes) {
         why_set(&result->why, "The record batch has %zu bytes, max.message.bytes is %lld.", len,
                 (long long)config->max_message_bytes);
         return FAIL(MESSAGE_TOO_LARGE);
     }
     if (len > BATCH_STORED_MAX) return FAIL(MESSAGE_TOO_LARGE);
     TRY(batch_check_crc(in));
-    if (origin == APPEND_CLIENT) {
+    if (origin != APPEND_COORDINATOR) {
         TRY(validate_client(in, config, now_ms, &h, &max, result));
     } else {
         if (h.record_count <= 0) return invalid(result, -1, "The batch has no records.");

@@ -156,3 +156,7 @@ status batch_builder_finish(struct batch_builder *b, struct buf *out);
 /* A control batch with one end-transaction marker (KIP-98). */
 status batch_put_marker(struct buf *out, enum control_type type, int64_t producer_id,
                         int16_t producer_epoch, int32_t coordinator_epoch, int64_t timestamp);
+/* What the marker in a control batch says. NOT_FOUND: it holds no record, or one of another type;
+ * CORRUPT_MESSAGE. */
+status batch_get_marker(struct bytes batch, enum control_type *ret_type,
+                        int32_t *ret_coordinator_epoch);

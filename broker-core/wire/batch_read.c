@@ -165,3 +165,28 @@ status batch_validate(struct bytes batch, size_t max_plain, int32_t *ret_bad)
     batch_reader_done(&r);
     return result;
 }
+
+/* --- markers -------------------------------------------------------------------------------- */
+
+#define MARKER_PLAIN_MAX 65536 /* more is no control record */
+
+status batch_get_marker(struct bytes batch, enum control_type *ret_type,
+                        int32_t *ret_coordinator_epoch)
+{
+    struct batch_reader r;
+    struct record record;
+    TRY(batch_reader_init(&r, batch, MARKER_PLAIN_MAX));
+    bool there = batch_reader_next(&r, &record);
+    status result = there ? OK : batch_reader_result(&r);
+    if (!there && is_ok(result)) result = FAIL(NOT_FOUND);
+    if (is_ok(result) && (record.key.len < 4 || record.value.len < 6))
+        result = FAIL(CORRUPT_MESSAGE);
+    if (is_ok(result)) {
+        int16_t type = (int16_t)get_be16(record.key.data + 2);
+        *ret_type = type == CONTROL_COMMIT ? CONTROL_COMMIT : CONTROL_ABORT;
+        *ret_coordinator_epoch = (int32_t)get_be32(record.value.data + 2);
+        if (type != CONTROL_COMMIT && type != CONTROL_ABORT) result = FAIL(NOT_FOUND);
+    }
+    batch_reader_done(&r);
+    return result;
+}

@@ -121,16 +121,22 @@ void kit_make(const struct kit *k, const struct kit_batch *b, struct buf *out)
     batch_builder_done(&builder);
 }
 
-status kit_append(struct kit *k, struct plog *log, const struct kit_batch *b,
-                  struct append_result *ret)
+status kit_append_as(struct kit *k, struct plog *log, const struct kit_batch *b,
+                     enum append_origin origin, struct append_result *ret)
 {
     struct buf bytes;
     struct append_result unused;
     buf_init(&bytes, 1u << 28);
     kit_make(k, b, &bytes);
-    status s = plog_append(log, bytes.data, bytes.len, APPEND_CLIENT, ret ? ret : &unused);
+    status s = plog_append(log, bytes.data, bytes.len, origin, ret ? ret : &unused);
     buf_done(&bytes);
     return s;
+}
+
+status kit_append(struct kit *k, struct plog *log, const struct kit_batch *b,
+                  struct append_result *ret)
+{
+    return kit_append_as(k, log, b, APPEND_CLIENT, ret);
 }
 
 status kit_read_all(struct plog *log, int64_t bound, struct buf *out)

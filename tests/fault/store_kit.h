@@ -41,5 +41,7 @@ struct kit_batch {
 void kit_make(const struct kit *k, const struct kit_batch *b, struct buf *out);
 status kit_append(struct kit *k, struct plog *log, const struct kit_batch *b,
                   struct append_result *ret);
+status kit_append_as(struct kit *k, struct plog *log, const struct kit_batch *b,
+                     enum append_origin origin, struct append_result *ret);
 /* All from the log start to the end of the log, or bound. */
 status kit_read_all(struct plog *log, int64_t bound, struct buf *out);

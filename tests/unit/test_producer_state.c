@@ -21,14 +21,14 @@ static enum err verdict(struct producer_state *ps, struct batch_header h, bool *
                         int64_t *ret_last)
 {
     struct producer_batch first = { 0 };
-    status s = producer_state_check(ps, &h, ret_duplicate, &first);
+    status s = producer_state_check(ps, &h, APPEND_CLIENT, ret_duplicate, &first);
     if (ret_last) *ret_last = first.last_offset;
     return s.code;
 }
 
 static void fold(struct producer_state *ps, struct batch_header h)
 {
-    assert_int_equal(producer_state_fold(ps, &h, NOW).code, E_OK);
+    assert_int_equal(producer_state_fold(ps, &h, NULL, NOW).code, E_OK);
 }
 
 static void test_sequences_follow_each_other(void **state)
@@ -96,10 +96,10 @@ static void test_unused_producers_expire(void **state)
     (void)state;
     struct producer_state ps = { 0 };
     struct batch_header a = batch(1, 0, 0, 1, 0), b = batch(2, 0, 0, 1, 1);
-    assert_int_equal(producer_state_fold(&ps, &a, 100).code, E_OK);
-    assert_int_equal(producer_state_fold(&ps, &b, 200).code, E_OK);
+    assert_int_equal(producer_state_fold(&ps, &a, NULL, 100).code, E_OK);
+    assert_int_equal(producer_state_fold(&ps, &b, NULL, 200).code, E_OK);
     a.base_sequence = 1;
-    assert_int_equal(producer_state_fold(&ps, &a, 300).code, E_OK);
+    assert_int_equal(producer_state_fold(&ps, &a, NULL, 300).code, E_OK);
     producer_state_expire(&ps, 250);
     assert_int_equal(ps.count, 1);
     int16_t epoch;

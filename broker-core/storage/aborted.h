@@ -1,0 +1,53 @@
+/* aborted.h - which transactions of a log were aborted (KIP-98), for readers of committed records.
+ *
+ * Entries are in the order of their markers. Those whose marker lies in a closed segment move to a
+ * file beside it with the next snapshot; the others are in memory and part of the snapshot. A zeroed
+ * index is empty and owns nothing. Loop thread, or recovery. Format: FORMAT.md, "Aborted
+ * transactions". */
+#pragma once
+#include "base/buf.h"
+#include "io/fs.h"
+
+struct aborted_entry {
+    int64_t producer_id;
+    int64_t first, last; /* offsets: first record, ABORT marker */
+    int64_t stable;      /* no later entry begins below this */
+};
+struct aborted_file { /* of one closed segment */
+    int64_t base;
+    uint32_t count;
+    bool checked; /* its CRC was good once in this life */
+};
+struct aborted_index {
+    struct aborted_file *files; /* ascending */
+    uint32_t file_count, file_cap;
+    struct aborted_entry *recent;
+    uint32_t recent_count, recent_cap;
+};
+
+void aborted_done(struct aborted_index *a);
+status aborted_reserve(struct aborted_index *a); /* room for one entry more */
+void aborted_add(struct aborted_index *a, const struct aborted_entry *e); /* reserved */
+/* Entries in memory whose marker lies at or above offset. */
+uint32_t aborted_since(const struct aborted_index *a, int64_t offset);
+
+/* The entries in memory with markers in [base, end) as the content of a file; LIMIT never. Nothing
+ * is put out, and *ret_count is 0, when there are none. */
+status aborted_encode(const struct aborted_index *a, int64_t base, int64_t end, struct buf *out,
+                      uint32_t *ret_count);
+/* The file of the segment at `base` is durable: its entries, all below `end`, leave the memory. */
+status aborted_stored(struct aborted_index *a, int64_t base, int64_t end, uint32_t count);
+void aborted_forget(struct aborted_index *a, int64_t base); /* files of segments below base */
+bool aborted_has_file(const struct aborted_index *a, int64_t base);
+
+/* Entries of transactions that overlap [from, to), in order. CORRUPT when a file is damaged. */
+typedef void aborted_each(void *arg, const struct aborted_entry *e);
+status aborted_find(struct aborted_index *a, struct fs *fs, const char *folder, int64_t from,
+                    int64_t to, aborted_each *each, void *arg);
+
+/* The sections of a snapshot. */
+#define ABORTED_FILE_SIZE 16
+#define ABORTED_ENTRY_SIZE 32
+void aborted_put(const struct aborted_index *a, struct buf *out);
+status aborted_get(struct aborted_index *a, const uint8_t *files, uint32_t file_count,
+                   const uint8_t *entries, uint32_t entry_count);
