@@ -268,31 +268,62 @@ static void local_submit(struct controller *controller, const struct controller_
 }
 
 /* --- start and stop -------------------------------------------------------------------------------- */
+/* Before the loop runs: durable, then applied. Takes the delta. */
+static status start_with(struct broker *b, struct buf *delta)
+{
+    struct buf whole;
+    buf_init(&whole, DELTA_MAX);
+    status s = buf_check(delta);
+    if (is_ok(s)) s = image_file_next(b->image, buf_bytes(delta), &whole);
+    if (is_ok(s)) s = image_file_write(b->fs, buf_bytes(&whole));
+    if (is_ok(s)) s = image_apply(b->image, buf_bytes(delta), NULL);
+    buf_done(delta);
+    buf_done(&whole);
+    return s;
+}
+
+/* The internal topics that the image lacks: all, or those a newer version brought. */
+static bool put_internal_topics(const struct image *image, struct buf *delta)
+{
+    bool any = false;
+    for (size_t i = 0; i < internal_topic_count; i++) {
+        if (image_topic(image, str_c(internal_topics[i].name))) continue;
+        delta_internal_topic(delta, &internal_topics[i], uuid_new());
+        any = true;
+    }
+    return any;
+}
+
 static status first_image(struct broker *b)
 {
     char id[UUID_TEXT];
-    struct buf delta, whole;
+    struct buf delta;
     uuid_format(uuid_new(), id);
     buf_init(&delta, DELTA_MAX);
-    buf_init(&whole, DELTA_MAX);
     delta_begin(&delta, 0, 1);
     delta_cluster(&delta, b->options.cluster_id ? str_c(b->options.cluster_id) : str_c(id),
                   uuid_new());
     delta_limits(&delta, &b->options.limits);
-    delta_consumer_offsets(&delta, uuid_new());
-    status s = buf_check(&delta);
-    if (is_ok(s)) s = image_file_next(b->image, buf_bytes(&delta), &whole);
-    if (is_ok(s)) s = image_file_write(b->fs, buf_bytes(&whole));
-    if (is_ok(s)) s = image_apply(b->image, buf_bytes(&delta), NULL);
+    (void)put_internal_topics(b->image, &delta);
+    return start_with(b, &delta);
+}
+
+/* A folder of an older version. */
+static status complete_image(struct broker *b)
+{
+    struct buf delta;
+    buf_init(&delta, DELTA_MAX);
+    delta_begin(&delta, b->image->version, b->image->version + 1);
+    if (put_internal_topics(b->image, &delta)) return start_with(b, &delta);
     buf_done(&delta);
-    buf_done(&whole);
-    return s;
+    return OK;
 }
 
 static status load_image(struct broker *b, struct why *why)
 {
     status s = image_file_read(b->fs, b->image);
     if (s.code == E_NOT_FOUND) s = first_image(b);
+    else if (is_ok(s)) s = complete_image(b);
     if (failed(s)) {
         why_set(why, "the metadata image of %s cannot be read or made: %s", b->options.data_dir,
                 status_text(s));

@@ -80,7 +80,7 @@ static status check_together(const struct topic_facts *facts, const struct overr
 /* --- CreateTopics ---------------------------------------------------------------------------------- */
 static bool reserved(struct str name)
 {
-    return str_eq_c(name, CONSUMER_OFFSETS_TOPIC) || str_eq_c(name, "__transaction_state") ||
+    return str_eq_c(name, CONSUMER_OFFSETS_TOPIC) || str_eq_c(name, TRANSACTION_STATE_TOPIC) ||
            str_eq_c(name, "__share_group_state");
 }
 

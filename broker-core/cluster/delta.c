@@ -94,19 +94,44 @@ void delta_topic_deleted(struct buf *out, struct uuid id)
     put(out, &image_topic_deleted_message, &(struct image_topic_deleted){ id });
 }
 
+/* As Kafka's brokers make them. */
+static const struct delta_config offsets_configs[] = {
+    { { "cleanup.policy", 14 }, { "compact", 7 } },
+    { { "compression.type", 16 }, { "producer", 8 } },
+    { { "segment.bytes", 13 }, { "104857600", 9 } },
+};
+static const struct delta_config transaction_configs[] = {
+    { { "cleanup.policy", 14 }, { "compact", 7 } },
+    { { "compression.type", 16 }, { "uncompressed", 12 } },
+    { { "segment.bytes", 13 }, { "104857600", 9 } },
+};
+const struct internal_topic internal_topics[] = {
+    { CONSUMER_OFFSETS_TOPIC, 50, offsets_configs, ARRAY_LEN(offsets_configs) },
+    { TRANSACTION_STATE_TOPIC, 50, transaction_configs, ARRAY_LEN(transaction_configs) },
+};
+const size_t internal_topic_count = ARRAY_LEN(internal_topics);
+
+void delta_internal_topic(struct buf *out, const struct internal_topic *topic, struct uuid id)
+{
+    delta_topic(out, &(struct delta_topic){
+                         .id = id,
+                         .name = str_c(topic->name),
+                         .partitions = topic->partitions,
+                         .replication_factor = 1,
+                         .internal = true,
+                         .configs = topic->configs,
+                         .config_count = topic->config_count,
+                     });
+}
+
 void delta_consumer_offsets(struct buf *out, struct uuid id)
 {
-    struct delta_config compact = { STR("cleanup.policy"), STR("compact") };
-    struct delta_topic topic = {
-        .id = id,
-        .name = STR(CONSUMER_OFFSETS_TOPIC),
-        .partitions = CONSUMER_OFFSETS_PARTITIONS,
-        .replication_factor = 1,
-        .internal = true,
-        .configs = &compact,
-        .config_count = 1,
-    };
-    delta_topic(out, &topic);
+    delta_internal_topic(out, &internal_topics[0], id);
+}
+
+void delta_transaction_state(struct buf *out, struct uuid id)
+{
+    delta_internal_topic(out, &internal_topics[1], id);
 }
 
 void delta_credential(struct buf *out, const struct credential *credential)

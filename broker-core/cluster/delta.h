@@ -36,11 +36,21 @@ struct delta_topic {
 void delta_topic(struct buf *out, const struct delta_topic *topic);
 void delta_topic_of(struct buf *out, const struct topic *topic); /* as it stands */
 void delta_topic_deleted(struct buf *out, struct uuid id);
-/* __consumer_offsets as every first image has it: 50 partitions, compacted, internal. Its name and id
- * are for whoever keeps a row of it. */
+/* The internal topics, which every image has: 50 partitions each, compacted. Names and settings are
+ * also for whoever keeps rows of them. */
 #define CONSUMER_OFFSETS_TOPIC "__consumer_offsets"
-#define CONSUMER_OFFSETS_PARTITIONS 50
+#define TRANSACTION_STATE_TOPIC "__transaction_state"
+struct internal_topic {
+    const char *name;
+    int32_t partitions;
+    const struct delta_config *configs;
+    int32_t config_count;
+};
+extern const struct internal_topic internal_topics[];
+extern const size_t internal_topic_count;
+void delta_internal_topic(struct buf *out, const struct internal_topic *topic, struct uuid id);
 void delta_consumer_offsets(struct buf *out, struct uuid id);
+void delta_transaction_state(struct buf *out, struct uuid id);
 
 void delta_credential(struct buf *out, const struct credential *credential);
 void delta_credential_deleted(struct buf *out, struct str login);

@@ -8,6 +8,7 @@
 #include "domain/cluster_image.h"
 #include "domain/cluster_run.h"
 #include "domain/environments.h"
+#include "domain/internal_topics.h"
 #include "domain/plans.h"
 
 #define COLUMNS                                                                                    \
@@ -123,22 +124,6 @@ static status check_spec(const struct cluster_spec *spec, struct why *why)
     return check_kind(spec->kind, spec->cku, why);
 }
 
-static status insert_internal_topic(struct db *db, const char *cluster_id, int64_t now)
-{
-    static const char *const configs[][2] = {
-        { "cleanup.policy", "compact" }, { "compression.type", "producer" },
-        { "segment.bytes", "104857600" },
-    };
-    char id[UUID_TEXT];
-    uuid_format(uuid_new(), id);
-    TRY(db_run(DB(db, "INSERT INTO topic VALUES (?, ?, ?, ?, 1, 1, ?)", cluster_id, (const char *)id,
-                  CONSUMER_OFFSETS_TOPIC, CONSUMER_OFFSETS_PARTITIONS, now)));
-    for (size_t i = 0; i < ARRAY_LEN(configs); i++)
-        TRY(db_run(DB(db, "INSERT INTO topic_config VALUES (?, ?, ?, ?)", cluster_id,
-                      CONSUMER_OFFSETS_TOPIC, configs[i][0], configs[i][1])));
-    return OK;
-}
-
 status clusters_insert(struct domain *domain, const struct cluster_spec *spec, struct cluster *ret,
                        struct why *why)
 {
@@ -174,7 +159,7 @@ status clusters_insert(struct domain *domain, const struct cluster_spec *spec, s
     TRY(result);
     TRY(db_run(DB(db, "INSERT INTO broker (cluster_id, node_id, port) VALUES (?, 1, ?)",
                   (const char *)id, port)));
-    TRY(insert_internal_topic(db, id, now));
+    TRY(internal_topics_insert(db, id, now));
     return clusters_get(db, str_c(id), ret);
 }
 

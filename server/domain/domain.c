@@ -7,6 +7,7 @@
 #include "domain/cluster_image.h"
 #include "domain/cluster_run.h"
 #include "domain/clusters.h"
+#include "domain/internal_topics.h"
 #include "domain/lags.h"
 #include "domain/settings.h"
 #include "domain/watchers.h"
@@ -49,6 +50,7 @@ static status open_database(struct domain *domain, struct why *why)
     if (failed(result)) why_set(why, "The database %s cannot be opened: %s", path, status_text(result));
     TRY(result);
     TRY(db_migrate(domain->db, why));
+    TRY(internal_topics_complete(domain->db, domain_wall()));
     return settings_organisation(domain->db, domain->organisation_id);
 }
 

@@ -90,6 +90,7 @@ void rig_start_managed(struct rig *rig)
     delta_cluster(&delta, STR("lkc-test"), uuid_new());
     delta_limits(&delta, &limits);
     delta_consumer_offsets(&delta, uuid_new());
+    delta_transaction_state(&delta, uuid_new());
     delta_topic(&delta, &(struct delta_topic){ .id = uuid_new(), .name = STR("t"),
                                                .partitions = 1, .replication_factor = 1 });
     delta_credential(&delta, &key);

@@ -9,6 +9,7 @@
 #include "domain/cluster_image.h"
 #include "domain/clusters.h"
 #include "domain/environments.h"
+#include "domain/internal_topics.h"
 #include "identity/identity.h"
 
 #include <setjmp.h>
@@ -159,9 +160,28 @@ static void test_a_new_cluster_has_a_port_folders_and_a_first_image(void **state
     assert_non_null(topic);
     assert_int_equal(topic->partitions, 50);
     assert_true(topic->internal);
+    topic = image_topic(image, STR("__transaction_state"));
+    assert_non_null(topic);
+    assert_true(topic->internal);
     assert_int_equal(image->version, 1);
     assert_true(image->limits.authorise);
     assert_int_equal(image->limits.partitions, 500);
+    image_free(image);
+}
+
+static void test_a_cluster_of_an_older_version_gets_the_internal_topic_it_lacks(void **state)
+{
+    char id[ID_TEXT];
+    (void)state;
+    domain_rig_cluster(id);
+    assert_true(is_ok(db_run(DB(RIG->db, "DELETE FROM topic WHERE name = '__transaction_state'"))));
+    assert_true(is_ok(internal_topics_complete(RIG->db, 1)));
+    assert_true(is_ok(internal_topics_complete(RIG->db, 1))); /* nothing is done twice */
+    struct image *image = domain_rig_image(id);
+    struct topic *topic = image_topic(image, STR("__transaction_state"));
+    assert_non_null(topic);
+    assert_int_equal(topic->partitions, 50);
+    assert_int_equal(image->version, 2);
     image_free(image);
 }
 
@@ -362,6 +382,7 @@ int main(void)
         T(test_environment_names_are_unique_and_sane),
         T(test_pages_of_environments_join_without_gap_or_repetition),
         T(test_an_environment_with_clusters_is_not_deleted),
+        T(test_a_cluster_of_an_older_version_gets_the_internal_topic_it_lacks),
         T(test_a_new_cluster_has_a_port_folders_and_a_first_image),
         T(test_clusters_have_own_ports_and_names_unique_in_their_environment),
         T(test_a_plan_changes_limits_in_the_image),

@@ -1,5 +1,7 @@
 /* The controller of a standalone broker: requests in, answers and an image out, across a restart. */
 #include "broker/server.h"
+#include "cluster/delta.h"
+#include "cluster/image_file.h"
 #include "wire/messages.h"
 
 #include <setjmp.h>
@@ -110,6 +112,27 @@ static void test_the_first_image_has_an_identity_and_the_offsets_topic(void **st
     assert_true(offsets->internal);
 }
 
+/* As the folder of a version that knew no transactions. */
+static void test_an_older_image_gets_the_internal_topic_it_lacks(void **state)
+{
+    (void)state;
+    struct buf delta, whole;
+    buf_init(&delta, DELTA_MAX);
+    buf_init(&whole, DELTA_MAX);
+    delta_begin(&delta, broker->image->version, broker->image->version + 1);
+    delta_topic_deleted(&delta, image_topic(broker->image, STR("__transaction_state"))->id);
+    assert_true(is_ok(image_file_next(broker->image, buf_bytes(&delta), &whole)));
+    assert_true(is_ok(image_file_write(broker->fs, buf_bytes(&whole))));
+    buf_done(&delta);
+    buf_done(&whole);
+    broker_free(broker);
+    broker_up();
+    const struct topic *topic = image_topic(broker->image, STR("__transaction_state"));
+    assert_non_null(topic);
+    assert_true(topic->internal);
+    assert_int_equal(topic->partitions, 50);
+}
+
 static void test_a_created_topic_is_there_and_survives_a_restart(void **state)
 {
     (void)state;
@@ -206,6 +229,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(test_the_first_image_has_an_identity_and_the_offsets_topic),
+        T(test_an_older_image_gets_the_internal_topic_it_lacks),
         T(test_a_created_topic_is_there_and_survives_a_restart),
         T(test_requests_that_come_together_see_each_other),
         T(test_partitions_grow_configs_change_and_topics_go),
