@@ -2,6 +2,7 @@
 #include "broker/api_versions.h"
 
 #include "broker/connection.h"
+#include "broker/features.h"
 
 #include <stdio.h>
 
@@ -43,6 +44,30 @@ static bool software_legal(struct str s)
     return s.len > 0;
 }
 
+/* KIP-584. KAFKA-17492: older clients cannot read a feature whose lowest version is 0, so one is left
+ * out below version 4. The epoch rises with each start, since only a new binary changes a level. */
+static void features_fill(struct request *r, struct api_versions_response *response)
+{
+    size_t count;
+    const struct feature *table = feature_table(&count);
+    response->supported_features =
+        ARENA_ARRAY(r->arena, struct api_versions_response_supported_feature_key, count);
+    response->finalized_features =
+        ARENA_ARRAY(r->arena, struct api_versions_response_finalized_feature_key, count);
+    if (r->arena->failed) return;
+    for (size_t i = 0; i < count; i++) {
+        const struct feature *f = &table[i];
+        struct str name = str_c(f->name);
+        if (f->lowest > 0 || r->version >= 4)
+            response->supported_features[response->supported_features_count++] =
+                (struct api_versions_response_supported_feature_key){ name, f->lowest, f->highest };
+        if (f->level > 0)
+            response->finalized_features[response->finalized_features_count++] =
+                (struct api_versions_response_finalized_feature_key){ name, f->level, f->level };
+    }
+    response->finalized_features_epoch = store_epoch(r->broker->store);
+}
+
 static void api_versions_fill(struct request *r, struct api_versions_response *response)
 {
     struct api_versions_response_api_version *keys =
@@ -55,6 +80,7 @@ static void api_versions_fill(struct request *r, struct api_versions_response *r
     }
     response->api_keys = keys;
     response->api_keys_count = ARRAY_LEN(handlers);
+    if (r->version >= 3) features_fill(r, response);
 }
 
 void handle_api_versions(struct request *r)

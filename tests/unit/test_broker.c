@@ -3,6 +3,7 @@
 #include "unit/broker_rig.h"
 
 #include "broker/connection.h"
+#include "broker/features.h"
 #include "wire/batch.h"
 
 #include <setjmp.h>
@@ -58,7 +59,61 @@ static void test_every_handler_is_advertised_with_its_range_and_produce_from_0(v
                          table[i].api_key == 0 ? 0 : table[i].min_version);
         assert_int_equal(answer->api_keys[i].max_version, table[i].max_version);
     }
-    assert_int_equal(answer->finalized_features_epoch, -1);
+}
+
+static bool feature_supported(const struct api_versions_response *answer, const char *name)
+{
+    for (int32_t i = 0; i < answer->supported_features_count; i++)
+        if (str_eq_c(answer->supported_features[i].name, name)) return true;
+    return false;
+}
+
+static void test_features_that_may_be_off_are_told_from_version_4_on(void **state)
+{
+    (void)state;
+    struct api_versions_request body;
+    wire_default(&api_versions_request_message, &body);
+    body.client_software_name = STR("raw");
+    body.client_software_version = STR("1.0");
+    for (int16_t version = 3; version <= 4; version++) {
+        struct api_versions_response *answer = raw_call(&rig, &one, 18, version, &body);
+        size_t count;
+        const struct feature *table = feature_table(&count);
+        int32_t on = 0;
+        for (size_t i = 0; i < count; i++) {
+            assert_int_equal(feature_supported(answer, table[i].name),
+                             version >= 4 || table[i].lowest > 0);
+            on += table[i].level > 0;
+        }
+        assert_int_equal(answer->finalized_features_count, on);
+        assert_true(answer->finalized_features_epoch >= 0);
+    }
+}
+
+static struct update_features_response *update_feature(const char *name, int16_t level,
+                                                       int16_t version)
+{
+    struct update_features_request_feature_update_key update = { str_c(name), level, false, 1 };
+    struct update_features_request body;
+    wire_default(&update_features_request_message, &body);
+    body.feature_updates = &update;
+    body.feature_updates_count = 1;
+    return raw_call(&rig, &one, 57, version, &body);
+}
+
+static void test_a_feature_keeps_its_level(void **state)
+{
+    (void)state;
+    int16_t level = feature_find(STR("metadata.version"))->level;
+    struct update_features_response *same = update_feature("metadata.version", level, 1);
+    assert_int_equal(same->error_code, 0);
+    assert_int_equal(same->results_count, 1);
+    assert_int_equal(same->results[0].error_code, 0);
+    assert_int_equal(update_feature("metadata.version", level, 2)->error_code, 0);
+    assert_int_equal(update_feature("metadata.version", level + 1, 2)->error_code, 95);
+    assert_int_equal(update_feature("metadata.version", level - 1, 2)->error_code, 95);
+    assert_int_equal(update_feature("kraft.version", 1, 2)->error_code, 96);
+    assert_int_equal(update_feature("no.such.version", 1, 0)->error_code, 95);
 }
 
 static void test_the_ranges_are_those_of_the_table_of_versions(void **state)
@@ -552,6 +607,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_every_handler_is_advertised_with_its_range_and_produce_from_0),
+        TEST(test_features_that_may_be_off_are_told_from_version_4_on),
+        TEST(test_a_feature_keeps_its_level),
         TEST(test_the_ranges_are_those_of_the_table_of_versions),
         TEST(test_an_unknown_version_of_api_versions_is_answered_in_version_0),
         TEST(test_an_illegal_software_name_is_refused),
