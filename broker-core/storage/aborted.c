@@ -146,23 +146,29 @@ status aborted_get(struct aborted_index *a, const uint8_t *files, uint32_t file_
 
 /* --- files ------------------------------------------------------------------------------------ */
 
+/* The n first entries in memory go. */
+static void recent_drop(struct aborted_index *a, uint32_t n)
+{
+    if (n == 0) return;
+    a->recent_count -= n;
+    memmove(a->recent, a->recent + n, a->recent_count * sizeof *a->recent);
+    if (a->recent_count) return;
+    mem_free(a->recent);
+    a->recent = NULL;
+    a->recent_cap = 0;
+}
+
 status aborted_stored(struct aborted_index *a, int64_t base, int64_t end, uint32_t count)
 {
     TRY(file_add(a, base, count));
-    uint32_t gone = recent_from(a, end);
-    a->recent_count -= gone;
-    memmove(a->recent, a->recent + gone, a->recent_count * sizeof *a->recent);
-    if (a->recent_count == 0) {
-        mem_free(a->recent);
-        a->recent = NULL;
-        a->recent_cap = 0;
-    }
+    recent_drop(a, recent_from(a, end));
     return OK;
 }
 
 void aborted_forget(struct aborted_index *a, int64_t base)
 {
     uint32_t n = 0;
+    recent_drop(a, recent_from(a, base));
     while (n < a->file_count && a->files[n].base < base) n++;
     if (n == 0) return;
     a->file_count -= n;

@@ -1,8 +1,9 @@
 /* aborted.h - which transactions of a log were aborted (KIP-98), for readers of committed records.
  *
- * Entries are in the order of their markers. Those whose marker lies in a closed segment move to a
- * file beside it with the next snapshot; the others are in memory and part of the snapshot. A zeroed
- * index is empty and owns nothing. Loop thread, or recovery. Format: FORMAT.md, "Aborted
+ * Entries are in the order of their markers. With a snapshot, those whose marker lies in a closed
+ * segment are written to a file beside it; once that is durable they leave the memory. The others
+ * are in memory and part of every snapshot. A zeroed index is empty and owns nothing. Loop thread,
+ * or recovery. Format: FORMAT.md, "Aborted
  * transactions". */
 #pragma once
 #include "base/buf.h"
@@ -30,6 +31,11 @@ status aborted_reserve(struct aborted_index *a); /* room for one entry more */
 void aborted_add(struct aborted_index *a, const struct aborted_entry *e); /* reserved */
 /* Entries in memory whose marker lies at or above offset. */
 uint32_t aborted_since(const struct aborted_index *a, int64_t offset);
+/* Is there one in memory whose marker lies below it? */
+static inline bool aborted_before(const struct aborted_index *a, int64_t offset)
+{
+    return a->recent_count && a->recent[0].last < offset;
+}
 
 /* The entries in memory with markers in [base, end) as the content of a file; LIMIT never. Nothing
  * is put out, and *ret_count is 0, when there are none. */
@@ -37,7 +43,8 @@ status aborted_encode(const struct aborted_index *a, int64_t base, int64_t end, 
                       uint32_t *ret_count);
 /* The file of the segment at `base` is durable: its entries, all below `end`, leave the memory. */
 status aborted_stored(struct aborted_index *a, int64_t base, int64_t end, uint32_t count);
-void aborted_forget(struct aborted_index *a, int64_t base); /* files of segments below base */
+/* What lies in segments below the one at `base` is gone. */
+void aborted_forget(struct aborted_index *a, int64_t base);
 bool aborted_has_file(const struct aborted_index *a, int64_t base);
 
 /* Entries of transactions that overlap [from, to), in order. CORRUPT when a file is damaged. */

@@ -74,6 +74,11 @@ void checkpoint_get(struct bytes in, uint32_t i, struct checkpoint_entry *ret)
 
 /* --- the task --------------------------------------------------------------------------------- */
 
+struct aborted_capture { /* of a closed segment, see aborted.h */
+    int64_t base, end;
+    uint32_t count;
+    struct buf content;
+};
 struct capture {
     struct plog *log;
     struct sync_set set;
@@ -82,6 +87,8 @@ struct capture {
     int64_t old_snapshot;   /* 0: none to remove */
     int64_t since_snapshot; /* at the capture */
     struct buf snapshot;  /* empty: the named one is on disk */
+    struct aborted_capture *aborted;
+    uint32_t aborted_count;
     bool synced;
 };
 struct checkpoint_task {
@@ -107,6 +114,11 @@ static status capture_write(struct capture *c, struct fs *fs)
     c->synced = true;
     if (!c->snapshot.len) return OK;
     char path[PATH_SIZE];
+    for (uint32_t i = 0; i < c->aborted_count; i++) {
+        struct aborted_capture *a = &c->aborted[i];
+        snprintf(path, sizeof path, "%s/%020lld.aborted", c->log->folder, (long long)a->base);
+        TRY(files_replace(fs, path, buf_bytes(&a->content)));
+    }
     snprintf(path, sizeof path, "%s/%020lld.snap", c->log->folder, (long long)c->rp.snapshot);
     TRY(files_replace(fs, path, buf_bytes(&c->snapshot)));
     return files_sync_dir(fs, c->log->folder);
@@ -141,6 +153,12 @@ static void capture_settle(struct capture *c)
     struct plog *log = c->log;
     if (log->gone) return;
     if (c->snapshot.len) log->since_snapshot -= c->since_snapshot;
+    for (uint32_t i = 0; i < c->aborted_count; i++) {
+        struct aborted_capture *a = &c->aborted[i];
+        if (a->base < log->segments[0]->base) continue; /* went meanwhile, and its file follows */
+        /* Without memory they stay in the snapshots until the next one. */
+        if (failed(aborted_stored(&log->producers.aborted, a->base, a->end, a->count))) break;
+    }
     log->rp = c->rp;
     if (c->start > log->start_handed) log->start_handed = c->start;
     plog_advance(log, c->rp.offset);
@@ -173,6 +191,9 @@ static void checkpoint_free(struct task *task)
     for (size_t i = 0; i < t->count; i++) {
         sync_set_done(&t->captures[i].set);
         buf_done(&t->captures[i].snapshot);
+        for (uint32_t k = 0; k < t->captures[i].aborted_count; k++)
+            buf_done(&t->captures[i].aborted[k].content);
+        mem_free(t->captures[i].aborted);
         plog_release(t->captures[i].log);
     }
     mem_free(t->captures);
@@ -180,12 +201,34 @@ static void checkpoint_free(struct task *task)
     mem_free(t);
 }
 
-/* The snapshot offset is at least the recovery segment's base, and never moves back. */
+/* The snapshot offset is at least the recovery segment's base, and never moves back. Aborted
+ * transactions of closed segments get their files with it. */
 static bool capture_wants_snapshot(const struct plog *log)
 {
     if (log->rp.snapshot < plog_active(log)->base) return true;
+    if (aborted_before(&log->producers.aborted, plog_active(log)->base)) return true;
     if (log->since_snapshot >= log->store->tuning.snapshot_every) return true;
     return log->store->stopping && log->rp.snapshot < log->end;
+}
+
+/* Files for what was aborted in closed segments. The snapshot has it, too: it leaves memory, and
+ * the next snapshot, only when the files are durable. */
+static status capture_aborted(struct plog *log, struct capture *c)
+{
+    const struct aborted_index *index = &log->producers.aborted;
+    uint32_t closed = log->count - 1;
+    if (!aborted_before(index, plog_active(log)->base)) return OK;
+    c->aborted = mem_zalloc(closed * sizeof *c->aborted);
+    if (!c->aborted) return FAIL(NO_MEMORY);
+    for (uint32_t i = 0; i < closed; i++) {
+        struct aborted_capture *a = &c->aborted[c->aborted_count];
+        a->base = log->segments[i]->base;
+        a->end = log->segments[i + 1]->base;
+        buf_init(&a->content, SIZE_MAX / 2);
+        TRY(aborted_encode(index, a->base, a->end, &a->content, &a->count));
+        if (a->count) c->aborted_count++;
+    }
+    return OK;
 }
 
 static status capture_log(struct plog *log, struct capture *c)
@@ -198,9 +241,10 @@ static status capture_log(struct plog *log, struct capture *c)
     c->set.log = log;
     if (log->touched) TRY(sync_set_collect(log, &c->set));
     if (!capture_wants_snapshot(log)) return OK;
-    c->old_snapshot = log->rp.snapshot;
+    if (log->rp.snapshot != log->end) c->old_snapshot = log->rp.snapshot;
     c->since_snapshot = log->since_snapshot;
     c->rp.snapshot = log->end;
+    TRY(capture_aborted(log, c));
     return producer_state_encode(&log->producers, log->end, &c->snapshot);
 }
 

@@ -271,6 +271,27 @@ static status load_snapshot(struct recovered *r, int64_t now)
     return s.code == E_CORRUPT ? recovery_bad(log->store, "damaged", path) : s;
 }
 
+/* Files of aborted transactions that the snapshot does not name were written for one that never
+ * counted. Those it names are there, unless their segment is on its way out. */
+static status match_aborted(struct recovered *r, const struct folder *f)
+{
+    struct plog *log = r->log;
+    struct aborted_index *index = &log->producers.aborted;
+    uint32_t found = 0;
+    int64_t first = log->segments[0]->base;
+    for (uint32_t i = 1; i < log->count && log->segments[i]->base <= log->start; i++)
+        first = log->segments[i]->base;
+    aborted_forget(index, first);
+    for (size_t i = 0; i < f->names.count; i++) {
+        int64_t base = files_offset_of(f->names.names[i], ".aborted");
+        if (base < 0) continue;
+        if (aborted_has_file(index, base)) found++;
+        else TRY(drop_file(r, log->folder, f->names.names[i]));
+    }
+    return found == index->file_count ? OK : recovery_bad(log->store, "a file of aborted "
+                                                          "transactions is missing", log->folder);
+}
+
 /* Nothing lies above the recovery point, and no cut may have come undone. */
 static status find_same(struct recovered *r, const struct folder *f)
 {
@@ -324,6 +345,7 @@ static status recover_folder(struct recovered *r, struct folder *f)
     if (log->start < log->segments[0]->base) log->start = log->segments[0]->base;
     if (log->start > log->end)
         return recovery_bad(log->store, "the log ends before its start", log->folder);
+    TRY(match_aborted(r, f));
     log->rp = (struct recovery_point){ log->end, last->base, last->size, log->rp.snapshot };
     return OK;
 }
@@ -360,6 +382,8 @@ static status drop_old(struct plog *log)
         struct segment *s = log->segments[0];
         char path[PATH_SIZE];
         segment_path(s, ".index", path, sizeof path);
+        TRY(unlink_one(log->store->fs, path));
+        segment_path(s, ".aborted", path, sizeof path);
         TRY(unlink_one(log->store->fs, path));
         segment_path(s, ".log", path, sizeof path);
         TRY(unlink_one(log->store->fs, path));

@@ -28,6 +28,8 @@ static void removal_work(struct job *job)
         char path[PATH_SIZE];
         snprintf(path, sizeof path, "%s/%020lld.index", r->folder, (long long)r->bases[i]);
         (void)fs->ops->unlink(fs, path);
+        snprintf(path, sizeof path, "%s/%020lld.aborted", r->folder, (long long)r->bases[i]);
+        (void)fs->ops->unlink(fs, path);
         snprintf(path, sizeof path, "%s/%020lld.log", r->folder, (long long)r->bases[i]);
         (void)fs->ops->unlink(fs, path);
     }
@@ -96,6 +98,7 @@ void retention_clean(struct plog *log)
     }
     log->count -= n;
     memmove(log->segments, log->segments + n, log->count * sizeof *log->segments);
+    aborted_forget(&log->producers.aborted, log->segments[0]->base);
     removal_submit(log->store, mem_strdup(log->folder), bases, n);
 }
 

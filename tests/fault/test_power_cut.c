@@ -16,14 +16,17 @@
 
 #define TOPICS 3
 #define PARTITIONS 2
+#define PRODUCERS 4
 #define JOBS_MAX 256
 #define WAITS_MAX 4096
 
 static int first_seed = 1, seed_count = 3000;
 
+enum kind { PLAIN, IN_TXN, COMMIT, ABORT };
 struct ledger_batch {
     int64_t base, end;
-    int64_t producer;
+    int64_t producer; /* 1, 2: idempotent; 3, 4: transactional; 0: none */
+    enum kind kind;
     int16_t epoch;
     int32_t first_sequence, last_sequence;
     struct buf bytes; /* as stored */
@@ -33,8 +36,8 @@ struct ledger { /* of one partition of one life of a topic */
     size_t count, cap;
     int64_t due;    /* promised: the log ends here or later */
     int64_t start;  /* seen by readers */
-    int32_t sequence[2];
-    int16_t epoch[2];
+    int32_t sequence[PRODUCERS];
+    int16_t epoch[PRODUCERS];
 };
 struct promise {
     struct plog_wait wait;
@@ -94,13 +97,103 @@ static void ledger_add(struct ledger *l, const struct ledger_batch *b)
 /* The sequences go on where the ledger ends. */
 static void ledger_producers(struct ledger *l)
 {
-    l->sequence[0] = l->sequence[1] = 0;
+    memset(l->sequence, 0, sizeof l->sequence);
     for (size_t i = 0; i < l->count; i++) {
         const struct ledger_batch *b = &l->batches[i];
         if (b->producer == 0) continue;
+        if (l->epoch[b->producer - 1] != b->epoch) l->sequence[b->producer - 1] = 0;
         l->epoch[b->producer - 1] = b->epoch;
-        l->sequence[b->producer - 1] = b->last_sequence + 1;
+        if (b->kind < COMMIT) l->sequence[b->producer - 1] = b->last_sequence + 1;
     }
+}
+
+/* --- transactions, the plain way -------------------------------------------------------------- */
+
+struct history { /* told from the batches alone */
+    int64_t stable;
+    int64_t open[PRODUCERS]; /* first offset, or -1 */
+    struct aborted_txn *aborted;
+    int aborted_count;
+};
+
+/* What readers of committed records see with this high watermark: a transaction is over when its
+ * marker lies below that. Aborted ones that end at or above `from` and begin below `to`. */
+static void history_of(const struct ledger *l, int64_t high_watermark, int64_t from, int64_t to,
+                       struct history *h)
+{
+    *h = (struct history){ .stable = high_watermark };
+    for (int i = 0; i < PRODUCERS; i++) h->open[i] = -1;
+    h->aborted = must(mem_alloc((l->count + 1) * sizeof *h->aborted));
+    for (size_t i = 0; i < l->count; i++) {
+        const struct ledger_batch *b = &l->batches[i];
+        if (b->kind == PLAIN) continue;
+        int64_t *open = &h->open[b->producer - 1];
+        if (b->kind == IN_TXN) {
+            if (*open < 0) *open = b->base;
+            continue;
+        }
+        if (*open >= 0 && b->base >= high_watermark && *open < h->stable) h->stable = *open;
+        if (*open >= 0 && b->kind == ABORT && b->base >= from && *open < to)
+            h->aborted[h->aborted_count++] = (struct aborted_txn){ b->producer, *open, b->base };
+        *open = -1;
+    }
+    for (int i = 0; i < PRODUCERS; i++)
+        if (h->open[i] >= 0 && h->open[i] < h->stable) h->stable = h->open[i];
+}
+
+struct told {
+    const struct history *history;
+    int count;
+    bool wrong;
+};
+
+static void told_aborted(void *arg, const struct aborted_txn *txn)
+{
+    struct told *t = arg;
+    if (t->count >= t->history->aborted_count ||
+        memcmp(txn, &t->history->aborted[t->count], sizeof *txn) != 0)
+        t->wrong = true;
+    t->count++;
+}
+
+static void check_aborted(struct world *w, const struct ledger *l, struct plog *log, int64_t from,
+                          int64_t to, const char *who)
+{
+    struct history h;
+    history_of(l, plog_high_watermark(log), from, to, &h);
+    struct told told = { .history = &h };
+    status s = plog_aborted(log, from, to, told_aborted, &told);
+    if (sim_dead(w->kit.sim) || (failed(s) && s.code != E_CORRUPT)) {
+        mem_free(h.aborted); /* the disk did not want to */
+        return;
+    }
+    if (failed(s) || told.wrong || told.count != h.aborted_count)
+        BROKEN(w, "%s: aborted in %lld-%lld: %s, %d told, %d true", who, (long long)from,
+               (long long)to, status_name(s), told.count, h.aborted_count);
+    mem_free(h.aborted);
+}
+
+static void check_transactions(struct world *w, struct ledger *l, struct plog *log, const char *who)
+{
+    struct history h;
+    int64_t start = plog_start(log), end = plog_end(log);
+    history_of(l, plog_high_watermark(log), 0, end, &h);
+    int64_t stable = h.stable > start ? h.stable : start;
+    if (plog_stable(log) != stable)
+        BROKEN(w, "%s: last stable offset %lld, should be %lld", who, (long long)plog_stable(log),
+               (long long)stable);
+    for (int i = 0; i < PRODUCERS; i++) {
+        int64_t first = -1;
+        bool open = plog_txn_open(log, i + 1, NULL, &first);
+        if (open != (h.open[i] >= 0) || first != h.open[i])
+            BROKEN(w, "%s: transaction of %d begins at %lld, not %lld", who, i + 1,
+                   (long long)first, (long long)h.open[i]);
+    }
+    mem_free(h.aborted);
+    check_aborted(w, l, log, start, end, who);
+    if (start == end) return;
+    int64_t from = start + sim_below(w->kit.sim, (uint32_t)(end - start));
+    check_aborted(w, l, log, from, from + 1 + sim_below(w->kit.sim, (uint32_t)(end - from)), who);
 }
 
 /* --- jobs by hand ----------------------------------------------------------------------------- */
@@ -189,9 +282,76 @@ static void do_append(struct world *w, int t, int p)
         buf_done(&bytes);
         return;
     }
-    ledger_add(l, &(struct ledger_batch){ r.base_offset, r.end_offset, who, b.epoch, b.sequence,
-                                          b.sequence + b.records - 1, bytes });
+    ledger_add(l, &(struct ledger_batch){ r.base_offset, r.end_offset, who, PLAIN, b.epoch,
+                                          b.sequence, b.sequence + b.records - 1, bytes });
     if (who) l->sequence[who - 1] = b.sequence + b.records;
+    if (is_ok(s) && log->flushing && pick(w, 3)) world_promise(w, t, l, log, r.end_offset);
+}
+
+static void do_marker(struct world *w, int t, int p, int who)
+{
+    struct ledger *l = &w->ledgers[t][p];
+    struct plog *log = kit_log(&w->kit, t, p);
+    struct append_result r;
+    struct buf bytes;
+    bool commit = pick(w, 3) == 0;
+    int16_t epoch = l->epoch[who - 1];
+    if (pick(w, 8) == 0) epoch++;
+    int64_t at = plog_end(log);
+    buf_init(&bytes, 1 << 16);
+    status s = batch_put_marker(&bytes, commit ? CONTROL_COMMIT : CONTROL_ABORT, who, epoch, 3,
+                                w->kit.now);
+    assert_int_equal(s.code, E_OK);
+    batch_set_base_offset(bytes.data, at);
+    batch_set_leader_epoch(bytes.data, store_epoch(w->kit.store));
+    s = plog_append_marker(log, who, epoch, commit, 3, false, &r);
+    if (failed(s) && !sim_dead(w->kit.sim)) {
+        if (s.code != E_KAFKA_STORAGE_ERROR) BROKEN(w, "marker refused: %s", status_name(s));
+        buf_done(&bytes);
+        return;
+    }
+    if (is_ok(s) && (r.base_offset != at || r.end_offset != at + 1)) BROKEN(w, "marker misplaced");
+    ledger_add(l, &(struct ledger_batch){ at, at + 1, who, commit ? COMMIT : ABORT, epoch, -1, -1,
+                                          bytes });
+    if (epoch != l->epoch[who - 1]) l->sequence[who - 1] = 0;
+    l->epoch[who - 1] = epoch;
+    if (is_ok(s) && log->flushing && pick(w, 3)) world_promise(w, t, l, log, r.end_offset);
+}
+
+static void do_transaction(struct world *w, int t, int p)
+{
+    struct ledger *l = &w->ledgers[t][p];
+    struct plog *log = kit_log(&w->kit, t, p);
+    int who = 3 + pick(w, 2);
+    bool open = plog_txn_open(log, who, NULL, NULL);
+    if (pick(w, 5) < 2) {
+        do_marker(w, t, p, who);
+        return;
+    }
+    struct kit_batch b = { .records = 1 + pick(w, 2),
+                           .value_size = pick(w, 4) ? 30 : 700,
+                           .tag = ++w->tag,
+                           .producer_id = who,
+                           .epoch = l->epoch[who - 1],
+                           .sequence = l->sequence[who - 1],
+                           .attributes = BATCH_TRANSACTIONAL };
+    struct buf bytes;
+    struct append_result r;
+    buf_init(&bytes, 1u << 20);
+    kit_make(&w->kit, &b, &bytes);
+    status s = plog_append(log, bytes.data, bytes.len, open ? APPEND_CLIENT : APPEND_VERIFIED, &r);
+    if (failed(s) && sim_dead(w->kit.sim)) {
+        r.base_offset = plog_end(log);
+        r.end_offset = r.base_offset + b.records;
+    } else if (failed(s) || r.duplicate) {
+        if (r.duplicate || s.code != E_KAFKA_STORAGE_ERROR)
+            BROKEN(w, "transactional append refused: %s", status_name(s));
+        buf_done(&bytes);
+        return;
+    }
+    ledger_add(l, &(struct ledger_batch){ r.base_offset, r.end_offset, who, IN_TXN, b.epoch,
+                                          b.sequence, b.sequence + b.records - 1, bytes });
+    l->sequence[who - 1] = b.sequence + b.records;
     if (is_ok(s) && log->flushing && pick(w, 3)) world_promise(w, t, l, log, r.end_offset);
 }
 
@@ -201,6 +361,7 @@ static void do_retry(struct world *w, int t, int p)
     struct ledger *l = &w->ledgers[t][p];
     struct append_result r;
     if (!l->count || !l->batches[l->count - 1].producer) return;
+    if (l->batches[l->count - 1].kind >= COMMIT) return;
     struct ledger_batch *b = &l->batches[l->count - 1];
     struct buf bytes;
     buf_init(&bytes, 1u << 24);
@@ -261,6 +422,7 @@ static void see_starts(struct world *w)
             struct plog *log = store_find(w->kit.store, w->kit.topics[t], p);
             if (log && plog_start(log) > w->ledgers[t][p].start)
                 w->ledgers[t][p].start = plog_start(log);
+            if (log && !pick(w, 40)) check_transactions(w, &w->ledgers[t][p], log, "alive");
         }
 }
 
@@ -269,8 +431,10 @@ static void world_step(struct world *w)
     int x = pick(w, 1000), t = pick(w, TOPICS), p = pick(w, PARTITIONS);
     if (x < 480) {
         if (world_run_job(w, pick(w, 2)) || world_run_job(w, 0) || world_run_job(w, 1)) return;
-    } else if (x < 800) {
+    } else if (x < 680) {
         do_append(w, t, p);
+    } else if (x < 800) {
+        do_transaction(w, t, p);
     } else if (x < 930) {
         store_turn(w->kit.store);
     } else if (x < 945) {
@@ -348,6 +512,7 @@ static void check_partition(struct world *w, int t, int p)
     if (log && !w->broken[0]) check_bytes(w, l, log, who);
     else if (!log) ledger_cut(l, 0);
     if (log && !w->broken[0]) check_producers(w, l, log, who);
+    if (log && !w->broken[0]) check_transactions(w, l, log, who);
     l->start = start;
     l->due = w->kit.flush_os[t] ? 0 : end;
     ledger_producers(l);
@@ -495,7 +660,10 @@ static void script(struct world *w)
 {
     struct kit *k = &w->kit;
     for (int i = 0; i < 12 && !sim_dead(k->sim); i++) {
-        for (int p = 0; p < PARTITIONS; p++) do_append(w, 0, p);
+        for (int p = 0; p < PARTITIONS; p++) {
+            do_append(w, 0, p);
+            if (!sim_dead(k->sim)) do_transaction(w, 0, p);
+        }
         do_append(w, 1, 0);
         store_turn(k->store);
         while (!sim_dead(k->sim) && (world_run_job(w, 0) || world_run_job(w, 1))) continue;

@@ -1,6 +1,7 @@
 set(sim ${PROJECT_SOURCE_DIR}/tests/fault/fs_sim.c ${PROJECT_SOURCE_DIR}/tests/fault/store_kit.c)
 leat_test(plog KIND unit SOURCES ${sim} LINK storage)
 leat_test(transactions KIND unit SOURCES ${sim} LINK storage)
+leat_test(aborted KIND unit SOURCES ${PROJECT_SOURCE_DIR}/tests/fault/fs_sim.c LINK storage)
 leat_test(producer_state KIND unit LINK storage)
 leat_test(journal KIND unit SOURCES ${sim} LINK storage)
 leat_test(retention KIND unit SOURCES ${sim} LINK storage)

@@ -1,10 +1,12 @@
 /* test_transactions.c - transactions in a partition's log: who may write, what markers say, how far
  * readers of committed records see, and what they are told was aborted. */
 #include "fault/store_kit.h"
+#include "storage/files.h"
 #include "storage/storage_int.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -303,6 +305,72 @@ static void test_a_producer_with_an_open_transaction_never_expires(void **state)
     assert_int_equal(log->producers.count, 0);
 }
 
+/* Small segments, so that aborted transactions move to files; retention takes the oldest. */
+static void test_aborted_transactions_of_closed_segments_lie_in_files(void **state)
+{
+    struct kit *k = *state;
+    k->config.segment_bytes = 1000;
+    struct plog *log = kit_log(k, 0, 0);
+    for (int i = 0; i < 60; i++) {
+        assert_int_equal(append(k, (struct batch_of){ 7, 0, i, 1 }, APPEND_VERIFIED), E_OK);
+        assert_int_equal(mark(k, 7, 0, i % 3 == 0, 0, false), E_OK);
+        if (i == 30) checkpoint_want(k->store);
+    }
+    checkpoint_want(k->store);
+    store_turn(k->store);
+    uint32_t files = log->producers.aborted.file_count;
+    assert_true(files > 5 && files < log->count);
+    assert_true(log->producers.aborted.recent_count < 10);
+    for (int round = 0; round < 3; round++) {
+        struct listed l = aborted(log, 0, 1000);
+        assert_int_equal(l.count, 40);
+        for (int i = 0; i < 40; i++)
+            assert_int_equal(l.txns[i].last_offset, 2 * (i / 2 * 3 + 1 + i % 2) + 1);
+        assert_int_equal(aborted(log, 50, 52).count, 1);
+        if (round == 1) assert_int_equal(store_stop(k->store).code, E_OK);
+        kit_reopen(k);
+        log = kit_log(k, 0, 0);
+    }
+    assert_int_equal(plog_set_start(log, 60, NULL).code, E_OK);
+    checkpoint_want(k->store);
+    store_turn(k->store);
+    assert_true(log->producers.aborted.file_count < files);
+    assert_int_equal(aborted(log, 60, 1000).count, 20);
+    kit_reopen(k);
+    log = kit_log(k, 0, 0);
+    assert_int_equal(aborted(log, 60, 1000).count, 20);
+    /* The next snapshot names the files; when one of them is missing it is refused, not guessed. */
+    struct sim *sim = k->sim;
+    char path[PATH_SIZE];
+    checkpoint_want(k->store);
+    store_turn(k->store);
+    for (int i = 60; i < 70; i++) {
+        assert_int_equal(append(k, (struct batch_of){ 7, 0, i, 1 }, APPEND_VERIFIED), E_OK);
+        assert_int_equal(mark(k, 7, 0, true, 0, false), E_OK);
+    }
+    assert_int_equal(store_stop(k->store).code, E_OK);
+    const struct aborted_index *index = &log->producers.aborted;
+    snprintf(path, sizeof path, "%s/%020lld.aborted", log->folder,
+             (long long)index->files[0].base);
+    kit_close(k);
+    assert_int_equal(sim_fs(sim)->ops->unlink(sim_fs(sim), path).code, E_OK);
+    assert_int_equal(kit_open(k).code, E_CORRUPT);
+}
+
+/* DeleteRecords may go past an open transaction. */
+static void test_the_stable_offset_is_not_below_the_log_start(void **state)
+{
+    struct kit *k = *state;
+    struct plog *log = kit_log(k, 0, 0);
+    assert_int_equal(append(k, (struct batch_of){ 7, 0, 0, 3 }, APPEND_VERIFIED), E_OK);
+    assert_int_equal(plog_set_start(log, 2, NULL).code, E_OK);
+    assert_int_equal(plog_start(log), 2);
+    assert_int_equal(plog_stable(log), 2);
+    assert_int_equal(mark(k, 7, 0, false, 0, false), E_OK);
+    assert_int_equal(plog_stable(log), 4);
+    assert_int_equal(aborted(log, 2, 4).count, 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -317,6 +385,8 @@ int main(void)
         TEST(test_markers_are_kafkas_control_batches),
         TEST(test_producers_are_described),
         TEST(test_open_transactions_and_aborted_ones_outlive_a_restart),
+        TEST(test_aborted_transactions_of_closed_segments_lie_in_files),
+        TEST(test_the_stable_offset_is_not_below_the_log_start),
         TEST(test_a_producer_with_an_open_transaction_never_expires),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
