@@ -56,6 +56,23 @@ int32_t authorizer_operations(const struct image *image, struct str principal, s
     return may;
 }
 
+status authorizer_configured(const struct request *r, struct why *why)
+{
+    if (r->broker->image->limits.authorise) return OK;
+    why_set(why, "No Authorizer is configured on the broker.");
+    return FAIL(SECURITY_DISABLED);
+}
+
+bool authorizer_names(const char *super_users, struct str principal)
+{
+    while (super_users && *super_users) {
+        size_t n = strcspn(super_users, ";");
+        if (str_eq((struct str){ super_users, n }, principal)) return true;
+        super_users += n + (super_users[n] == ';');
+    }
+    return false;
+}
+
 bool authorize(struct request *r, enum acl_operation operation, enum acl_resource resource,
                struct str name)
 {

@@ -1,9 +1,12 @@
 /* authorizer.h - may this principal do this? The one question every handler asks.
  *
- * The rules are cluster/acl.h's; here stand what lies around them: the super user (leatd itself)
- * and clusters without authorisation (limits.authorise = false: everything is allowed). */
+ * The rules are cluster/acl.h's; here stand what lies around them: the super users (leatd itself,
+ * and super.users of a standalone broker) and clusters without authorisation (limits.authorise is
+ * false: everything is allowed). */
 #pragma once
 #include "cluster/image.h"
+
+struct request;
 
 #define AUTHORIZER_SUPER STR("User:leat")
 #define AUTHORIZER_CLUSTER STR("kafka-cluster") /* the name of the one RES_CLUSTER resource */
@@ -15,11 +18,15 @@ bool authorizer_allows(const struct image *image, struct str principal, struct s
 bool authorizer_allows_any(const struct image *image, struct str principal, struct str host,
                            enum acl_operation operation, enum acl_resource resource);
 /* The same for who sent a request; a refusal is counted (stats.authorization_failures). */
-struct request;
 bool authorize(struct request *r, enum acl_operation operation, enum acl_resource resource,
                struct str name);
 bool authorize_any(struct request *r, enum acl_operation operation, enum acl_resource resource);
 int32_t authorized_operations(struct request *r, enum acl_resource resource, struct str name);
+
+/* SECURITY_DISABLED with a sentence when the broker has no ACLs (limits.authorise is off). */
+status authorizer_configured(const struct request *r, struct why *why);
+/* Is the principal one of `super_users` ("User:a;User:b", NULL: none)? */
+bool authorizer_names(const char *super_users, struct str principal);
 
 /* Kafka's authorized_operations bit field: bit i = operation code i, of those the resource has. */
 int32_t authorizer_operations(const struct image *image, struct str principal, struct str host,

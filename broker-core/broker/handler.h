@@ -34,7 +34,8 @@ struct request {
     struct str principal;  /* "User:alice"; standalone: "User:ANONYMOUS" */
     struct str client_host; /* "127.0.0.1" */
     struct str client_id;  /* "" when the client sent none */
-    bool super;            /* acts for leatd itself (kafka.sock as User:leat): ACLs do not apply */
+    bool super;            /* leatd itself (kafka.sock as User:leat), or one of super.users: ACLs
+                              do not apply */
     bool local;            /* came over kafka.sock */
     size_t frame_bytes;    /* size of the request on the wire */
     int64_t arrived;       /* loop_now at arrival, ms */

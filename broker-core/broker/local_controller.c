@@ -1,4 +1,4 @@
-/* local_controller.c - topic requests of a standalone broker. Loop thread.
+/* local_controller.c - admin requests of a standalone broker. Loop thread.
  *
  * Requests are taken one at a time: each is planned against the image as the one before left it, all
  * that it grants becomes one delta, and it is answered when that is durable and applied. */
@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "broker/admin.h"
 #include "broker/image_commit.h"
+#include "broker/local_access.h"
 #include "cluster/admin_topics.h"
 #include "cluster/image_file.h"
 
@@ -206,7 +207,9 @@ static status plan_request(struct planning *p, struct submission *s)
     case API_DELETE_TOPICS: TRY(plan_delete(p, s->request, &s->response)); break;
     case API_CREATE_PARTITIONS: TRY(plan_partitions(p, s->request, &s->response)); break;
     case API_INCREMENTAL_ALTER_CONFIGS: TRY(plan_configs(p, s->request, &s->response)); break;
-    default: return FAIL(INVALID_REQUEST);
+    default:
+        TRY(local_access_plan(p->image, s->api_key, s->request, s->arena, &p->records,
+                              &s->response));
     }
     TRY(arena_check(s->arena));
     return buf_check(&p->records);

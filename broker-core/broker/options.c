@@ -6,6 +6,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#define STANDARD_AUTHORIZER "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
+
 const char options_help[] =
     "leat-broker: one Kafka-compatible broker\n"
     "\n"
@@ -13,7 +15,8 @@ const char options_help[] =
     "  leat-broker --data DIR --run DIR --listen ADDR:PORT --advertise HOST:PORT\n"
     "              --cluster-id ID [--node-id N]\n"
     "\n"
-    "  --standalone        on its own: no leatd, no authentication, loopback only\n"
+    "  --standalone        on its own: no leatd, loopback only; who does not log in (SCRAM) is\n"
+    "                      User:ANONYMOUS\n"
     "  --data DIR          where records live; made when it is not there\n"
     "  --run DIR           where kafka.sock and control.sock are bound\n"
     "  --listen ADDR:PORT  default 127.0.0.1:9092; port 0 takes a free one\n"
@@ -21,7 +24,9 @@ const char options_help[] =
     "  --cluster-id ID     identity of the cluster\n"
     "  --node-id N         broker id, default 1\n"
     "  --set NAME=VALUE    standalone: a setting by Kafka's broker name, such as num.partitions,\n"
-    "                      auto.create.topics.enable, log.retention.ms, message.max.bytes\n"
+    "                      auto.create.topics.enable, log.retention.ms, message.max.bytes;\n"
+    "                      authorizer.class.name=" STANDARD_AUTHORIZER "\n"
+    "                      turns ACLs on, super.users=User:a;User:b names who is above them\n"
     "  --help, --version\n";
 
 /* --- addresses ------------------------------------------------------------------------------------ */
@@ -125,6 +130,12 @@ static status set_one(struct options *o, struct str name, struct str value, bool
         limits->group_initial_delay_ms = (int32_t)n;
     } else if (str_eq(name, STR("connections.max.idle.ms"))) {
         TRY(set_int(value, 1, INT64_MAX / 2, &o->broker.max_idle_ms));
+    } else if (str_eq(name, STR("authorizer.class.name"))) {
+        limits->authorise = value.len > 0;
+        if (limits->authorise && !str_eq_c(value, STANDARD_AUTHORIZER)) return FAIL(INVALID);
+    } else if (str_eq(name, STR("super.users"))) {
+        if (!str_copy(o->super_users, sizeof o->super_users, value)) return FAIL(INVALID);
+        o->broker.super_users = o->super_users;
     } else if (str_eq(name, STR("max.connections"))) {
         TRY(set_int(value, 1, INT32_MAX, &limits->connections));
     } else {
@@ -206,7 +217,7 @@ static status options_check(struct options *o, struct why *why)
     else if (!address_numeric(b->listen_addr, &loopback))
         text = "--listen: the address must be a number such as 127.0.0.1 or ::1";
     else if (b->standalone && !loopback)
-        text = "--standalone has no authentication and listens on loopback addresses only";
+        text = "--standalone asks nobody to authenticate and listens on loopback addresses only";
     else if (b->standalone && b->run_dir)
         text = "--run is for brokers under leatd, not with --standalone";
     else if (!b->standalone && !b->run_dir) text = "either --standalone or --run DIR is missing";

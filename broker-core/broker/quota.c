@@ -289,7 +289,7 @@ int32_t quotas_owed(struct quotas *q, enum quota_kind kind, struct str principal
 int32_t quota_produce(struct request *r, size_t bytes)
 {
     struct broker *b = r->broker;
-    if (r->super || b->quotas == NULL) return 0;
+    if ((r->super && r->local) || b->quotas == NULL) return 0;
     return quotas_charge(b->quotas, QUOTA_PRODUCER_BYTES, r->principal, r->client_id,
                          (int64_t)bytes, loop_now(b->loop));
 }
@@ -297,7 +297,7 @@ int32_t quota_produce(struct request *r, size_t bytes)
 int32_t quota_fetch(struct request *r, size_t bytes)
 {
     struct broker *b = r->broker;
-    if (r->super || b->quotas == NULL) return 0;
+    if ((r->super && r->local) || b->quotas == NULL) return 0;
     return quotas_charge(b->quotas, QUOTA_CONSUMER_BYTES, r->principal, r->client_id,
                          (int64_t)bytes, loop_now(b->loop));
 }
@@ -305,7 +305,7 @@ int32_t quota_fetch(struct request *r, size_t bytes)
 int32_t quota_fetch_owed(struct request *r)
 {
     struct broker *b = r->broker;
-    if (r->super || b->quotas == NULL) return 0;
+    if ((r->super && r->local) || b->quotas == NULL) return 0;
     return quotas_owed(b->quotas, QUOTA_CONSUMER_BYTES, r->principal, r->client_id,
                        loop_now(b->loop));
 }

@@ -24,7 +24,7 @@ struct broker_default {
 struct broker_options {
     const char *data_dir;
     const char *run_dir;        /* managed: folder of the two Unix sockets; NULL: standalone */
-    bool standalone;            /* no authentication, no ACLs, local controller */
+    bool standalone;            /* local controller; a client need not authenticate */
     const char *listen_addr;    /* numeric */
     uint16_t listen_port;       /* 0: any free one */
     const char *advertise_host; /* NULL: listen_addr */
@@ -32,6 +32,7 @@ struct broker_options {
     const char *cluster_id;     /* NULL (standalone): the image's, made at first start */
     int32_t node_id;
     struct limits limits;       /* standalone: what the image starts with */
+    const char *super_users;    /* standalone: "User:a;User:b", for whom ACLs do not hold; NULL */
     int64_t max_idle_ms;        /* connections.max.idle.ms */
     bool sandbox;               /* fence the whole process, for good */
     struct broker_default defaults[BROKER_MAX_DEFAULTS];

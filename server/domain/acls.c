@@ -47,14 +47,10 @@ status acls_list(struct db *db, const char *cluster_id, const struct acl *filter
     return OK;
 }
 
-status acls_of_principal(struct db *db, const char *cluster_id, struct str principal,
-                         struct acl_set *ret_set)
+static status read_set(struct db_query *q, struct acl_set *ret_set)
 {
     struct acl_set set = { 0 };
     status result = OK;
-    struct db_query *q = DB(db, COLUMNS "WHERE cluster_id = ? AND principal IN (?, 'User:*')",
-                            cluster_id,
-                            principal);
     while (is_ok(result) && db_next(q)) {
         struct acl row = view_row(q);
         result = acl_set_add(&set, &row);
@@ -67,6 +63,18 @@ status acls_of_principal(struct db *db, const char *cluster_id, struct str princ
     }
     *ret_set = set;
     return OK;
+}
+
+status acls_of_cluster(struct db *db, const char *cluster_id, struct acl_set *ret_set)
+{
+    return read_set(DB(db, COLUMNS "WHERE cluster_id = ?", cluster_id), ret_set);
+}
+
+status acls_of_principal(struct db *db, const char *cluster_id, struct str principal,
+                         struct acl_set *ret_set)
+{
+    return read_set(DB(db, COLUMNS "WHERE cluster_id = ? AND principal IN (?, 'User:*')", cluster_id,
+                       principal), ret_set);
 }
 
 /* Which operations a resource knows (as Kafka's AclEntry). */
@@ -88,15 +96,16 @@ static bool fits(enum acl_resource resource, enum acl_operation op)
     case RES_CLUSTER: return cluster >> op & 1;
     case RES_TRANSACTIONAL_ID: return transaction >> op & 1;
     case RES_DELEGATION_TOKEN: return op == OP_DESCRIBE;
+    case RES_USER: return op == OP_CREATE_TOKENS || op == OP_DESCRIBE_TOKENS;
     default: return false;
     }
 }
 
 status acls_check(const struct acl *acl, struct why *why)
 {
-    if (acl->resource <= RES_ANY || acl->resource >= RES_USER) {
-        why_set(why,
-                "resource_type must be TOPIC, GROUP, CLUSTER, TRANSACTIONAL_ID or DELEGATION_TOKEN.");
+    if (acl->resource <= RES_ANY || acl->resource > RES_USER) {
+        why_set(why, "resource_type must be TOPIC, GROUP, CLUSTER, TRANSACTIONAL_ID, DELEGATION_TOKEN "
+                     "or USER.");
     } else if (acl->pattern != PAT_LITERAL && acl->pattern != PAT_PREFIXED) {
         why_set(why, "pattern_type must be LITERAL or PREFIXED.");
     } else if (acl->operation <= OP_ANY) {
@@ -191,16 +200,13 @@ static status apply(struct change *change, struct domain *domain, const char *cl
     return OK;
 }
 
-static void run(struct domain *domain, const char *cluster_id, const struct actor *actor,
-                const struct acl *acls, size_t count, bool create, acls_done done, void *arg)
+void acls_change(struct domain *domain, const char *cluster_id, const struct actor *actor,
+                 const struct acl *acls, size_t count, bool create, acls_done done, void *arg)
 {
     CLEANUP_CHANGE struct change *change = NULL;
     struct why why = { "" };
     struct acl_change *c = mem_zalloc(sizeof *c);
     status result = c ? OK : FAIL(NO_MEMORY);
-    for (size_t i = 0; create && is_ok(result) && i < count; i++) {
-        result = acls_check(&acls[i], &why);
-    }
     if (is_ok(result)) result = change_begin(domain, cluster_id, actor, &change);
     if (is_ok(result)) result = apply(change, domain, cluster_id, acls, count, create, &why);
     if (failed(result)) {
@@ -216,11 +222,15 @@ static void run(struct domain *domain, const char *cluster_id, const struct acto
 void acls_create(struct domain *domain, const char *cluster_id, const struct actor *actor,
                  const struct acl *acls, size_t count, acls_done done, void *arg)
 {
-    run(domain, cluster_id, actor, acls, count, true, done, arg);
+    struct why why = { "" };
+    status result = OK;
+    for (size_t i = 0; is_ok(result) && i < count; i++) result = acls_check(&acls[i], &why);
+    if (is_ok(result)) acls_change(domain, cluster_id, actor, acls, count, true, done, arg);
+    else done(arg, result, 0, &why);
 }
 
 void acls_delete(struct domain *domain, const char *cluster_id, const struct actor *actor,
                  const struct acl *acls, size_t count, acls_done done, void *arg)
 {
-    run(domain, cluster_id, actor, acls, count, false, done, arg);
+    acls_change(domain, cluster_id, actor, acls, count, false, done, arg);
 }

@@ -1,11 +1,12 @@
 /* admin.c - the table of admin requests and the functions behind them. Domain thread. */
 #include "domain/admin.h"
 
+#include "domain/acls.h"
 #include "domain/topics.h"
 
 #include <stdio.h>
 
-enum { CREATE_TOPICS = 19, DELETE_TOPICS = 20, CREATE_PARTITIONS = 37,
+enum { CREATE_TOPICS = 19, DELETE_TOPICS = 20, CREATE_ACLS = 30, DELETE_ACLS = 31, CREATE_PARTITIONS = 37,
       INCREMENTAL_ALTER_CONFIGS = 44 };
 
 struct forwarded {
@@ -47,6 +48,12 @@ void admin_forwarded(struct domain *domain, const char *cluster_id,
     case DELETE_TOPICS:
         topics_delete(domain, cluster_id, &actor, admin->request, admin->version, admin->arena,
                       answered, f);
+        break;
+    case CREATE_ACLS:
+        acls_request_create(domain, cluster_id, &actor, admin->request, admin->arena, answered, f);
+        break;
+    case DELETE_ACLS:
+        acls_request_delete(domain, cluster_id, &actor, admin->request, admin->arena, answered, f);
         break;
     case CREATE_PARTITIONS:
         topics_add_partitions(domain, cluster_id, &actor, admin->request, admin->arena, answered, f);

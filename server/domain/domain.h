@@ -66,6 +66,10 @@ extern const struct actor actor_system;
 /* May be called before the function that was given it returns. `why` is for a failure (never NULL). */
 typedef void (*domain_done)(void *arg, status result, const struct why *why);
 
+/* Of a Kafka admin request: the answer has a row for everything asked about; NULL, and nothing was
+ * changed, unless the result is OK or PENDING. `version`: the cluster's metadata version with it. */
+typedef void (*admin_done)(void *arg, status result, int64_t version, const void *response);
+
 /* --- changes (change.c) ------------------------------------------------------------------------- */
 /* Opens a transaction. Metadata records (cluster/delta.h) appended to change_records become the delta
  * of this cluster: change_commit raises its version, commits, pushes, and calls done. A change without

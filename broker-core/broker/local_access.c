@@ -1,0 +1,39 @@
+/* local_access.c - from requests about access to records of the image. Loop thread. */
+#include "broker/local_access.h"
+
+#include "broker/admin.h"
+#include "cluster/admin_acls.h"
+
+static status create_acls(const struct image *image, const void *request, struct arena *arena,
+                          struct buf *records, void **ret_response)
+{
+    struct create_acls_response *response = ARENA_NEW(arena, struct create_acls_response);
+    struct acl_plan plan;
+    if (!response) return FAIL(NO_MEMORY);
+    TRY(plan_acls_create(image->acls.count, request, arena, response, &plan));
+    for (size_t i = 0; i < plan.count; i++) delta_acl(records, &plan.acls[i]);
+    *ret_response = response;
+    return OK;
+}
+
+static status delete_acls(const struct image *image, const void *request, struct arena *arena,
+                          struct buf *records, void **ret_response)
+{
+    struct delete_acls_response *response = ARENA_NEW(arena, struct delete_acls_response);
+    struct acl_plan plan;
+    if (!response) return FAIL(NO_MEMORY);
+    TRY(plan_acls_delete(&image->acls, request, arena, response, &plan));
+    for (size_t i = 0; i < plan.count; i++) delta_acl_deleted(records, &plan.acls[i]);
+    *ret_response = response;
+    return OK;
+}
+
+status local_access_plan(const struct image *image, int16_t api_key, const void *request,
+                         struct arena *arena, struct buf *records, void **ret_response)
+{
+    switch (api_key) {
+    case API_CREATE_ACLS: return create_acls(image, request, arena, records, ret_response);
+    case API_DELETE_ACLS: return delete_acls(image, request, arena, records, ret_response);
+    default: return FAIL(INVALID_REQUEST);
+    }
+}

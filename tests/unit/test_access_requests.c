@@ -1,0 +1,100 @@
+/* Access as brokers forward it to leatd: rows, records of the image and audit come from one change, and
+ * what REST owns is not changed behind its back. */
+#include "unit/domain_rig.h"
+
+#include "cluster/image.h"
+#include "domain/acls.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static const struct actor kafka = { "sa-1", "kafka", "192.0.2.1", "" };
+static char cluster[ID_TEXT];
+static struct arena arena;
+static const void *response;
+static status answered;
+
+static int setup(void **state)
+{
+    if (domain_rig_setup(state)) return 1;
+    domain_rig_cluster(cluster);
+    arena_init(&arena, 4 << 20);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    arena_done(&arena);
+    return domain_rig_teardown(state);
+}
+
+static void done(void *arg, status result, int64_t version, const void *answer)
+{
+    (void)arg;
+    (void)version;
+    answered = result;
+    response = answer;
+}
+
+/* --- ACLs ----------------------------------------------------------------------------------------- */
+
+static int16_t create_acl(enum acl_resource type, const char *name)
+{
+    struct create_acls_request_acl_creation c = {
+        (int8_t)type, str_c(name), PAT_LITERAL, STR("User:bob"), STR("*"), OP_READ, PERM_ALLOW,
+    };
+    struct create_acls_request request = { &c, 1 };
+    acls_request_create(domain_rig.domain, cluster, &kafka, &request, &arena, done, NULL);
+    assert_true(is_ok(answered));
+    return ((const struct create_acls_response *)response)->results[0].error_code;
+}
+
+static int32_t delete_acls(const char *name)
+{
+    struct delete_acls_request_delete_acls_filter f = {
+        RES_ANY, str_c(name), PAT_ANY, STR_NULL, STR_NULL, OP_ANY, PERM_ANY,
+    };
+    struct delete_acls_request request = { &f, 1 };
+    acls_request_delete(domain_rig.domain, cluster, &kafka, &request, &arena, done, NULL);
+    assert_true(is_ok(answered));
+    return ((const struct delete_acls_response *)response)->filter_results[0].matching_acls_count;
+}
+
+static size_t acls_in_image(void)
+{
+    struct image *image = domain_rig_image(cluster);
+    size_t n = image->acls.count;
+    image_free(image);
+    return n;
+}
+
+static void test_acls_of_kafka_clients_are_the_rows_that_rest_lists(void **state)
+{
+    (void)state;
+    assert_int_equal(create_acl(RES_TOPIC, "t"), 0);
+    assert_int_equal(create_acl(RES_USER, "u"), 0); /* more than REST takes: kept all the same */
+    assert_int_equal(create_acl(RES_CLUSTER, "t"), 42);
+    const struct acl any = { RES_ANY, PAT_ANY, OP_ANY, PERM_ANY, STR_NULL, STR_NULL, STR_NULL };
+    struct acl *acls;
+    size_t count;
+    assert_true(is_ok(acls_list(domain_rig.domain->db, cluster, &any, &arena, &acls, &count)));
+    assert_int_equal(count, 2);
+    assert_true(str_eq_c(acls[0].principal, "User:bob"));
+    assert_int_equal(acls_in_image(), 2);
+    assert_int_equal(delete_acls("t"), 1);
+    assert_int_equal(delete_acls("t"), 0);
+    assert_int_equal(acls_in_image(), 1);
+    assert_int_equal(domain_rig_count("SELECT count(*) FROM audit WHERE door = 'kafka' AND actor = 'sa-1' "
+                                      "AND operation IN ('acl.create', 'acl.delete')"), 3);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(test_acls_of_kafka_clients_are_the_rows_that_rest_lists),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,172 @@
+/* A standalone broker with an authorizer: who may do what is changed over the wire, holds at once and
+ * after a restart. User:ANONYMOUS, who does not log in, is the super user here. */
+#include "unit/broker_rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+static struct rig rig;
+static struct raw_client client;
+
+static int setup(void **state)
+{
+    (void)state;
+    rig_start(&rig);
+    rig_close(&rig);
+    rig.options.limits.authorise = true;
+    rig.options.super_users = "User:admin;User:ANONYMOUS";
+    rig_open(&rig);
+    raw_connect(&rig, &client);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    raw_close(&client);
+    rig_stop(&rig);
+    return mem_outstanding() != 0;
+}
+
+/* From here on User:ANONYMOUS is like anybody; false: again the super user. */
+static void as_anybody(bool anybody)
+{
+    rig.broker->options.super_users = anybody ? NULL : "User:ANONYMOUS";
+}
+
+/* --- ACLs ----------------------------------------------------------------------------------------- */
+
+static struct create_acls_request_acl_creation entry(enum acl_resource type, const char *name,
+                                                     enum acl_operation operation)
+{
+    return (struct create_acls_request_acl_creation){
+        .resource_type = (int8_t)type,
+        .resource_name = str_c(name),
+        .resource_pattern_type = PAT_LITERAL,
+        .principal = STR("User:ANONYMOUS"),
+        .host = STR("127.0.0.1"),
+        .operation = (int8_t)operation,
+        .permission_type = PERM_ALLOW,
+    };
+}
+
+static int16_t create_acl(enum acl_resource type, const char *name, enum acl_operation operation)
+{
+    struct create_acls_request_acl_creation row = entry(type, name, operation);
+    struct create_acls_request body = { &row, 1 };
+    struct create_acls_response *answer = raw_call(&rig, &client, 30, 3, &body);
+    assert_int_equal(answer->results_count, 1);
+    return answer->results[0].error_code;
+}
+
+static struct delete_acls_response_delete_acls_filter_result *delete_acls(enum acl_resource type,
+                                                                          const char *name)
+{
+    struct delete_acls_request_delete_acls_filter filter = {
+        (int8_t)type, str_c(name), PAT_ANY, STR_NULL, STR_NULL, OP_ANY, PERM_ANY,
+    };
+    struct delete_acls_request body = { &filter, 1 };
+    struct delete_acls_response *answer = raw_call(&rig, &client, 31, 2, &body);
+    assert_int_equal(answer->filter_results_count, 1);
+    return &answer->filter_results[0];
+}
+
+static struct describe_acls_response *describe_acls(int16_t version)
+{
+    struct describe_acls_request body;
+    wire_default(&describe_acls_request_message, &body);
+    body.resource_name_filter = body.principal_filter = body.host_filter = STR_NULL;
+    body.resource_type_filter = RES_ANY;
+    body.pattern_type_filter = PAT_ANY;
+    body.operation = OP_ANY;
+    body.permission_type = PERM_ANY;
+    return raw_call(&rig, &client, 29, version, &body);
+}
+
+static int16_t produce(void)
+{
+    return rig_produce(&rig, &client, "t", 0, rig_batch(1, -1, -1))->error_code;
+}
+
+static void test_an_entry_opens_what_it_names_and_closes_it_when_it_goes(void **state)
+{
+    (void)state;
+    rig_create_topic(&rig, &client, "t", 1);
+    assert_int_equal(create_acl(RES_TOPIC, "t", OP_WRITE), 0);
+    assert_int_equal(create_acl(RES_TOPIC, "t", OP_WRITE), 0); /* again: nothing changes */
+    as_anybody(true);
+    assert_int_equal(produce(), 0);
+    as_anybody(false);
+    assert_int_equal(delete_acls(RES_TOPIC, "t")->matching_acls_count, 1);
+    assert_int_equal(delete_acls(RES_TOPIC, "t")->matching_acls_count, 0);
+    as_anybody(true);
+    assert_int_equal(produce(), 29);
+}
+
+static void test_entries_survive_a_restart_and_are_described_in_every_version(void **state)
+{
+    (void)state;
+    assert_int_equal(create_acl(RES_TOPIC, "t", OP_WRITE), 0);
+    assert_int_equal(create_acl(RES_TOPIC, "t", OP_READ), 0);
+    assert_int_equal(create_acl(RES_USER, "bob", OP_CREATE_TOKENS), 0);
+    raw_close(&client);
+    rig_close(&rig);
+    rig_open(&rig);
+    raw_connect(&rig, &client);
+    for (int16_t version = 1; version <= 3; version++) {
+        struct describe_acls_response *answer = describe_acls(version);
+        assert_int_equal(answer->error_code, 0);
+        assert_int_equal(answer->resources_count, 2);
+        assert_int_equal(answer->resources[0].acls_count, 2);
+        assert_true(str_eq_c(answer->resources[0].resource_name, "t"));
+        assert_true(str_eq_c(answer->resources[1].acls[0].host, "127.0.0.1"));
+    }
+}
+
+static void test_acls_need_describe_and_alter_on_the_cluster(void **state)
+{
+    (void)state;
+    as_anybody(true);
+    assert_int_equal(describe_acls(3)->error_code, 31);
+    assert_int_equal(create_acl(RES_TOPIC, "t", OP_WRITE), 31);
+    assert_int_equal(delete_acls(RES_TOPIC, "t")->error_code, 31);
+    as_anybody(false);
+    assert_int_equal(create_acl(RES_CLUSTER, "kafka-cluster", OP_DESCRIBE), 0);
+    as_anybody(true);
+    assert_int_equal(describe_acls(3)->error_code, 0);
+    assert_int_equal(create_acl(RES_TOPIC, "t", OP_WRITE), 31);
+    as_anybody(false);
+    assert_int_equal(create_acl(RES_CLUSTER, "kafka-cluster", OP_ALTER), 0);
+    as_anybody(true);
+    assert_int_equal(create_acl(RES_TOPIC, "t", OP_WRITE), 0);
+}
+
+static void test_without_an_authorizer_security_is_disabled(void **state)
+{
+    (void)state;
+    rig.broker->image->limits.authorise = false;
+    assert_int_equal(describe_acls(3)->error_code, 54);
+    assert_int_equal(create_acl(RES_TOPIC, "t", OP_WRITE), 54);
+    assert_int_equal(delete_acls(RES_TOPIC, "t")->error_code, 54);
+}
+
+static void test_a_filter_with_an_unknown_type_is_refused_alone(void **state)
+{
+    (void)state;
+    assert_int_equal(delete_acls(RES_UNKNOWN, "t")->error_code, 42);
+    assert_int_equal(create_acl(RES_ANY, "t", OP_WRITE), 42);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(test_an_entry_opens_what_it_names_and_closes_it_when_it_goes),
+        T(test_entries_survive_a_restart_and_are_described_in_every_version),
+        T(test_acls_need_describe_and_alter_on_the_cluster),
+        T(test_without_an_authorizer_security_is_disabled),
+        T(test_a_filter_with_an_unknown_type_is_refused_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
