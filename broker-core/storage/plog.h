@@ -50,8 +50,8 @@ status plog_append(struct plog *log, uint8_t *batch, size_t len, enum append_ori
 /* Ends the producer's transaction here (KIP-98 WriteTxnMarkers), also when none is open. Durable,
  * and the last stable offset moved, once plog_wait(ret_result->end_offset) is over.
  * INVALID_PRODUCER_EPOCH: a newer producer wrote here; in transaction version 2 (`tv2`, KIP-890) the
- * marker's epoch has to be above that of the records. TRANSACTION_COORDINATOR_FENCED: a newer
- * coordinator has written a marker. KAFKA_STORAGE_ERROR. A marker of version 2 that is there
+ * marker's epoch has to be above that of the open transaction. TRANSACTION_COORDINATOR_FENCED: a
+ * newer coordinator has written a marker. KAFKA_STORAGE_ERROR. A marker of version 2 that is there
  * already, with nothing written since, is a duplicate: OK, wait as usual. */
 status plog_append_marker(struct plog *log, int64_t producer_id, int16_t producer_epoch,
                           bool commit, int32_t coordinator_epoch, bool tv2,

@@ -86,9 +86,9 @@ status producer_state_check(const struct producer_state *ps, const struct batch_
         *ret_first = p->batches[i];
         return OK;
     }
+    if (p && h->producer_epoch < p->epoch) return FAIL(INVALID_PRODUCER_EPOCH);
     if (origin == APPEND_CLIENT && h->attributes & BATCH_TRANSACTIONAL && !(same && p->txn))
         return FAIL(INVALID_TXN_STATE);
-    if (p && h->producer_epoch < p->epoch) return FAIL(INVALID_PRODUCER_EPOCH);
     if (!coordinator) TRY(check_sequence(p, h, origin));
     return check_transaction(ps, p, h);
 }
@@ -99,11 +99,10 @@ status producer_state_check_marker(const struct producer_state *ps, int64_t id, 
     const struct producer *p = producer_find(ps, id);
     *ret_duplicate = false;
     if (!p) return OK;
-    bool there = tv2 && epoch == p->epoch && !p->txn && p->count == 0 && p->coordinator_epoch >= 0;
-    if (epoch < p->epoch || (tv2 && epoch == p->epoch && !there))
+    if (epoch < p->epoch || (tv2 && epoch == p->epoch && p->txn))
         return FAIL(INVALID_PRODUCER_EPOCH);
     if (coordinator_epoch < p->coordinator_epoch) return FAIL(TRANSACTION_COORDINATOR_FENCED);
-    *ret_duplicate = there;
+    *ret_duplicate = tv2 && epoch == p->epoch && p->count == 0 && p->coordinator_epoch >= 0;
     return OK;
 }
 

@@ -36,9 +36,9 @@ struct producer_state {
 void producer_state_done(struct producer_state *ps);
 
 /* May this data batch follow? In Kafka's order: the very same batch as one of the last five is a
- * duplicate (*ret_duplicate, and which); INVALID_TXN_STATE when it is transactional and its
- * transaction is neither open nor confirmed by the coordinator (see enum append_origin);
- * INVALID_PRODUCER_EPOCH; OUT_OF_ORDER_SEQUENCE_NUMBER; INVALID_TXN_STATE when it is not
+ * duplicate (*ret_duplicate, and which); INVALID_PRODUCER_EPOCH; INVALID_TXN_STATE when it is
+ * transactional and its transaction is neither open nor confirmed by the coordinator (see enum
+ * append_origin); OUT_OF_ORDER_SEQUENCE_NUMBER; INVALID_TXN_STATE when it is not
  * transactional and the producer has a transaction open; KAFKA_STORAGE_ERROR when too many are
  * open. A batch without producer is always right. */
 status producer_state_check(const struct producer_state *ps, const struct batch_header *h,

@@ -112,6 +112,8 @@ static void test_a_transaction_begins_only_with_the_coordinators_word(void **sta
     assert_int_equal(append(k, (struct batch_of){ 7, 4, 0, 1 }, APPEND_CLIENT), E_INVALID_TXN_STATE);
     assert_int_equal(append(k, (struct batch_of){ 7, 3, 2, 1, true }, APPEND_CLIENT),
                      E_INVALID_TXN_STATE);
+    assert_int_equal(append(k, (struct batch_of){ 7, 2, 2, 1 }, APPEND_CLIENT),
+                     E_INVALID_PRODUCER_EPOCH);
     assert_int_equal(append(k, (struct batch_of){ 7, 2, 0, 1 }, APPEND_VERIFIED),
                      E_INVALID_PRODUCER_EPOCH);
     assert_int_equal(append(k, (struct batch_of){ 7, 3, 5, 1 }, APPEND_VERIFIED),
@@ -193,6 +195,9 @@ static void test_a_marker_of_version_two_may_be_written_again(void **state)
     assert_int_equal(append(k, (struct batch_of){ 7, 4, 0, 1 }, APPEND_VERIFIED_TV2), E_OK);
     assert_int_equal(plog_append_marker(log, 7, 4, true, 1, true, &r).code,
                      E_INVALID_PRODUCER_EPOCH);
+    assert_int_equal(plog_append_marker(log, 7, 5, true, 1, true, &r).code, E_OK);
+    assert_int_equal(plog_append_marker(log, 7, 5, true, 0, true, &r).code,
+                     E_TRANSACTION_COORDINATOR_FENCED);
 }
 
 static void test_markers_are_kafkas_control_batches(void **state)
