@@ -7,6 +7,7 @@
 #include "broker/handler.h"
 
 #include "broker/authorizer.h"
+#include "broker/leader.h"
 #include "broker/parked.h"
 #include "wire/batch.h"
 
@@ -58,14 +59,6 @@ static status fetch_find(struct request *r, const struct fetch_request_fetch_top
     if (!found) return FAIL(UNKNOWN_TOPIC_OR_PARTITION);
     *ret_topic = found;
     return OK;
-}
-
-/* KIP-320: a client with older or newer metadata than ours has to refresh it. */
-static status leader_epoch_check(const struct broker *b, int32_t epoch)
-{
-    int32_t ours = store_epoch(b->store);
-    if (epoch < 0 || epoch == ours) return OK;
-    return epoch < ours ? FAIL(FENCED_LEADER_EPOCH) : FAIL(UNKNOWN_LEADER_EPOCH);
 }
 
 static void fetch_item_fill(struct request *r, struct fetch_item *item, const struct topic *topic,

@@ -2,6 +2,7 @@
 #include "broker/handler.h"
 
 #include "broker/authorizer.h"
+#include "broker/leader.h"
 
 enum { AT_LATEST = -1, AT_EARLIEST = -2, AT_MAX_TIME = -3, AT_EARLIEST_LOCAL = -4,
        AT_LATEST_TIERED = -5, AT_EARLIEST_PENDING = -6 };
@@ -51,11 +52,8 @@ static status offset_of(struct plog *log, int64_t timestamp, int64_t bound, int3
 static status partition_check(struct request *r,
                               const struct list_offsets_request_list_offsets_partition *asked)
 {
-    int32_t ours = store_epoch(r->broker->store), theirs = asked->current_leader_epoch;
     if (!special_known(asked->timestamp, r->version)) return FAIL(UNSUPPORTED_VERSION);
-    if (theirs >= 0 && theirs < ours) return FAIL(FENCED_LEADER_EPOCH);
-    if (theirs > ours) return FAIL(UNKNOWN_LEADER_EPOCH);
-    return OK;
+    return leader_epoch_check(r->broker, asked->current_leader_epoch);
 }
 
 static void partition_fill(struct request *r, struct str topic, bool allowed, bool twice,

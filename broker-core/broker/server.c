@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -277,6 +278,7 @@ static status broker_start(struct broker *b, struct why *why)
 {
     TRY(folder_open(b->options.data_dir, 0700, &b->data_fd, why));
     TRY(folder_lock(b, why));
+    if (!realpath(b->options.data_dir, b->log_dir)) return status_from_errno(errno);
     if (b->options.run_dir) TRY(folder_open(b->options.run_dir, 0700, &b->run_fd, why));
     int fs_fd = fcntl(b->data_fd, F_DUPFD_CLOEXEC, 3);
     if (fs_fd < 0) return status_from_errno(errno);

@@ -13,6 +13,8 @@
 #include "storage/plog.h"
 #include "storage/store.h"
 
+#include <limits.h>
+
 #define BROKER_MAX_DEFAULTS 32
 
 /* A broker-wide default of a topic config (`--set log.retention.ms=…`), by its topic config name. */
@@ -49,6 +51,7 @@ struct broker {
     struct loop *loop;
     struct fs *fs;              /* root is the data folder */
     int data_fd, run_fd, lock_fd;
+    char log_dir[PATH_MAX];     /* the data folder as clients are told it: absolute */
     struct image *image;
     struct image_observer observer;
     struct store *store;
