@@ -34,7 +34,19 @@ struct outcome {
     bool fatal;
 };
 
-/* Some 60 appends of different sizes with rolls, checkpoints, log starts and a clean stop. */
+/* A transaction of one batch that is aborted. A marker that was refused leaves it open for the next
+ * one to end. */
+static status abort_one(struct kit *k, struct plog *log, int16_t epoch)
+{
+    struct append_result r;
+    TRY(kit_append_as(k, log, &(struct kit_batch){ .producer_id = 9, .epoch = epoch,
+                                                   .attributes = BATCH_TRANSACTIONAL },
+                      APPEND_VERIFIED, &r));
+    return plog_append_marker(log, 9, epoch, false, 0, false, &r);
+}
+
+/* Some 60 appends of different sizes with rolls, checkpoints, log starts, aborted transactions and a
+ * clean stop. */
 static void body(struct kit *k, struct outcome *o)
 {
     struct promise promises[60] = { 0 };
@@ -45,6 +57,7 @@ static void body(struct kit *k, struct outcome *o)
         status s = kit_append(k, log, &(struct kit_batch){ .value_size = 50 + i % 7 * 300,
                                                             .tag = (uint64_t)i }, &r);
         if (failed(s)) o->refused++;
+        if (i % 2 && failed(abort_one(k, log, (int16_t)i))) o->refused++;
         promises[i].wait.done = promise_done;
         promises[i].due = &o->due[p];
         if (is_ok(s)) plog_wait(log, &promises[i].wait, r.end_offset);
@@ -53,6 +66,30 @@ static void body(struct kit *k, struct outcome *o)
     }
     if (!k->fatal) (void)store_stop(k->store);
     o->fatal = k->fatal > 0;
+}
+
+struct aborts {
+    int64_t markers[200]; /* in the log */
+    int count, listed;
+};
+
+static void abort_listed(void *arg, const struct aborted_txn *txn)
+{
+    struct aborts *a = arg;
+    assert_true(a->listed < a->count);
+    assert_int_equal(txn->last_offset, a->markers[a->listed++]);
+    assert_int_equal(txn->producer_id, 9);
+}
+
+/* Every marker in the log has its transaction in the index, and nothing else is there. */
+static void check_aborts(struct plog *log, struct aborts *a)
+{
+    assert_int_equal(plog_aborted(log, plog_start(log), plog_end(log), abort_listed, a).code, E_OK);
+    assert_int_equal(a->listed, a->count);
+    int64_t first = plog_end(log);
+    (void)plog_txn_open(log, 9, NULL, &first);
+    if (first < plog_start(log)) first = plog_start(log);
+    assert_int_equal(plog_stable(log), first);
 }
 
 static void check(struct kit *k, const struct outcome *o, enum sim_call call, int64_t n, bool power)
@@ -72,13 +109,17 @@ static void check(struct kit *k, const struct outcome *o, enum sim_call call, in
         assert_true(plog_end(log) >= o->due[p]);
         assert_int_equal(kit_read_all(log, plog_end(log), &out).code, E_OK);
         int64_t at = -1;
+        struct aborts aborts = { .count = 0 };
         struct bytes left = buf_bytes(&out), batch;
         struct batch_header h;
         while (batch_next(&left, &batch, &h, NULL)) {
             assert_int_equal(batch_check_crc(batch).code, E_OK);
             if (at >= 0) assert_int_equal(h.base_offset, at);
             at = h.base_offset + 1;
+            if (h.attributes & BATCH_CONTROL && h.base_offset >= plog_start(log))
+                aborts.markers[aborts.count++] = h.base_offset;
         }
+        check_aborts(log, &aborts);
         if (plog_end(log) > plog_start(log)) assert_int_equal(at, plog_end(log));
         buf_done(&out);
     }

@@ -2,9 +2,10 @@
  * kill, a failed sync or a full disk, wherever it strikes, recovery included.
  *
  * Method: one seed is one simulated disk that lives through several crashes. Jobs of the lanes run
- * step by step in random order beside appends, rolls, log-start moves, checkpoints, retention and
- * topic deletion; a ledger knows what was promised. After each crash the recovered store is compared
- * with the ledger. Usage: test_power_cut [FIRST_SEED COUNT]; a failure prints its seed. */
+ * step by step in random order beside appends, transactions and their markers, rolls, log-start
+ * moves, checkpoints, retention and topic deletion; a ledger knows what was promised. After each
+ * crash, and now and then between, the store is compared with the ledger. Usage: test_power_cut
+ * [FIRST_SEED COUNT]; a failure prints its seed. */
 #include "fault/store_kit.h"
 #include "storage/storage_int.h"
 

@@ -198,6 +198,29 @@ static void test_an_ended_transaction_holds_readers_back_until_its_marker_is_saf
     producer_state_done(&ps);
 }
 
+/* Wherever memory runs out: a fold that says OK has done all of its work, and nothing leaks. */
+static void test_a_transaction_is_taken_in_whole_or_refused(void **state)
+{
+    (void)state;
+    int failures = 0;
+    for (int64_t n = 1; n < 12; n++) {
+        struct producer_state ps = { 0 };
+        struct batch_header data = in_txn(batch(7, 0, 0, 1, 0)), end = in_txn(batch(7, 0, -1, 1, 1));
+        struct producer_marker marker = { CONTROL_ABORT, 0 };
+        end.attributes |= BATCH_CONTROL;
+        mem_fail_after(n);
+        status begun = producer_state_fold(&ps, &data, NULL, NOW);
+        status ended = is_ok(begun) ? producer_state_fold(&ps, &end, &marker, NOW) : begun;
+        mem_fail_after(0);
+        if (is_ok(begun)) assert_int_equal(txns_unstable(&ps.txns), 0);
+        if (is_ok(ended)) assert_int_equal(ps.aborted.recent_count, 1);
+        if (failed(ended)) failures++;
+        producer_state_done(&ps);
+        assert_int_equal(mem_outstanding(), 0);
+    }
+    assert_true(failures >= 4);
+}
+
 static void test_a_snapshot_of_the_first_format_is_read(void **state)
 {
     (void)state;
@@ -284,6 +307,7 @@ int main(void)
         cmocka_unit_test(test_producers_with_a_transaction_open_stay_when_there_are_too_many),
         cmocka_unit_test(test_the_number_of_open_transactions_is_bounded),
         cmocka_unit_test(test_an_ended_transaction_holds_readers_back_until_its_marker_is_safe),
+        cmocka_unit_test(test_a_transaction_is_taken_in_whole_or_refused),
         cmocka_unit_test(test_a_snapshot_of_the_first_format_is_read),
         cmocka_unit_test(test_a_snapshot_brings_all_of_it_back),
     };
