@@ -35,6 +35,8 @@ const char *leat_broker_address(const struct leat_broker *broker); /* "127.0.0.1
 int leat_broker_run(struct leat_broker *broker); /* returns an enum leat_exit */
 /* Any thread, and from a signal handler. */
 void leat_broker_stop(struct leat_broker *broker);
+/* Any thread, and from a signal handler: certificate, key and users are read again. */
+void leat_broker_reload(struct leat_broker *broker);
 /* NULL ok. Stops the store cleanly unless it failed. */
 void leat_broker_close(struct leat_broker *broker);
 

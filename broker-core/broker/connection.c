@@ -23,6 +23,7 @@
 
 static void connection_frame(struct stream *stream, struct bytes frame, void *owner);
 static void connection_ended(struct stream *stream, status why, void *owner);
+static void connection_connected(struct stream *stream, void *owner);
 static void connection_drained(struct stream *stream, void *owner);
 static void connection_flush(struct connection *c);
 static void connection_finish(struct connection *c);
@@ -35,6 +36,7 @@ static void request_free(struct request *r);
 static const struct stream_events connection_events = {
     .frame = connection_frame,
     .closed = connection_ended,
+    .connected = connection_connected,
     .drained = connection_drained,
 };
 
@@ -65,8 +67,18 @@ static bool connection_admitted(struct broker *b, int fd, bool local)
     return max < 0 || b->connection_count < max;
 }
 
-void connection_accept(struct broker *b, int fd, bool local)
+static status connection_stream(struct connection *c, int fd)
 {
+    struct loop *loop = c->broker->loop;
+    size_t max = connection_frame_max(c);
+    if (!c->endpoint || !c->endpoint->tls)
+        return stream_accept(loop, fd, max, &connection_events, c, &c->stream);
+    return stream_accept_tls(loop, fd, c->endpoint->tls, max, &connection_events, c, &c->stream);
+}
+
+void connection_accept(struct broker *b, int fd, const struct endpoint *endpoint)
+{
+    bool local = !endpoint;
     struct connection *c = connection_admitted(b, fd, local) ? mem_zalloc(sizeof *c) : NULL;
     if (!c) {
         close(fd);
@@ -76,15 +88,15 @@ void connection_accept(struct broker *b, int fd, bool local)
     c->magic = CONNECTION_MAGIC;
     c->broker = b;
     c->local = local;
-    c->authenticated = b->options.standalone && !local;
-    c->principal = c->authenticated ? STR("User:ANONYMOUS") : STR_NULL;
+    c->endpoint = endpoint;
+    c->authenticated = endpoint && endpoint->options->security == SECURITY_PLAINTEXT;
+    c->principal = c->authenticated ? STR(PRINCIPAL_ANONYMOUS) : STR_NULL;
     c->last_active = loop_now(b->loop);
     c->end.run = connection_free;
     timer_init(&c->mute, connection_unmute);
     timer_init(&c->idle, connection_idle);
     sasl_init(&c->sasl, local);
-    if (failed(stream_accept(b->loop, fd, connection_frame_max(c), &connection_events, c,
-                             &c->stream))) {
+    if (failed(connection_stream(c, fd))) {
         sasl_done(&c->sasl);
         mem_free(c);
         b->stats.connections_refused++;
@@ -109,7 +121,11 @@ static void connection_ended(struct stream *stream, status why, void *owner)
     struct connection *c = owner;
     assert(c->magic == CONNECTION_MAGIC && c->stream == stream);
     struct broker *b = c->broker;
-    if (why.code == E_LIMIT)
+    if (stream_trouble(stream))
+        log_warn("client %s on the %s port: %s; connection closed", c->host,
+                 c->endpoint ? security_name(c->endpoint->options->security) : "local",
+                 stream_trouble(stream));
+    else if (why.code == E_LIMIT)
         log_warn("client %s sent a frame larger than %zu bytes; connection closed", c->host,
                  connection_frame_max(c));
     c->stream = NULL;
@@ -145,6 +161,21 @@ void connection_authenticated(struct connection *c)
     c->login = sasl_login(&c->sasl);
     c->principal = sasl_principal(&c->sasl);
     if (c->stream) stream_set_max_frame(c->stream, connection_frame_max(c));
+}
+
+/* The TLS handshake is over: who came with a certificate is known already. */
+static void connection_connected(struct stream *stream, void *owner)
+{
+    struct connection *c = owner;
+    const char *name = stream_client_name(stream);
+    bool anonymous = !*name && c->endpoint->options->security == SECURITY_SSL;
+    if (!*name && !anonymous) return;
+    if (failed(sasl_external(&c->sasl, anonymous ? STR("ANONYMOUS") : str_c(name)))) {
+        log_warn("client %s: the name in its certificate is too long; connection closed", c->host);
+        connection_close(c);
+        return;
+    }
+    connection_authenticated(c);
 }
 
 void connection_limits_changed(struct connection *c)
@@ -263,6 +294,7 @@ static struct request *request_new(struct connection *c, const struct handler *h
     r->principal = arena_str(r->arena, c->principal);
     r->client_host = arena_str(r->arena, str_c(c->host));
     r->client_id = r->header.client_id = arena_str(r->arena, header->client_id);
+    r->endpoint = c->endpoint ? c->endpoint : &c->broker->endpoints[0];
     r->local = c->local;
     r->super = c->local ? str_eq(c->principal, AUTHORIZER_SUPER)
                         : authorizer_names(c->broker->options.super_users, c->principal);

@@ -13,6 +13,7 @@
 struct connection {
     uint32_t magic;
     struct broker *broker;
+    const struct endpoint *endpoint; /* NULL: kafka.sock */
     struct stream *stream;          /* NULL once it has ended */
     struct request *first;          /* in order of arrival, until their replies are sent */
     int queued;
@@ -30,8 +31,8 @@ struct connection {
     struct connection *prev, *next;
 };
 
-/* Takes fd. Refuses (and closes) past the limits of the plan. */
-void connection_accept(struct broker *broker, int fd, bool local);
+/* Takes fd. Refuses (and closes) past the limits of the plan. endpoint NULL: over kafka.sock. */
+void connection_accept(struct broker *broker, int fd, const struct endpoint *endpoint);
 /* At once; requests under way are abandoned. */
 void connection_close(struct connection *c);
 /* SASL succeeded: who this is, and the frame size of the plan. */

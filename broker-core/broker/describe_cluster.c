@@ -12,8 +12,8 @@ void handle_describe_cluster(struct request *r)
     struct describe_cluster_response response;
     struct describe_cluster_response_describe_cluster_broker self = {
         .broker_id = b->options.node_id,
-        .host = str_c(broker_host(b)),
-        .port = broker_advertised_port(b),
+        .host = str_c(endpoint_host(r->endpoint)),
+        .port = endpoint_port(r->endpoint),
     };
     wire_default(&describe_cluster_response_message, &response);
     response.endpoint_type = ENDPOINT_BROKERS;

@@ -109,6 +109,18 @@ static const struct {
 };
 #define BROKER_ROWS_MORE 7
 
+static struct str listeners_text(struct request *r)
+{
+    struct str text = STR("");
+    for (size_t i = 0; i < r->broker->options.endpoint_count; i++) {
+        const struct endpoint *e = &r->broker->endpoints[i];
+        text = arena_printf(r->arena, "%.*s%s%s://%s:%d", STR_ARG(text), i ? "," : "",
+                            security_name(e->options->security), endpoint_host(e),
+                            endpoint_port(e));
+    }
+    return text;
+}
+
 static status broker_configs(struct request *r, const asked_resource *asked,
                              resource_answer *answer)
 {
@@ -125,10 +137,7 @@ static status broker_configs(struct request *r, const asked_resource *asked,
     if (!answer->configs) return FAIL(NO_MEMORY);
     broker_config_row(r, asked, answer, "broker.id", CONFIG_INT,
                       arena_printf(r->arena, "%d", b->options.node_id));
-    broker_config_row(r, asked, answer, "advertised.listeners", CONFIG_STRING,
-                      arena_printf(r->arena, "%s://%s:%d",
-                                   b->options.standalone ? "PLAINTEXT" : "SASL_PLAINTEXT",
-                                   broker_host(b), broker_advertised_port(b)));
+    broker_config_row(r, asked, answer, "advertised.listeners", CONFIG_STRING, listeners_text(r));
     broker_config_row(r, asked, answer, "auto.create.topics.enable", CONFIG_BOOLEAN,
                       limits->auto_create_topics ? STR("true") : STR("false"));
     broker_config_row(r, asked, answer, "delete.topic.enable", CONFIG_BOOLEAN, STR("true"));

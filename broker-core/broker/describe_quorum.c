@@ -68,8 +68,8 @@ static void node_fill(struct request *r, struct describe_quorum_response *respon
     node_answer *node = ARENA_NEW(r->arena, node_answer);
     listener_answer *listener = ARENA_NEW(r->arena, listener_answer);
     if (!node || !listener) return;
-    *listener = (listener_answer){ STR("CONTROLLER"), str_c(broker_host(b)),
-                                   (uint16_t)broker_advertised_port(b) };
+    *listener = (listener_answer){ STR("CONTROLLER"), str_c(endpoint_host(r->endpoint)),
+                                   (uint16_t)endpoint_port(r->endpoint) };
     *node = (node_answer){ b->options.node_id, listener, 1 };
     response->nodes = node;
     response->nodes_count = 1;

@@ -34,8 +34,8 @@ static void fill(struct request *r, int8_t key_type, struct str key,
     c->error_code = status_kafka(s);
     c->error_message = str_c(failed(s) && text == NULL ? status_text(s) : text);
     c->node_id = failed(s) ? -1 : r->broker->options.node_id;
-    c->port = failed(s) ? -1 : broker_advertised_port(r->broker);
-    c->host = failed(s) ? STR("") : str_c(broker_host(r->broker));
+    c->port = failed(s) ? -1 : endpoint_port(r->endpoint);
+    c->host = failed(s) ? STR("") : str_c(endpoint_host(r->endpoint));
 }
 
 void handle_find_coordinator(struct request *r)

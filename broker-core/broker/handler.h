@@ -37,6 +37,7 @@ struct request {
     bool super;            /* leatd itself (kafka.sock as User:leat), or one of super.users: ACLs
                               do not apply */
     bool local;            /* came over kafka.sock */
+    const struct endpoint *endpoint; /* it came by; the first one for kafka.sock */
     size_t frame_bytes;    /* size of the request on the wire */
     int64_t arrived;       /* loop_now at arrival, ms */
 

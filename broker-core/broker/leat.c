@@ -30,7 +30,7 @@ int leat_broker_open(int count, const char *const *arguments, unsigned flags,
     b->options.broker.sandbox = (flags & LEAT_SANDBOX) != 0;
     if (failed(broker_new(&b->options.broker, &b->broker, &reason)))
         return leat_failed(b, &reason, LEAT_FAILED, why, why_size);
-    const char *addr = b->options.broker.listen_addr;
+    const char *addr = b->options.broker.endpoints[0].addr;
     snprintf(b->address, sizeof b->address, strchr(addr, ':') ? "[%s]:%u" : "%s:%u", addr,
              broker_port(b->broker));
     *ret_broker = b;
@@ -46,6 +46,8 @@ int leat_broker_run(struct leat_broker *b)
 }
 
 void leat_broker_stop(struct leat_broker *b) { broker_stop(b->broker); }
+
+void leat_broker_reload(struct leat_broker *b) { broker_reload(b->broker); }
 
 void leat_broker_close(struct leat_broker *b)
 {

@@ -119,8 +119,8 @@ static void metadata_answer(struct metadata *m)
     struct metadata_response response;
     struct metadata_response_metadata_response_broker self = {
         .node_id = b->options.node_id,
-        .host = str_c(broker_host(b)),
-        .port = broker_advertised_port(b),
+        .host = str_c(endpoint_host(r->endpoint)),
+        .port = endpoint_port(r->endpoint),
     };
     wire_default(&metadata_response_message, &response);
     response.brokers = &self;

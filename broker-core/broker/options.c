@@ -11,22 +11,30 @@
 const char options_help[] =
     "leat-broker: one Kafka-compatible broker\n"
     "\n"
-    "  leat-broker --standalone --data DIR [--listen ADDR:PORT] [--set NAME=VALUE]...\n"
-    "  leat-broker --data DIR --run DIR --listen ADDR:PORT --advertise HOST:PORT\n"
+    "  leat-broker --standalone --data DIR [--listen [KIND://]ADDR:PORT]... [--set NAME=VALUE]...\n"
+    "  leat-broker --data DIR --run DIR --listen [KIND://]ADDR:PORT --advertise [KIND://]HOST:PORT\n"
     "              --cluster-id ID [--node-id N]\n"
     "\n"
-    "  --standalone        on its own: no leatd, loopback only; who does not log in (SCRAM) is\n"
-    "                      User:ANONYMOUS\n"
+    "  --standalone        on its own: no leatd; loopback only unless with SASL_SSL, or with SSL and\n"
+    "                      ssl.client.auth=required\n"
     "  --data DIR          where records live; made when it is not there\n"
     "  --run DIR           where kafka.sock and control.sock are bound\n"
-    "  --listen ADDR:PORT  default 127.0.0.1:9092; port 0 takes a free one\n"
-    "  --advertise H:P     what clients are told; default: the address listened on\n"
+    "  --listen K://A:P    once for each kind: PLAINTEXT, SASL_PLAINTEXT, SSL, SASL_SSL; default kind\n"
+    "                      PLAINTEXT (SASL_PLAINTEXT under leatd); default 127.0.0.1:9092; port 0\n"
+    "                      takes a free one\n"
+    "  --advertise K://H:P what clients of that kind are told; default: the address listened on\n"
     "  --cluster-id ID     identity of the cluster\n"
     "  --node-id N         broker id, default 1\n"
     "  --set NAME=VALUE    standalone: a setting by Kafka's broker name, such as num.partitions,\n"
-    "                      auto.create.topics.enable, log.retention.ms, message.max.bytes;\n"
+    "                      auto.create.topics.enable, log.retention.ms, ssl.client.auth;\n"
     "                      authorizer.class.name=" STANDARD_AUTHORIZER "\n"
     "                      turns ACLs on, super.users=User:a;User:b names who is above them\n"
+    "\n"
+    "  Files of a standalone broker, read again on SIGHUP:\n"
+    "  --tls-certificate FILE  PEM, the certificate first, then its chain\n"
+    "  --tls-key FILE          PEM; default: in the same file\n"
+    "  --tls-client-ca FILE    PEM: who may sign the certificates of clients\n"
+    "  --users FILE            lines NAME:PASSWORD, for PLAIN and SCRAM\n"
     "  --help, --version\n";
 
 /* --- addresses ------------------------------------------------------------------------------------ */
@@ -43,6 +51,32 @@ static status address_split(const char *text, char *host, size_t host_size, uint
     if (!name.len || !str_copy(host, host_size, name)) return FAIL(INVALID);
     *ret_port = (uint16_t)port;
     return OK;
+}
+
+/* The endpoint of the kind a text begins with, "SASL_SSL://…"; made when there is none yet. */
+static struct endpoint_options *endpoint_of(struct broker_options *b, const char **text)
+{
+    const char *sep = strstr(*text, "://");
+    enum security kind = b->standalone ? SECURITY_PLAINTEXT : SECURITY_SASL_PLAINTEXT;
+    if (sep) {
+        if (!security_parse((struct str){ *text, (size_t)(sep - *text) }, &kind)) return NULL;
+        *text = sep + 3;
+    }
+    for (size_t i = 0; i < b->endpoint_count; i++)
+        if (b->endpoints[i].security == kind) return &b->endpoints[i];
+    if (b->endpoint_count == ENDPOINTS_MAX) return NULL;
+    struct endpoint_options *e = &b->endpoints[b->endpoint_count++];
+    *e = (struct endpoint_options){ .security = kind };
+    return e;
+}
+
+static status address_parse(struct broker_options *b, bool listen, const char *text)
+{
+    struct endpoint_options *e = endpoint_of(b, &text);
+    if (!e) return FAIL(INVALID);
+    if (!listen)
+        return address_split(text, e->advertise_host, sizeof e->advertise_host, &e->advertise_port);
+    return e->addr[0] ? FAIL(INVALID) : address_split(text, e->addr, sizeof e->addr, &e->port);
 }
 
 static bool address_numeric(const char *host, bool *ret_loopback)
@@ -73,6 +107,15 @@ static status set_int(struct str value, int64_t min, int64_t max, int64_t *ret)
     int64_t n;
     if (!str_to_i64(value, &n) || n < min || n > max) return FAIL(INVALID);
     *ret = n;
+    return OK;
+}
+
+static status set_client_auth(struct str value, enum tls_client_auth *ret)
+{
+    if (str_eq(value, STR("none"))) *ret = TLS_CLIENT_NONE;
+    else if (str_eq(value, STR("requested"))) *ret = TLS_CLIENT_REQUESTED;
+    else if (str_eq(value, STR("required"))) *ret = TLS_CLIENT_REQUIRED;
+    else return FAIL(INVALID);
     return OK;
 }
 
@@ -136,6 +179,8 @@ static status set_one(struct options *o, struct str name, struct str value, bool
     } else if (str_eq(name, STR("super.users"))) {
         if (!str_copy(o->super_users, sizeof o->super_users, value)) return FAIL(INVALID);
         o->broker.super_users = o->super_users;
+    } else if (str_eq(name, STR("ssl.client.auth"))) {
+        TRY(set_client_auth(value, &o->broker.client_auth));
     } else if (str_eq(name, STR("max.connections"))) {
         TRY(set_int(value, 1, INT32_MAX, &limits->connections));
     } else {
@@ -189,18 +234,22 @@ static status parse_value(struct options *o, const char *name, const char *value
             return FAIL(INVALID);
         }
         b->node_id = (int32_t)n;
-    } else if (strcmp(name, "--listen") == 0) {
-        if (failed(address_split(value, o->listen_addr, sizeof o->listen_addr, &b->listen_port))) {
-            why_set(why, "--listen %s: expected ADDR:PORT", value);
+    } else if (strcmp(name, "--listen") == 0 || strcmp(name, "--advertise") == 0) {
+        bool listen = strcmp(name, "--listen") == 0;
+        if (failed(address_parse(b, listen, value))) {
+            why_set(why, "%s %s: expected %s, with KIND:// (PLAINTEXT, SASL_PLAINTEXT, SSL, SASL_SSL) "
+                         "in front when there are several, one of each", name, value,
+                    listen ? "ADDR:PORT" : "HOST:PORT");
             return FAIL(INVALID);
         }
-    } else if (strcmp(name, "--advertise") == 0) {
-        if (failed(address_split(value, o->advertise_host, sizeof o->advertise_host,
-                                 &b->advertise_port))) {
-            why_set(why, "--advertise %s: expected HOST:PORT", value);
-            return FAIL(INVALID);
-        }
-        b->advertise_host = o->advertise_host;
+    } else if (strcmp(name, "--tls-certificate") == 0) {
+        b->files.tls_certificate = value;
+    } else if (strcmp(name, "--tls-key") == 0) {
+        b->files.tls_key = value;
+    } else if (strcmp(name, "--tls-client-ca") == 0) {
+        b->files.tls_client_ca = value;
+    } else if (strcmp(name, "--users") == 0) {
+        b->files.users = value;
     } else {
         why_set(why, "unknown argument %s (--help lists them)", name);
         return FAIL(INVALID);
@@ -208,16 +257,31 @@ static status parse_value(struct options *o, const char *name, const char *value
     return OK;
 }
 
+/* What is wrong with a listener, or NULL. */
+static const char *endpoint_check(const struct broker_options *b, const struct endpoint_options *e)
+{
+    bool loopback = false;
+    bool safe = e->security == SECURITY_SASL_SSL ||
+                (e->security == SECURITY_SSL && b->client_auth == TLS_CLIENT_REQUIRED);
+    if (!e->addr[0]) return "--advertise names a kind that is not listened on";
+    if (!address_numeric(e->addr, &loopback))
+        return "--listen: the address must be a number such as 127.0.0.1 or ::1";
+    if (!b->standalone)
+        return e->security == SECURITY_PLAINTEXT ? "PLAINTEXT goes with --standalone only" : NULL;
+    if (!loopback && !safe)
+        return "--standalone listens on loopback addresses only, but for SASL_SSL and for SSL with "
+               "ssl.client.auth=required";
+    if (security_has_tls(e->security) && !b->files.tls_certificate)
+        return "a listener with TLS needs --tls-certificate FILE";
+    return NULL;
+}
+
 static status options_check(struct options *o, struct why *why)
 {
     struct broker_options *b = &o->broker;
-    bool loopback = false;
+    bool files = b->files.tls_certificate || b->files.tls_key || b->files.tls_client_ca || b->files.users;
     const char *text = NULL;
     if (!b->data_dir || !*b->data_dir) text = "--data DIR is missing";
-    else if (!address_numeric(b->listen_addr, &loopback))
-        text = "--listen: the address must be a number such as 127.0.0.1 or ::1";
-    else if (b->standalone && !loopback)
-        text = "--standalone asks nobody to authenticate and listens on loopback addresses only";
     else if (b->standalone && b->run_dir)
         text = "--run is for brokers under leatd, not with --standalone";
     else if (!b->standalone && !b->run_dir) text = "either --standalone or --run DIR is missing";
@@ -225,6 +289,11 @@ static status options_check(struct options *o, struct why *why)
         text = "--cluster-id ID is missing";
     else if (b->cluster_id && strlen(b->cluster_id) >= sizeof((struct image *)0)->cluster_id)
         text = "--cluster-id is too long";
+    else if (files && !b->standalone)
+        text = "--tls-certificate and its like go with --standalone only: leatd decides for its brokers";
+    else if (b->client_auth != TLS_CLIENT_NONE && !b->files.tls_client_ca)
+        text = "ssl.client.auth needs --tls-client-ca FILE";
+    for (size_t i = 0; i < b->endpoint_count && !text; i++) text = endpoint_check(b, &b->endpoints[i]);
     if (!text) return OK;
     why_set(why, "%s", text);
     return FAIL(INVALID);
@@ -233,15 +302,11 @@ static status options_check(struct options *o, struct why *why)
 status options_parse(struct options *o, int count, const char *const *arguments, struct why *why)
 {
     broker_options_init(&o->broker);
-    str_copy(o->listen_addr, sizeof o->listen_addr, STR("127.0.0.1"));
-    o->broker.listen_addr = o->listen_addr;
-    o->broker.listen_port = 9092;
+    o->broker.endpoint_count = 0;
+    for (int i = 0; i < count; i++) o->broker.standalone |= strcmp(arguments[i], "--standalone") == 0;
     bool set = false;
     for (int i = 0; i < count; i++) {
-        if (strcmp(arguments[i], "--standalone") == 0) {
-            o->broker.standalone = true;
-            continue;
-        }
+        if (strcmp(arguments[i], "--standalone") == 0) continue;
         if (strncmp(arguments[i], "--", 2) != 0 || i + 1 == count) {
             why_set(why, strncmp(arguments[i], "--", 2) ? "unexpected argument %s"
                                                         : "%s: unknown, or its value is missing",
@@ -256,6 +321,7 @@ status options_parse(struct options *o, int count, const char *const *arguments,
         why_set(why, "--set goes with --standalone only: leatd decides for its brokers");
         return FAIL(INVALID);
     }
+    if (!o->broker.endpoint_count) TRY(address_parse(&o->broker, true, "127.0.0.1:9092"));
     return options_check(o, why);
 }
 

@@ -4,8 +4,6 @@
 
 struct options {
     struct broker_options broker; /* its strings live below, or are the arguments themselves */
-    char listen_addr[64];
-    char advertise_host[256];
     char super_users[1024];
     char values[BROKER_MAX_DEFAULTS][64];
 };

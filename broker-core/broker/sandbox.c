@@ -38,14 +38,16 @@ static bool landlock_allow(int ruleset, int folder_fd, __u64 access)
     return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
 }
 
-bool sandbox_files(int data_fd, int run_fd)
+bool sandbox_files(int data_fd, int run_fd, const int *more, size_t more_count)
 {
     struct landlock_ruleset_attr attr = { .handled_access_fs = FILES_ALL };
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return false;
     int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
     bool closed = ruleset >= 0 && landlock_allow(ruleset, data_fd, FILES_DATA) &&
-                  (run_fd < 0 || landlock_allow(ruleset, run_fd, FILES_RUN)) &&
-                  syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
+                  (run_fd < 0 || landlock_allow(ruleset, run_fd, FILES_RUN));
+    for (size_t i = 0; i < more_count; i++)
+        closed = closed && landlock_allow(ruleset, more[i], LANDLOCK_ACCESS_FS_READ_FILE);
+    closed = closed && syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
     if (!closed) log_info("this kernel has no Landlock (%s): files are not fenced", strerror(errno));
     if (ruleset >= 0) close(ruleset);
     return closed;

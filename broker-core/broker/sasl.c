@@ -30,6 +30,12 @@ void sasl_done(struct sasl *sasl)
     scram_done(&sasl->scram);
 }
 
+status sasl_external(struct sasl *sasl, struct str name)
+{
+    memcpy(sasl->principal, "User:", 5);
+    return str_copy(sasl->principal + 5, sizeof(sasl->principal) - 5, name) ? OK : FAIL(INVALID);
+}
+
 size_t sasl_mechanisms(const struct sasl *sasl, struct str ret_names[SASL_MECHANISMS_MAX])
 {
     size_t n = 0;
@@ -82,6 +88,12 @@ static bool take_part(struct bytes *left, bool last, struct str *ret)
     return true;
 }
 
+static const struct credential *credential_of(const struct sasl_source *source, struct str login)
+{
+    const struct credential *c = source->files ? image_credential(source->files, login) : NULL;
+    return c ? c : image_credential(source->image, login);
+}
+
 static bool secret_is(const struct credential *c, struct str secret)
 {
     uint8_t salted[16 + 1024], hash[32];
@@ -97,7 +109,7 @@ static bool secret_is(const struct credential *c, struct str secret)
     return possible && hashed && equal;
 }
 
-static status plain_step(struct sasl *sasl, const struct image *image, struct bytes token)
+static status plain_step(struct sasl *sasl, const struct sasl_source *source, struct bytes token)
 {
     struct str authzid, user, secret;
     if (token.len > 4096 || !take_part(&token, false, &authzid) ||
@@ -105,7 +117,7 @@ static status plain_step(struct sasl *sasl, const struct image *image, struct by
         return FAIL(SASL_AUTHENTICATION_FAILED);
     if (user.len == 0 || secret.len == 0 || (authzid.len > 0 && !str_eq(authzid, user)))
         return FAIL(SASL_AUTHENTICATION_FAILED);
-    const struct credential *c = image_credential(image, user);
+    const struct credential *c = credential_of(source, user);
     if (!secret_is(c, secret)) return FAIL(SASL_AUTHENTICATION_FAILED);
     return become(sasl, user, c->principal);
 }
@@ -113,21 +125,21 @@ static status plain_step(struct sasl *sasl, const struct image *image, struct by
 /* --- SCRAM ------------------------------------------------------------------------------------ */
 static bool find_verifier(void *arg, struct str user, int mechanism, struct scram_verifier *ret)
 {
-    const struct credential *c = image_credential(arg, user);
+    const struct credential *c = credential_of(arg, user);
     if (c == NULL) return false;
     *ret = c->scram[mechanism - SCRAM_SHA_256];
     return ret->iterations > 0;
 }
 
-static status scram_step_of(struct sasl *sasl, const struct image *image, struct bytes token,
+static status scram_step_of(struct sasl *sasl, const struct sasl_source *source, struct bytes token,
                             struct buf *out)
 {
     bool done = false;
-    TRY(scram_step(&sasl->scram, token, find_verifier, (void *)image, out, &done));
+    TRY(scram_step(&sasl->scram, token, find_verifier, (void *)source, out, &done));
     if (!done) return OK;
     /* Asked again: the credential may have gone between the two messages. */
     struct str user = str_c(sasl->scram.user);
-    const struct credential *c = image_credential(image, user);
+    const struct credential *c = credential_of(source, user);
     if (c == NULL) return FAIL(SASL_AUTHENTICATION_FAILED);
     return become(sasl, user, c->principal);
 }
@@ -141,13 +153,13 @@ static status principal_step(struct sasl *sasl, struct bytes token)
     return become(sasl, STR(""), principal);
 }
 
-status sasl_step(struct sasl *sasl, const struct image *image, struct bytes token, struct buf *out)
+status sasl_step(struct sasl *sasl, const struct sasl_source *source, struct bytes token, struct buf *out)
 {
     if (sasl->state != SASL_STARTED) return FAIL(ILLEGAL_SASL_STATE);
     status result = token.len > SASL_TOKEN_MAX        ? FAIL(SASL_AUTHENTICATION_FAILED)
-                    : sasl->mechanism == PLAIN           ? plain_step(sasl, image, token)
+                    : sasl->mechanism == PLAIN           ? plain_step(sasl, source, token)
                     : sasl->mechanism == LOCAL_PRINCIPAL ? principal_step(sasl, token)
-                                                         : scram_step_of(sasl, image, token, out);
+                                                         : scram_step_of(sasl, source, token, out);
     if (failed(result)) sasl->state = SASL_FAILED;
     return result;
 }

@@ -10,6 +10,7 @@
 
 #define SASL_TOKEN_MAX 524288
 #define SASL_MECHANISMS_MAX 4
+#define PRINCIPAL_ANONYMOUS "User:ANONYMOUS"
 
 enum sasl_state { SASL_IDLE, SASL_STARTED, SASL_DONE, SASL_FAILED };
 struct sasl {
@@ -24,14 +25,22 @@ struct sasl {
 void sasl_init(struct sasl *sasl, bool local);
 void sasl_done(struct sasl *sasl);
 
+/* Known without SASL, from a client certificate: "User:" and the name. INVALID: too long. */
+status sasl_external(struct sasl *sasl, struct str name);
+
 /* The mechanisms offered here, for SaslHandshake's answer. Returns their number. */
 size_t sasl_mechanisms(const struct sasl *sasl, struct str ret_names[SASL_MECHANISMS_MAX]);
 /* UNSUPPORTED_SASL_MECHANISM; ILLEGAL_SASL_STATE in the middle of an exchange. */
 status sasl_start(struct sasl *sasl, struct str mechanism);
+/* Where credentials are looked up. */
+struct sasl_source {
+    const struct image *image;
+    const struct image *files; /* looked at first; NULL: none */
+};
 /* One token from the client, the answer (may be empty) is appended to `out`. OK and state SASL_DONE:
  * authenticated. OK and SASL_STARTED: another token follows. SASL_AUTHENTICATION_FAILED: answer it
  * with a general text, flush, close. ILLEGAL_SASL_STATE without sasl_start. */
-status sasl_step(struct sasl *sasl, const struct image *image, struct bytes token,
+status sasl_step(struct sasl *sasl, const struct sasl_source *source, struct bytes token,
                  struct buf *out);
 static inline struct str sasl_principal(const struct sasl *sasl) { return str_c(sasl->principal); }
 static inline struct str sasl_login(const struct sasl *sasl) { return str_c(sasl->login); }

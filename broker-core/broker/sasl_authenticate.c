@@ -10,7 +10,8 @@ static status authenticate_step(struct connection *c, struct bytes token, struct
 {
     struct broker *b = c->broker;
     bool again = c->authenticated;
-    status stepped = sasl_step(&c->sasl, b->image, token, out);
+    struct sasl_source source = { b->image, b->files };
+    status stepped = sasl_step(&c->sasl, &source, token, out);
     if (is_ok(stepped) && c->sasl.state == SASL_DONE) {
         connection_authenticated(c);
         return OK;

@@ -11,14 +11,11 @@ void handle_sasl_handshake(struct request *r)
     struct sasl_handshake_response response;
     wire_default(&sasl_handshake_response_message, &response);
     struct str names[SASL_MECHANISMS_MAX];
+    /* A listener without SASL knows none. */
+    bool offered = c->local || security_has_sasl(c->endpoint->options->security);
     response.mechanisms = names;
-    response.mechanisms_count = (int32_t)sasl_mechanisms(&c->sasl, names);
-    status started = sasl_start(&c->sasl, body->mechanism);
-    /* In a standalone broker a client is User:ANONYMOUS until it begins to log in. */
-    if (is_ok(started) && str_is_empty(sasl_principal(&c->sasl))) {
-        c->authenticated = false;
-        c->principal = STR_NULL;
-    }
+    response.mechanisms_count = offered ? (int32_t)sasl_mechanisms(&c->sasl, names) : 0;
+    status started = offered ? sasl_start(&c->sasl, body->mechanism) : FAIL(ILLEGAL_SASL_STATE);
     response.error_code = status_kafka(started);
     if (failed(started)) {
         r->broker->stats.authentication_failures++;

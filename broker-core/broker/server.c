@@ -25,7 +25,8 @@
 void broker_options_init(struct broker_options *options)
 {
     *options = (struct broker_options){
-        .listen_addr = "127.0.0.1",
+        .endpoints = { { .security = SECURITY_PLAINTEXT, .addr = "127.0.0.1" } },
+        .endpoint_count = 1,
         .node_id = 1,
         .limits = limits_standalone,
         .max_idle_ms = IDLE_MS_DEFAULT,
@@ -122,6 +123,7 @@ static void image_tells(void *arg, enum image_event event, struct topic *topic, 
     case CREDENTIAL_DELETED: broker_close_connections(b, login, STR_NULL); break;
     case QUOTAS_CHANGED: quotas_changed(b->quotas); break;
     case LIMITS_CHANGED: limits_changed(b); break;
+    case TLS_CHANGED: endpoints_tls_changed(b); break;
     case CREDENTIAL_CHANGED:
     case ACLS_CHANGED: break;
     }
@@ -185,17 +187,7 @@ struct plog *broker_find_log(struct broker *b, struct str name, int32_t partitio
     return log;
 }
 
-uint16_t broker_port(const struct broker *b) { return listener_port(b->tcp); }
-
-const char *broker_host(const struct broker *b)
-{
-    return b->options.advertise_host ? b->options.advertise_host : b->options.listen_addr;
-}
-
-int32_t broker_advertised_port(const struct broker *b)
-{
-    return b->options.advertise_port ? b->options.advertise_port : broker_port(b);
-}
+uint16_t broker_port(const struct broker *b) { return listener_port(b->endpoints[0].listener); }
 
 /* --- start ------------------------------------------------------ */
 
@@ -228,20 +220,14 @@ static status folder_lock(struct broker *b, struct why *why)
     return FAIL(LOCKED);
 }
 
-static void accepted_tcp(int fd, void *owner) { connection_accept(owner, fd, false); }
-static void accepted_local(int fd, void *owner) { connection_accept(owner, fd, true); }
+static void accepted_local(int fd, void *owner) { connection_accept(owner, fd, NULL); }
 
 static status listeners_bind(struct broker *b, struct why *why)
 {
     const struct broker_options *o = &b->options;
-    status bound = listener_new(b->loop, o->listen_addr, o->listen_port, accepted_tcp, b, &b->tcp);
-    if (failed(bound)) {
-        why_set(why, "cannot listen on %s:%u: %s", o->listen_addr, o->listen_port,
-                status_text(bound));
-        return bound;
-    }
+    TRY(endpoints_bind(b, why));
     if (!o->run_dir) return OK;
-    bound = listener_new_unix(b->loop, b->run_fd, "kafka.sock", accepted_local, b, &b->local);
+    status bound = listener_new_unix(b->loop, b->run_fd, "kafka.sock", accepted_local, b, &b->local);
     if (failed(bound)) why_set(why, "cannot listen on %s/kafka.sock", o->run_dir);
     return bound;
 }
@@ -286,8 +272,12 @@ static status broker_start(struct broker *b, struct why *why)
     TRY(loop_new(&b->loop));
     TRY(image_new(&b->image));
     TRY(listeners_bind(b, why));
-    if (b->options.sandbox) (void)sandbox_files(b->data_fd, b->run_fd);
+    TRY(files_start(b, why));
+    int folders[FILES_MAX];
+    size_t folder_count = files_folders(b, folders);
+    if (b->options.sandbox) (void)sandbox_files(b->data_fd, b->run_fd, folders, folder_count);
     TRY(controller_start(b, why));
+    endpoints_tls_changed(b);
     if (b->options.sandbox) (void)sandbox_calls();
     TRY(quotas_new(b->image, &b->quotas));
     TRY(store_start(b, why));
@@ -320,10 +310,17 @@ status broker_new(const struct broker_options *options, struct broker **ret_brok
 void broker_run(struct broker *b) { loop_run(b->loop); }
 void broker_stop(struct broker *b) { loop_stop(b->loop); }
 
+void broker_reload(struct broker *b)
+{
+    uint64_t one = 1;
+    ssize_t n = b->files ? write(b->reload.fd, &one, sizeof one) : 0;
+    (void)n; /* only fails when it was asked already */
+}
+
 static void broker_close_doors(struct broker *b)
 {
     b->stopping = true;
-    listener_free(b->tcp);
+    endpoints_close(b);
     listener_free(b->local);
     if (b->local) unlinkat(b->run_fd, "kafka.sock", 0);
     if (b->control) control_stop(b->control);
@@ -347,6 +344,8 @@ void broker_free(struct broker *b)
         }
         store_free(b->store);
         quotas_free(b->quotas);
+        endpoints_free(b);
+        files_stop(b);
         loop_turn(b->loop, 0); /* what ended waits for the end of a turn */
     }
     image_free(b->image);

@@ -5,6 +5,8 @@
  * struct is open to the files of this folder; nothing outside it looks inside (see leat.h). */
 #pragma once
 #include "broker/controller.h"
+#include "broker/endpoint.h"
+#include "broker/files.h"
 #include "broker/quota.h"
 #include "broker/stats.h"
 #include "cluster/image.h"
@@ -26,11 +28,11 @@ struct broker_default {
 struct broker_options {
     const char *data_dir;
     const char *run_dir;        /* managed: folder of the two Unix sockets; NULL: standalone */
-    bool standalone;            /* local controller; a client need not authenticate */
-    const char *listen_addr;    /* numeric */
-    uint16_t listen_port;       /* 0: any free one */
-    const char *advertise_host; /* NULL: listen_addr */
-    uint16_t advertise_port;    /* 0: the port bound */
+    bool standalone;            /* local controller */
+    struct endpoint_options endpoints[ENDPOINTS_MAX];
+    size_t endpoint_count;      /* at least one */
+    struct file_options files;  /* standalone */
+    enum tls_client_auth client_auth; /* standalone: ssl.client.auth */
     const char *cluster_id;     /* NULL (standalone): the image's, made at first start */
     int32_t node_id;
     struct limits limits;       /* standalone: what the image starts with */
@@ -54,12 +56,17 @@ struct broker {
     char log_dir[PATH_MAX];     /* the data folder as clients are told it: absolute */
     struct image *image;
     struct image_observer observer;
+    struct image *files;        /* standalone: what its files say; NULL: it has none */
+    struct watch reload;        /* an eventfd: read the files again */
+    int file_folders[FILES_MAX];
+    size_t file_folder_count;
     struct store *store;
     struct controller *controller;
     struct control *control;    /* control.c; NULL when standalone */
     struct quotas *quotas;
     struct group_coordinator *groups;
-    struct listener *tcp, *local;
+    struct endpoint endpoints[ENDPOINTS_MAX]; /* as many as options.endpoint_count */
+    struct listener *local;     /* kafka.sock */
     struct connection *connections; /* utlist DL */
     int64_t connection_count;
     int64_t memory_used;        /* requests under way and replies that wait */
@@ -77,12 +84,9 @@ status broker_new(const struct broker_options *options, struct broker **ret_brok
                   struct why *why);
 void broker_run(struct broker *broker);  /* until broker_stop or a fatal error */
 void broker_stop(struct broker *broker); /* any thread, once: graceful */
+void broker_reload(struct broker *broker); /* any thread, signal handlers too: read the files again */
 void broker_free(struct broker *broker); /* NULL ok; stops the store cleanly when it can */
-uint16_t broker_port(const struct broker *broker);
-
-/* What clients are told. */
-const char *broker_host(const struct broker *broker);
-int32_t broker_advertised_port(const struct broker *broker);
+uint16_t broker_port(const struct broker *broker); /* of the first endpoint */
 
 /* The log of a partition that is in the image; NULL when out of memory. */
 struct plog *broker_log(struct broker *broker, const struct topic *topic, int32_t partition);

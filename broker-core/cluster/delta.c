@@ -236,6 +236,15 @@ void delta_quota_deleted(struct buf *out, const struct quota *entity)
         });
 }
 
+static struct bytes not_null(struct bytes b) { return b.data ? b : bytes_of("", 0); }
+
+void delta_tls(struct buf *out, const struct tls_material *m)
+{
+    put(out, &image_tls_message,
+        &(struct image_tls){ not_null(m->chain), not_null(m->key), not_null(m->client_ca),
+                             (int8_t)m->client_auth });
+}
+
 /* --- reading --------------------------------------------------------------------------------------- */
 status record_next(struct bytes *rest, struct image_record *ret_record)
 {

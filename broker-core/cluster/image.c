@@ -34,6 +34,7 @@ void image_free(struct image *image)
         quota_free(quota);
     }
     acl_set_done(&image->acls);
+    tls_material_done(&image->tls);
     mem_free(image);
 }
 
@@ -183,5 +184,6 @@ status image_serialise(const struct image *image, struct buf *out)
         delta_credential(out, credential);
     for (size_t i = 0; i < image->acls.count; i++) delta_acl(out, image->acls.items[i]);
     DL_FOREACH(image->quotas, quota) delta_quota(out, quota);
+    if (image->tls.chain.len) delta_tls(out, &image->tls);
     return buf_check(out);
 }

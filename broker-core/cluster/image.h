@@ -11,6 +11,7 @@
 #include "cluster/acl.h"
 #include "cluster/limits.h"
 #include "cluster/topic_config.h"
+#include "io/tls.h"
 
 struct topic {
     struct uuid id;
@@ -61,6 +62,7 @@ struct image {
     struct credential *credentials;
     struct acl_set acls;
     struct quota *quotas;          /* utlist DL */
+    struct tls_material tls;       /* of listeners under TLS; no chain: none */
     int64_t partition_count;       /* without internal topics */
 };
 
@@ -83,7 +85,8 @@ bool image_quota(const struct image *image, enum quota_kind kind, struct str use
 /* A delta or a whole image as bytes: delta.h makes them. The observer is told of each change after
  * it was made: what was created, changed (config, partitions) or deleted. */
 enum image_event { TOPIC_CREATED, TOPIC_CHANGED, TOPIC_DELETED, CREDENTIAL_CHANGED,
-                   CREDENTIAL_DELETED, ACLS_CHANGED, QUOTAS_CHANGED, LIMITS_CHANGED };
+                   CREDENTIAL_DELETED, ACLS_CHANGED, QUOTAS_CHANGED, LIMITS_CHANGED,
+                   TLS_CHANGED };
 struct image_observer {
     /* `topic` for TOPIC_… (still valid in TOPIC_DELETED), `login` for CREDENTIAL_…. */
     void (*event)(void *arg, enum image_event event, struct topic *topic, struct str login);

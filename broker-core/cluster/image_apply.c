@@ -11,6 +11,7 @@ struct applying {
     struct image *image;
     const struct image_observer *observer;
     bool quotas_changed;
+    bool tls_named;
 };
 
 static void tell(struct applying *a, enum image_event event, struct topic *topic, struct str login)
@@ -145,6 +146,24 @@ static void apply_quota(struct applying *a, struct image_change *change)
     a->quotas_changed = true;
 }
 
+/* --- TLS ------------------------------------------------------------------------------------------- */
+static bool same_part(struct bytes a, struct bytes b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+static void apply_tls(struct applying *a, struct tls_material *wanted)
+{
+    struct tls_material *own = &a->image->tls, old = *own;
+    a->tls_named = true;
+    if (same_part(own->chain, wanted->chain) && same_part(own->key, wanted->key) &&
+        same_part(own->client_ca, wanted->client_ca) && own->client_auth == wanted->client_auth)
+        return;
+    *own = *wanted;
+    *wanted = old; /* freed with the change */
+    tell(a, TLS_CHANGED, NULL, STR_NULL);
+}
+
 /* --- all of a delta -------------------------------------------------------------------------------- */
 static void apply_limits(struct applying *a, const struct limits *limits)
 {
@@ -181,6 +200,8 @@ static void apply_change(struct applying *a, struct image_change *change)
         apply_quota(a, change);
     } else if (m == &image_limits_message) {
         apply_limits(a, &change->limits);
+    } else if (m == &image_tls_message) {
+        apply_tls(a, &change->tls);
     } else if (m == &image_cluster_message) {
         (void)str_copy(a->image->cluster_id, sizeof(a->image->cluster_id), change->name);
         a->image->store_id = change->id;
@@ -261,7 +282,7 @@ status image_apply(struct image *image, struct bytes delta, const struct image_o
         image_changes_done(&changes);
         return s;
     }
-    struct applying a = { image, observer, false };
+    struct applying a = { .image = image, .observer = observer };
     image->version = changes.to;
     if (changes.from == 0) delete_unnamed(&a, &changes);
     if (acls_changed) {
@@ -270,6 +291,11 @@ status image_apply(struct image *image, struct bytes delta, const struct image_o
         tell(&a, ACLS_CHANGED, NULL, STR_NULL);
     }
     for (size_t i = 0; i < changes.count; i++) apply_change(&a, &changes.items[i]);
+    if (changes.from == 0 && !a.tls_named) {
+        struct tls_material none = { .client_auth = TLS_CLIENT_NONE };
+        apply_tls(&a, &none);
+        tls_material_done(&none);
+    }
     if (a.quotas_changed) tell(&a, QUOTAS_CHANGED, NULL, STR_NULL);
     image_changes_done(&changes);
     return OK;

@@ -188,6 +188,18 @@ static status read_quota(const struct image_record *record, struct arena *arena,
     return whole ? OK : FAIL(NO_MEMORY);
 }
 
+static status read_tls(const struct image_record *record, struct arena *arena,
+                       struct image_change *change)
+{
+    struct image_tls r;
+    TRY(record_decode(record, arena, &r));
+    if (r.chain.len > TLS_PEM_MAX || r.key.len > TLS_PEM_MAX || r.client_ca.len > TLS_PEM_MAX ||
+        r.client_auth < TLS_CLIENT_NONE || r.client_auth > TLS_CLIENT_REQUIRED)
+        return FAIL(MALFORMED);
+    struct tls_material view = { r.chain, r.key, r.client_ca, (enum tls_client_auth)r.client_auth };
+    return tls_material_copy(&view, &change->tls);
+}
+
 static status read_change(const struct image *image, const struct image_record *record,
                           struct arena *arena, struct image_change *change)
 {
@@ -203,6 +215,7 @@ static status read_change(const struct image *image, const struct image_record *
         return read_acl(record, arena, change);
     if (m == &image_quota_message || m == &image_quota_deleted_message)
         return read_quota(record, arena, change);
+    if (m == &image_tls_message) return read_tls(record, arena, change);
     return FAIL(MALFORMED); /* a second ImageVersion */
 }
 
@@ -260,6 +273,7 @@ void image_changes_done(struct image_changes *changes)
         topic_free(changes->items[i].topic);
         credential_free(changes->items[i].credential);
         quota_free(changes->items[i].quota);
+        tls_material_done(&changes->items[i].tls);
     }
     mem_free(changes->items);
     *changes = (struct image_changes){ 0 };

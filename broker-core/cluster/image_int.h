@@ -29,6 +29,7 @@ struct image_change {
     struct str name;               /* ImageCredentialDeleted: login; ImageCluster: cluster id */
     struct acl acl;
     struct limits limits;
+    struct tls_material tls;       /* ImageTls; owned */
 };
 struct image_changes {
     int64_t from, to;

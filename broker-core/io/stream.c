@@ -5,10 +5,13 @@
  * directly. So a connection between two requests holds no buffer.
  * Writing: queued buffers leave together at the end of the turn; what the kernel does not take
  * waits for EPOLLOUT.
+ * Under TLS (`tls`) bytes go through tls.c, record by record; a record is never left half read, so what
+ * is not handed out yet is in the kernel and epoll tells of it.
  * Ending: closed() is called once, the memory goes at the end of the turn. */
 #include "io/stream.h"
 
 #include "base/mem.h"
+#include "io/tls.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -50,6 +53,11 @@ struct stream {
     struct pending *out_first, *out_last;
     size_t unsent;
     bool connecting, paused, closed, closing, lingering, blocked;
+    struct tls *tls;  /* NULL: plain */
+    bool shaking;     /* the TLS handshake is under way */
+    bool tls_blocked; /* handshake or reading waits until TLS could write */
+    bool over;        /* TLS has ended; what is buffered is still handed out */
+    const char *trouble;
     char peer[INET6_ADDRSTRLEN];
     uint16_t peer_port;
 };
@@ -123,6 +131,29 @@ status stream_accept(struct loop *loop, int fd, size_t max_frame, const struct s
     return stream_new(loop, fd, max_frame, events, owner, false, ret_stream);
 }
 
+static void stream_shaken_too_long(void *arg)
+{
+    stream_fail(arg, FAIL(CLOSED));
+}
+
+status stream_accept_tls(struct loop *loop, int fd, struct tls_server *server, size_t max_frame,
+                         const struct stream_events *events, void *owner,
+                         struct stream **ret_stream)
+{
+    struct stream *s;
+    TRY(stream_new(loop, fd, max_frame, events, owner, false, &s));
+    status made = tls_new(server, fd, stream_shaken_too_long, s, &s->tls);
+    if (failed(made)) {
+        loop_unwatch(loop, &s->watch);
+        close(fd);
+        mem_free(s);
+        return made;
+    }
+    s->shaking = true;
+    *ret_stream = s;
+    return OK;
+}
+
 static status stream_dial(struct loop *loop, int family, const struct sockaddr *to, socklen_t len,
                           size_t max_frame, const struct stream_events *events, void *owner,
                           struct stream **ret_stream)
@@ -194,13 +225,16 @@ size_t stream_received(const struct stream *s) { return s->in.len - s->in_at; }
 const char *stream_peer(const struct stream *s) { return s->peer; }
 uint16_t stream_peer_port(const struct stream *s) { return s->peer_port; }
 int stream_fd(const struct stream *s) { return s->watch.fd; }
+const char *stream_client_name(const struct stream *s) { return s->tls ? tls_client_name(s->tls) : ""; }
+const char *stream_trouble(const struct stream *s) { return s->trouble; }
 
 /* Asks epoll for what the state calls for. */
 static void stream_rewatch(struct stream *s)
 {
     if (s->closed) return;
-    bool reads = !s->connecting && (s->lingering || (!s->paused && !s->closing));
-    uint32_t events = (reads ? EPOLLIN : 0u) | (s->connecting || s->blocked ? EPOLLOUT : 0u);
+    bool reads = s->shaking || s->lingering || (!s->connecting && !s->paused && !s->closing);
+    bool writes = s->connecting || s->blocked || s->tls_blocked;
+    uint32_t events = (reads && !s->tls_blocked ? EPOLLIN : 0u) | (writes ? EPOLLOUT : 0u);
     status watched = loop_watch(s->loop, &s->watch, events);
     if (failed(watched)) stream_fail(s, watched);
 }
@@ -218,7 +252,7 @@ void stream_resume(struct stream *s)
     if (!s->paused) return;
     s->paused = false;
     stream_rewatch(s);
-    if (s->in.len > s->in_at && !s->closed) loop_defer(s->loop, &s->parse);
+    if ((s->in.len > s->in_at || s->over) && !s->closed) loop_defer(s->loop, &s->parse);
 }
 
 /* --- ending -------------------------------------------------------------------------------------- */
@@ -244,6 +278,11 @@ static void stream_fail(struct stream *s, status why)
     loop_timer_clear(s->loop, &s->linger);
     loop_undefer(s->loop, &s->flush);
     loop_undefer(s->loop, &s->parse);
+    if (s->tls) {
+        if (tls_trouble(s->tls)) s->trouble = tls_trouble(s->tls);
+        tls_say_goodbye(s->tls);
+        tls_free(TAKE(s->tls));
+    }
     close(s->watch.fd);
     s->watch.fd = -1;
     stream_drop_out(s);
@@ -267,6 +306,8 @@ void stream_close(struct stream *s) { stream_fail(s, FAIL(CLOSED)); }
 static void stream_linger(struct stream *s)
 {
     s->lingering = true;
+    s->tls_blocked = false;
+    if (s->tls) tls_say_goodbye(s->tls);
     shutdown(s->watch.fd, SHUT_WR);
     if (failed(loop_timer_set(s->loop, &s->linger, loop_now(s->loop) + LINGER_MS))) stream_close(s);
     else stream_rewatch(s);
@@ -280,6 +321,10 @@ static void stream_linger_over(struct timer *timer)
 void stream_close_when_sent(struct stream *s)
 {
     if (s->closed || s->closing) return;
+    if (s->shaking || s->over) {
+        stream_close(s);
+        return;
+    }
     s->closing = true;
     buf_done(&s->in);
     s->in_at = 0;
@@ -302,6 +347,8 @@ static size_t stream_hand_out(struct stream *s, uint8_t *p, size_t n)
     while (stream_listens(s) && n - used >= FRAME_SIZE) {
         int32_t size = (int32_t)get_be32(p + used);
         if (size < 0 || (size_t)size > s->max_frame) {
+            /* A TLS record of a handshake begins 22, 3. */
+            if (p[used] == 22 && p[used + 1] == 3) s->trouble = "it speaks TLS, this port does not";
             stream_fail(s, FAIL(LIMIT));
             break;
         }
@@ -349,6 +396,32 @@ static void stream_parse_backlog(struct deferred *d)
 {
     struct stream *s = CONTAINER_OF(d, struct stream, parse);
     if (stream_listens(s)) stream_parse(s);
+    if (s->over && stream_listens(s)) stream_fail(s, FAIL(CLOSED));
+}
+
+/* As readv: fills the first part, then the second, as far as there are bytes. Whole records: the
+ * second part has room for one more, or is left. */
+static ssize_t stream_read_tls(struct stream *s, const struct iovec parts[2])
+{
+    size_t total = 0, room = parts[0].iov_len + parts[1].iov_len;
+    while (!s->over && (total < parts[0].iov_len || room - total >= TLS_RECORD_MAX)) {
+        bool first = total < parts[0].iov_len;
+        size_t at = first ? total : total - parts[0].iov_len, n = 0;
+        const struct iovec *part = &parts[first ? 0 : 1];
+        enum tls_result result = tls_read(s->tls, (uint8_t *)part->iov_base + at,
+                                          part->iov_len - at, &n);
+        if (result == TLS_DONE) {
+            total += n;
+            continue;
+        }
+        s->over = result == TLS_ENDED;
+        s->tls_blocked = result == TLS_WANTS_WRITE;
+        break;
+    }
+    if (s->tls_blocked) stream_rewatch(s);
+    if (total || s->over) return (ssize_t)total;
+    errno = EAGAIN;
+    return -1;
 }
 
 /* One read: first what the frame begun still lacks, then into the scratch memory. False when the
@@ -369,7 +442,10 @@ static bool stream_read_once(struct stream *s)
     }
     struct iovec parts[2] = { { s->in.data ? s->in.data + s->in.len : NULL, lacks },
                               { scratch, size } };
-    ssize_t n = lacks ? readv(s->watch.fd, parts, 2) : read(s->watch.fd, scratch, size);
+    ssize_t n = s->tls  ? stream_read_tls(s, parts)
+                : lacks ? readv(s->watch.fd, parts, 2)
+                        : read(s->watch.fd, scratch, size);
+    if (s->closed) return false;
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
     if (n <= 0) {
         stream_fail(s, FAIL(CLOSED));
@@ -398,6 +474,7 @@ static void stream_read(struct stream *s)
 {
     for (int i = 0; i < READS_PER_TURN && stream_listens(s); i++)
         if (!stream_read_once(s)) break;
+    if (s->over && stream_listens(s)) stream_fail(s, FAIL(CLOSED));
 }
 
 /* After close_when_sent: whatever still comes is thrown away. */
@@ -428,7 +505,7 @@ status stream_send(struct stream *s, struct buf *take_bytes)
     else s->out_first = p;
     s->out_last = p;
     s->unsent += bytes.len;
-    if (!s->connecting && !s->blocked) loop_defer(s->loop, &s->flush);
+    if (!s->connecting && !s->shaking && !s->blocked) loop_defer(s->loop, &s->flush);
     return OK;
 }
 
@@ -446,9 +523,24 @@ static void stream_sent(struct stream *s, size_t n)
     if (s->out_first) s->out_first->sent += n;
 }
 
+/* One record. A client that makes TLS want to read first is one that is not there. */
+static bool stream_write_tls(struct stream *s)
+{
+    const struct pending *p = s->out_first;
+    size_t n = p->bytes.len - p->sent, sent = 0;
+    switch (n ? tls_write(s->tls, p->bytes.data + p->sent, n, &sent) : TLS_DONE) {
+    case TLS_DONE: stream_sent(s, sent); return true;
+    case TLS_WANTS_WRITE: return false;
+    case TLS_WANTS_READ:
+    case TLS_ENDED: stream_fail(s, FAIL(CLOSED)); break;
+    }
+    return false;
+}
+
 /* True when the kernel took all that was offered. */
 static bool stream_write_once(struct stream *s)
 {
+    if (s->tls) return stream_write_tls(s);
     struct iovec parts[WRITE_PARTS];
     int count = 0;
     size_t offered = 0;
@@ -481,7 +573,7 @@ static void stream_write(struct stream *s)
 static void stream_flush(struct deferred *d)
 {
     struct stream *s = CONTAINER_OF(d, struct stream, flush);
-    if (!s->closed && !s->connecting && !s->blocked) stream_write(s);
+    if (!s->closed && !s->connecting && !s->shaking && !s->blocked) stream_write(s);
 }
 
 /* --- readiness ---------------------------------------------------------------------------------------- */
@@ -504,6 +596,21 @@ static void stream_connected(struct stream *s)
     if (s->closing && !s->closed && !s->out_first) stream_linger(s);
 }
 
+static void stream_shake(struct stream *s)
+{
+    enum tls_result result = tls_handshake(s->tls);
+    if (result == TLS_ENDED) {
+        stream_fail(s, FAIL(CLOSED));
+        return;
+    }
+    s->tls_blocked = result == TLS_WANTS_WRITE;
+    s->shaking = result != TLS_DONE;
+    stream_rewatch(s);
+    if (s->closed || s->shaking) return;
+    if (s->out_first) loop_defer(s->loop, &s->flush);
+    if (s->events->connected) s->events->connected(s, s->owner);
+}
+
 static void stream_ready(struct watch *watch, uint32_t events)
 {
     struct stream *s = CONTAINER_OF(watch, struct stream, watch);
@@ -512,10 +619,19 @@ static void stream_ready(struct watch *watch, uint32_t events)
         stream_connected(s);
         return;
     }
+    if (s->shaking) {
+        stream_shake(s);
+        return;
+    }
+    bool reads = events & EPOLLIN;
+    if (s->tls_blocked && (events & EPOLLOUT)) {
+        s->tls_blocked = false;
+        reads = stream_listens(s);
+    }
     if (events & EPOLLOUT) stream_write(s);
     if (s->closed) return;
     if (s->lingering && (events & (EPOLLIN | EPOLLHUP | EPOLLERR))) stream_read_nothing(s);
-    else if (events & EPOLLIN) stream_read(s);
+    else if (reads) stream_read(s);
     /* The peer is gone although we are not reading now. */
     else if (events & (EPOLLHUP | EPOLLERR)) stream_fail(s, FAIL(CLOSED));
 }
@@ -533,13 +649,14 @@ struct listener {
     accept_fn accepted;
     void *owner;
     uint16_t port;
+    bool held;
 };
 
 static void listener_ready(struct watch *watch, uint32_t events)
 {
     (void)events;
     struct listener *l = CONTAINER_OF(watch, struct listener, watch);
-    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+    for (int i = 0; i < ACCEPTS_PER_TURN && !l->held; i++) {
         int fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             l->accepted(fd, l->owner);
@@ -626,6 +743,15 @@ status listener_new_unix(struct loop *loop, int dir_fd, const char *name, accept
 }
 
 uint16_t listener_port(const struct listener *l) { return l->port; }
+
+void listener_hold(struct listener *l, bool hold)
+{
+    if (l->held == hold) return;
+    l->held = hold;
+    loop_timer_clear(l->loop, &l->pause);
+    if (hold) loop_unwatch(l->loop, &l->watch);
+    else listener_pause_over(&l->pause);
+}
 
 void listener_free(struct listener *l)
 {

@@ -14,7 +14,7 @@ struct stream_events {
     void (*frame)(struct stream *stream, struct bytes frame, void *owner);
     /* Called once when the stream ends for whatever reason (also stream_close). */
     void (*closed)(struct stream *stream, status why, void *owner);
-    /* Optional: a connect finished. */
+    /* Optional: a connect, or the TLS handshake of an accepted stream, finished. */
     void (*connected)(struct stream *stream, void *owner);
     /* Optional: everything queued was handed to the kernel. */
     void (*drained)(struct stream *stream, void *owner);
@@ -23,6 +23,15 @@ struct stream_events {
 /* Takes the descriptor (also on failure). max_frame bounds one frame; a larger size closes. */
 status stream_accept(struct loop *loop, int fd, size_t max_frame, const struct stream_events *events,
                      void *owner, struct stream **ret_stream);
+/* The same under TLS: frames come, and connected() is called, after the handshake. */
+struct tls_server;
+status stream_accept_tls(struct loop *loop, int fd, struct tls_server *server, size_t max_frame,
+                         const struct stream_events *events, void *owner,
+                         struct stream **ret_stream);
+/* The subject of the client's certificate (tls_name.h); "" without one, or without TLS. */
+const char *stream_client_name(const struct stream *stream);
+/* In closed(): what was wrong with the peer's bytes, half a sentence; NULL when nothing was. */
+const char *stream_trouble(const struct stream *stream);
 /* Starts to connect; connected() or closed() follows. Numeric addresses only ("127.0.0.1", "::1"). */
 status stream_connect(struct loop *loop, const char *addr, uint16_t port, size_t max_frame,
                       const struct stream_events *events, void *owner, struct stream **ret_stream);
@@ -57,4 +66,5 @@ status listener_new(struct loop *loop, const char *addr, uint16_t port, accept_f
 status listener_new_unix(struct loop *loop, int dir_fd, const char *name, accept_fn accepted,
                          void *owner, struct listener **ret_listener);
 uint16_t listener_port(const struct listener *listener);
+void listener_hold(struct listener *listener, bool hold); /* accept nothing for now, or go on */
 void listener_free(struct listener *listener); /* NULL ok */

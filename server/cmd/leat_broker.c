@@ -1,4 +1,5 @@
 /* leat_broker.c - the program leat-broker: one broker of one cluster, until SIGTERM or SIGINT.
+ * SIGHUP: a standalone one reads its files (certificate, users) again.
  *
  * Exit codes: 0 stopped in order, 1 cannot start, 2 bad arguments, 3 the store failed. The last line
  * on standard error is the reason, where its supervisor looks for it. */
@@ -23,11 +24,19 @@ static void stop(int signal_number)
     leat_broker_stop(broker);
 }
 
+static void reload(int signal_number)
+{
+    (void)signal_number;
+    leat_broker_reload(broker);
+}
+
 static void handle_signals(void)
 {
+    struct sigaction on_reload = { .sa_handler = reload };
     struct sigaction on_stop = { .sa_handler = stop };
     sigaction(SIGTERM, &on_stop, NULL);
     sigaction(SIGINT, &on_stop, NULL);
+    sigaction(SIGHUP, &on_reload, NULL);
 }
 
 int main(int argc, char **argv)

@@ -11,16 +11,18 @@ from leatd import BIN, free_ports, wait_for
 
 
 class Standalone:
-    def __init__(self, **settings):
+    def __init__(self, arguments=(), **settings):
+        """`arguments` more of the command line; "{folder}" in them is the temporary folder."""
         self.folder = tempfile.mkdtemp(prefix="leat-test-")
         self.port = free_ports(1)
         self.address = f"127.0.0.1:{self.port}"
         self.settings = {"group.initial.rebalance.delay.ms": "0", **settings}
         self.process = None
+        self.arguments = [a.replace("{folder}", self.folder) for a in arguments]
 
     def start(self):
         argv = [os.path.join(BIN, "leat-broker"), "--standalone", "--data", os.path.join(self.folder, "data"),
-                "--listen", self.address]
+                "--listen", self.address, *self.arguments]
         for name, value in self.settings.items():
             argv += ["--set", f"{name}={value}"]
         self.log = open(os.path.join(self.folder, "broker.log"), "ab")

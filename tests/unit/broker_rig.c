@@ -37,7 +37,7 @@ static void rig_prepare(struct rig *rig)
     *rig = (struct rig){ .dir = "/tmp/leat-broker-XXXXXX" };
     assert_non_null(mkdtemp(rig->dir));
     broker_options_init(&rig->options);
-    rig->options.listen_port = 0;
+    rig->options.endpoints[0].port = 0;
     rig->options.data_dir = rig->dir;
 }
 
@@ -71,6 +71,7 @@ void rig_start_managed(struct rig *rig)
     snprintf(rig->run, sizeof rig->run, "%s/run", rig->dir);
     rig->options.run_dir = rig->run;
     rig->options.cluster_id = "lkc-test";
+    rig->options.endpoints[0].security = SECURITY_SASL_PLAINTEXT;
     rig_open(rig);
     rig_time = loop_wall(rig->broker->loop);
     struct buf delta;

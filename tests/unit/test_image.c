@@ -17,7 +17,7 @@ static int64_t blocks;
 static void event(void *arg, enum image_event e, struct topic *topic, struct str login)
 {
     static const char *const names[] = { "+topic", "~topic", "-topic", "~key", "-key", "acls",
-                                         "quotas", "limits" };
+                                         "quotas", "limits", "tls" };
     (void)arg;
     size_t n = strlen(events);
     struct str name = topic ? topic->name : login;
@@ -175,6 +175,35 @@ static void test_whole_image_deletes_what_it_does_not_name(void **state)
     assert_string_equal(events, "-topic:__consumer_offsets -topic:a -key:KEY1 acls +topic:a ");
 }
 
+static void test_tls_is_kept_replaced_and_taken_away_by_a_whole_image(void **state)
+{
+    (void)state;
+    struct buf whole;
+    struct tls_material tls = { str_bytes(STR("chain")), str_bytes(STR("key")), BYTES_NULL,
+                                TLS_CLIENT_REQUESTED };
+    delta_begin(&delta, 0, 1);
+    delta_cluster(&delta, STR("lkc-1"), id_of(0));
+    delta_tls(&delta, &tls);
+    assert_true(is_ok(apply()));
+    assert_string_equal(events, "tls ");
+    buf_init(&whole, DELTA_MAX);
+    assert_true(is_ok(image_serialise(image, &whole)));
+    buf_put(&delta, whole.data, whole.len);
+    buf_done(&whole);
+    assert_true(is_ok(apply()));
+    assert_string_equal(events, ""); /* the same as before */
+    assert_true(str_eq(bytes_str(image->tls.key), STR("key")));
+    assert_int_equal(image->tls.client_auth, TLS_CLIENT_REQUESTED);
+    delta_begin(&delta, 1, 2);
+    tls.client_auth = (enum tls_client_auth)7;
+    delta_tls(&delta, &tls);
+    assert_int_equal(apply().code, E_MALFORMED);
+    delta_begin(&delta, 0, 2);
+    assert_true(is_ok(apply()));
+    assert_string_equal(events, "tls ");
+    assert_int_equal(image->tls.chain.len, 0);
+}
+
 static void test_delta_from_another_version_is_refused(void **state)
 {
     (void)state;
@@ -327,6 +356,7 @@ int main(void)
         T(test_serialised_image_is_the_same_image),
         T(test_delta_changes_what_it_names_and_keeps_addresses),
         T(test_whole_image_deletes_what_it_does_not_name),
+        T(test_tls_is_kept_replaced_and_taken_away_by_a_whole_image),
         T(test_delta_from_another_version_is_refused),
         T(test_another_clusters_image_is_refused),
         T(test_nothing_is_changed_by_a_delta_cut_or_bent_anywhere),

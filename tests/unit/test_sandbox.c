@@ -34,7 +34,7 @@ static int in_child(int (*body)(void))
 
 static int try_files(void)
 {
-    if (!sandbox_files(dir_fd, -1)) return NOT_HERE;
+    if (!sandbox_files(dir_fd, -1, NULL, 0)) return NOT_HERE;
     if (open("/etc/passwd", O_RDONLY) >= 0 || errno != EACCES) return BROKE;
     if (open("/tmp/leat-sandbox-outside", O_WRONLY | O_CREAT, 0600) >= 0) return BROKE;
     int fd = openat(dir_fd, "inside", O_RDWR | O_CREAT, 0600);
@@ -49,7 +49,7 @@ static void *nothing(void *arg) { return arg; }
 
 static int try_calls(void)
 {
-    if (!sandbox_files(dir_fd, -1) || !sandbox_calls()) return NOT_HERE;
+    if (!sandbox_files(dir_fd, -1, NULL, 0) || !sandbox_calls()) return NOT_HERE;
     if (socket(AF_INET, SOCK_STREAM, 0) >= 0 || errno != EPERM) return BROKE;
     char *const arguments[] = { "true", NULL };
     if (execv("/bin/true", arguments) == 0) return BROKE;

@@ -231,7 +231,7 @@ static int teardown(void **state)
 
 static status plain(const char *token, size_t len)
 {
-    return sasl_step(&sasl, image, bytes_of(token, len), &out);
+    return sasl_step(&sasl, &(struct sasl_source){ image, NULL }, bytes_of(token, len), &out);
 }
 #define PLAIN(text) plain(text, sizeof(text) - 1)
 
