@@ -8,89 +8,10 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <pthread.h>
 #include <stdio.h>
 
-enum { SALT_MIN = 8, SALT_MAX = 32, MESSAGE_MAX = 4096 };
-
-static const EVP_MD *digest(int mechanism)
-{
-    return mechanism == SCRAM_SHA_256 ? EVP_sha256()
-           : mechanism == SCRAM_SHA_512 ? EVP_sha512()
-                                        : NULL;
-}
-
-size_t scram_hash_size(int mechanism)
-{
-    return mechanism == SCRAM_SHA_256 ? 32 : mechanism == SCRAM_SHA_512 ? 64 : 0;
-}
-
-static status hmac(int mechanism, struct bytes key, struct bytes data, uint8_t ret[64])
-{
-    unsigned len = 64;
-    if (HMAC(digest(mechanism), key.data, (int)key.len, data.data, data.len, ret, &len) == NULL)
-        return FAIL(NO_MEMORY);
-    return OK;
-}
-
-static status hash(int mechanism, struct bytes data, uint8_t ret[64])
-{
-    unsigned len = 64;
-    if (EVP_Digest(data.data, data.len, ret, &len, digest(mechanism), NULL) != 1)
-        return FAIL(NO_MEMORY);
-    return OK;
-}
-
-/* --- verifiers -------------------------------------------------------------------------------- */
-static status check_parameters(int mechanism, struct bytes salt, int32_t iterations)
-{
-    if (scram_hash_size(mechanism) == 0) return FAIL(UNSUPPORTED_SASL_MECHANISM);
-    if (salt.len < SALT_MIN || salt.len > SALT_MAX) return FAIL(INVALID);
-    if (iterations < SCRAM_ITERATIONS || iterations > SCRAM_ITERATIONS_MAX) return FAIL(INVALID);
-    return OK;
-}
-
-status scram_verifier_of_salted(int mechanism, struct bytes salted, struct bytes salt,
-                                int32_t iterations, struct scram_verifier *ret_verifier)
-{
-    TRY(check_parameters(mechanism, salt, iterations));
-    size_t n = scram_hash_size(mechanism);
-    if (salted.len != n) return FAIL(INVALID);
-    struct scram_verifier v = { .salt_len = (uint8_t)salt.len, .iterations = iterations };
-    memcpy(v.salt, salt.data, salt.len);
-    uint8_t client_key[64];
-    TRY(hmac(mechanism, salted, str_bytes(STR("Client Key")), client_key));
-    TRY(hash(mechanism, bytes_of(client_key, n), v.stored_key));
-    TRY(hmac(mechanism, salted, str_bytes(STR("Server Key")), v.server_key));
-    OPENSSL_cleanse(client_key, sizeof(client_key));
-    *ret_verifier = v;
-    return OK;
-}
-
-status scram_verifier_make(int mechanism, struct str password, struct bytes salt,
-                           int32_t iterations, struct scram_verifier *ret_verifier)
-{
-    TRY(check_parameters(mechanism, salt, iterations));
-    size_t n = scram_hash_size(mechanism);
-    uint8_t salted[64];
-    if (password.len > MESSAGE_MAX ||
-        PKCS5_PBKDF2_HMAC(password.data, (int)password.len, salt.data, (int)salt.len, iterations,
-                          digest(mechanism), (int)n, salted) != 1)
-        return FAIL(INVALID);
-    status s = scram_verifier_of_salted(mechanism, bytes_of(salted, n), salt, iterations,
-                                        ret_verifier);
-    OPENSSL_cleanse(salted, sizeof(salted));
-    return s;
-}
-
-status scram_verifier_new(int mechanism, struct str password, struct scram_verifier *ret_verifier)
-{
-    uint8_t salt[SALT_MAX];
-    random_bytes(salt, sizeof(salt));
-    return scram_verifier_make(mechanism, password, bytes_of(salt, sizeof(salt)), SCRAM_ITERATIONS,
-                               ret_verifier);
-}
+enum { FAKE_SALT = 32, MESSAGE_MAX = 4096 };
 
 /* --- the conversation ------------------------------------------------------------------------- */
 void scram_init(struct scram *s, int mechanism)
@@ -117,9 +38,9 @@ static status fake_verifier(struct scram *s, struct str user)
 {
     pthread_once(&fake_once, fake_draw);
     uint8_t mac[64];
-    TRY(hmac(SCRAM_SHA_256, bytes_of(fake_key, sizeof(fake_key)), str_bytes(user), mac));
-    s->verifier = (struct scram_verifier){ .salt_len = SALT_MAX, .iterations = SCRAM_ITERATIONS };
-    memcpy(s->verifier.salt, mac, SALT_MAX);
+    TRY(scram_hmac(SCRAM_SHA_256, bytes_of(fake_key, sizeof(fake_key)), str_bytes(user), mac));
+    s->verifier = (struct scram_verifier){ .salt_len = FAKE_SALT, .iterations = SCRAM_ITERATIONS };
+    memcpy(s->verifier.salt, mac, FAKE_SALT);
     random_bytes(s->verifier.stored_key, sizeof(s->verifier.stored_key));
     return OK;
 }
@@ -210,7 +131,7 @@ static status first_message(struct scram *s, struct str text, scram_find find, v
     if (!s->known) TRY(fake_verifier(s, str_c(s->user)));
     make_nonce(s, nonce);
 
-    char salt[4 * ((SALT_MAX + 2) / 3) + 1];
+    char salt[4 * ((SCRAM_SALT_MAX + 2) / 3) + 1];
     base64_encode(s->verifier.salt, s->verifier.salt_len, salt);
     size_t begin = out->len;
     buf_printf(out, "r=%s,s=%s,i=%d", s->nonce, salt, s->verifier.iterations);
@@ -226,9 +147,9 @@ static status check_proof(struct scram *s, const uint8_t proof[64])
 {
     size_t n = scram_hash_size(s->mechanism);
     uint8_t key[64], stored[64];
-    TRY(hmac(s->mechanism, bytes_of(s->verifier.stored_key, n), buf_bytes(&s->auth_message), key));
+    TRY(scram_hmac(s->mechanism, bytes_of(s->verifier.stored_key, n), buf_bytes(&s->auth_message), key));
     for (size_t i = 0; i < n; i++) key[i] ^= proof[i];
-    TRY(hash(s->mechanism, bytes_of(key, n), stored));
+    TRY(scram_hash(s->mechanism, bytes_of(key, n), stored));
     OPENSSL_cleanse(key, sizeof(key));
     bool equal = bytes_eq_secret(stored, s->verifier.stored_key, n);
     return equal && s->known ? OK : FAIL(SASL_AUTHENTICATION_FAILED);
@@ -274,7 +195,7 @@ static status final_message(struct scram *s, struct str text, struct buf *out)
 
     uint8_t signature[64];
     char signature_text[4 * ((64 + 2) / 3) + 1];
-    TRY(hmac(s->mechanism, bytes_of(s->verifier.server_key, n), buf_bytes(&s->auth_message),
+    TRY(scram_hmac(s->mechanism, bytes_of(s->verifier.server_key, n), buf_bytes(&s->auth_message),
              signature));
     base64_encode(signature, n, signature_text);
     buf_printf(out, "v=%s", signature_text);

@@ -27,8 +27,9 @@ struct topic {
 /* What a login name may authenticate with. Cluster keys have a secret hash and SCRAM verifiers;
  * SCRAM users made through Kafka have just verifiers. */
 enum { SCRAM_SHA_256 = 1, SCRAM_SHA_512 = 2 }; /* Kafka's mechanism numbers */
+#define SCRAM_SALT_MAX 128
 struct scram_verifier {
-    uint8_t salt[32];
+    uint8_t salt[SCRAM_SALT_MAX];
     uint8_t salt_len;
     int32_t iterations;
     uint8_t stored_key[64], server_key[64]; /* 32 or 64 bytes by mechanism; iterations 0 = absent */

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "cluster/delta.h"
 #include "domain/plans.h"
+#include "domain/scram_users.h"
 #include "identity/secret.h"
 
 #define CONFIGS_MAX 64
@@ -169,6 +170,7 @@ status cluster_image_build(struct db *db, const char *cluster_id, struct buf *ou
     TRY(cluster_image_limits(db, cluster_id, out));
     TRY(put_topics(db, cluster_id, out));
     TRY(put_credentials(db, cluster_id, out));
+    TRY(scram_users_image(db, cluster_id, out));
     TRY(put_acls(db, cluster_id, out));
     TRY(put_quotas(db, cluster_id, out));
     return buf_check(out);

@@ -4,6 +4,7 @@
 
 #include "cluster/image.h"
 #include "domain/acls.h"
+#include "domain/scram_users.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -90,10 +91,51 @@ static void test_acls_of_kafka_clients_are_the_rows_that_rest_lists(void **state
                                       "AND operation IN ('acl.create', 'acl.delete')"), 3);
 }
 
+/* --- SCRAM users ------------------------------------------------------------------------------------ */
+
+static int16_t set_user(const char *name, int8_t mechanism, bool set)
+{
+    static const uint8_t salted[64] = { 7 };
+    struct alter_user_scram_credentials_request_scram_credential_upsertion u = {
+        str_c(name), mechanism, 4096, bytes_of("pepper", 6),
+        bytes_of(salted, mechanism == SCRAM_SHA_256 ? 32 : 64),
+    };
+    struct alter_user_scram_credentials_request_scram_credential_deletion d = { str_c(name), mechanism };
+    struct alter_user_scram_credentials_request request = { &d, !set, &u, set };
+    scram_users_alter(domain_rig.domain, cluster, &kafka, &request, &arena, done, NULL);
+    assert_true(is_ok(answered));
+    return ((const struct alter_user_scram_credentials_response *)response)->results[0].error_code;
+}
+
+static void test_scram_users_are_rows_with_verifiers_and_credentials_of_the_image(void **state)
+{
+    (void)state;
+    assert_int_equal(set_user("alice", SCRAM_SHA_256, true), 0);
+    assert_int_equal(set_user("alice", SCRAM_SHA_512, true), 0);
+    assert_int_equal(set_user("bob", SCRAM_SHA_512, true), 0);
+    assert_int_equal(set_user("sa-123456", SCRAM_SHA_512, true), 93);
+    assert_int_equal(set_user("bob", SCRAM_SHA_256, false), 91);
+    struct image *image = domain_rig_image(cluster);
+    const struct credential *alice = image_credential(image, STR("alice"));
+    assert_true(str_eq_c(alice->principal, "User:alice"));
+    assert_int_equal(alice->scram[0].iterations, 4096);
+    assert_int_equal(alice->scram[1].salt_len, 6);
+    assert_false(alice->has_secret);
+    assert_int_equal(image_credential(image, STR("bob"))->scram[0].iterations, 0);
+    image_free(image);
+    assert_int_equal(set_user("bob", SCRAM_SHA_512, false), 0);
+    image = domain_rig_image(cluster);
+    assert_null(image_credential(image, STR("bob")));
+    image_free(image);
+    assert_int_equal(domain_rig_count("SELECT count(*) FROM audit WHERE operation LIKE 'scram_user.%'"), 4);
+    assert_int_equal(domain_rig_count("SELECT count(*) FROM scram_user WHERE length(stored_key) = 64"), 1);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
+        T(test_scram_users_are_rows_with_verifiers_and_credentials_of_the_image),
         T(test_acls_of_kafka_clients_are_the_rows_that_rest_lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -158,6 +158,89 @@ static void test_a_filter_with_an_unknown_type_is_refused_alone(void **state)
     assert_int_equal(create_acl(RES_ANY, "t", OP_WRITE), 42);
 }
 
+/* --- SCRAM users ------------------------------------------------------------------------------------ */
+
+typedef struct alter_user_scram_credentials_request_scram_credential_upsertion upsertion;
+typedef struct alter_user_scram_credentials_request_scram_credential_deletion deletion;
+
+static upsertion user(const char *name, int8_t mechanism, int32_t iterations)
+{
+    static const uint8_t salted[64] = { 7 };
+    return (upsertion){ str_c(name), mechanism, iterations, bytes_of("pepper", 6),
+                        bytes_of(salted, mechanism == SCRAM_SHA_256 ? 32 : 64) };
+}
+
+static int16_t alter(const upsertion *set, const deletion *gone)
+{
+    struct alter_user_scram_credentials_request body = { (deletion *)gone, gone != NULL,
+                                                         (upsertion *)set, set != NULL };
+    struct alter_user_scram_credentials_response *answer = raw_call(&rig, &client, 51, 0, &body);
+    assert_int_equal(answer->results_count, 1);
+    return answer->results[0].error_code;
+}
+
+static int16_t set_user(const char *name, int8_t mechanism, int32_t iterations)
+{
+    upsertion u = user(name, mechanism, iterations);
+    return alter(&u, NULL);
+}
+
+static int16_t delete_user(const char *name, int8_t mechanism)
+{
+    deletion d = { str_c(name), mechanism };
+    return alter(NULL, &d);
+}
+
+static struct describe_user_scram_credentials_response *describe_users(const char *name, int times)
+{
+    struct describe_user_scram_credentials_request_user_name names[] = { { str_c(name) }, { str_c(name) } };
+    struct describe_user_scram_credentials_request body = { names, name ? times : -1 };
+    return raw_call(&rig, &client, 50, 0, &body);
+}
+
+static void test_scram_users_have_both_mechanisms_and_survive_a_restart(void **state)
+{
+    (void)state;
+    assert_int_equal(set_user("alice", SCRAM_SHA_256, 4096), 0);
+    assert_int_equal(set_user("alice", SCRAM_SHA_512, 8192), 0);
+    assert_int_equal(set_user("bob", SCRAM_SHA_256, 16384), 0);
+    raw_close(&client);
+    rig_close(&rig);
+    rig_open(&rig);
+    raw_connect(&rig, &client);
+    struct describe_user_scram_credentials_response *answer = describe_users("alice", 1);
+    assert_int_equal(answer->results_count, 1);
+    assert_int_equal(answer->results[0].credential_infos_count, 2);
+    assert_int_equal(answer->results[0].credential_infos[1].mechanism, SCRAM_SHA_512);
+    assert_int_equal(answer->results[0].credential_infos[1].iterations, 8192);
+    assert_int_equal(describe_users(NULL, 0)->results_count, 2);
+    assert_int_equal(delete_user("alice", SCRAM_SHA_256), 0);
+    assert_int_equal(describe_users("alice", 1)->results[0].credential_infos_count, 1);
+    assert_int_equal(delete_user("alice", SCRAM_SHA_256), 91);
+    assert_int_equal(delete_user("alice", SCRAM_SHA_512), 0);
+    assert_int_equal(describe_users("alice", 1)->results[0].error_code, 91);
+    assert_int_equal(describe_users("bob", 2)->results[0].error_code, 92);
+}
+
+static void test_weak_unknown_and_foreign_scram_users_are_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(set_user("", SCRAM_SHA_256, 4096), 93);
+    assert_int_equal(set_user("a", SCRAM_SHA_256, 4095), 93);
+    assert_int_equal(set_user("a", SCRAM_SHA_256, 16385), 93);
+    assert_int_equal(set_user("a", 3, 4096), 33);
+    assert_int_equal(set_user("sa-123abc", SCRAM_SHA_256, 4096), 93);
+    assert_int_equal(set_user("leat", SCRAM_SHA_256, 4096), 93);
+    assert_int_equal(set_user("ABCDEFGH234567AB", SCRAM_SHA_256, 4096), 93);
+    assert_int_equal(delete_user("nobody", SCRAM_SHA_256), 91);
+    upsertion u = user("twice", SCRAM_SHA_256, 4096);
+    deletion d = { u.name, SCRAM_SHA_512 };
+    assert_int_equal(alter(&u, &d), 92);
+    as_anybody(true);
+    assert_int_equal(set_user("a", SCRAM_SHA_256, 4096), 31);
+    assert_int_equal(describe_users(NULL, 0)->error_code, 31);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -166,6 +249,8 @@ int main(void)
         T(test_entries_survive_a_restart_and_are_described_in_every_version),
         T(test_acls_need_describe_and_alter_on_the_cluster),
         T(test_without_an_authorizer_security_is_disabled),
+        T(test_scram_users_have_both_mechanisms_and_survive_a_restart),
+        T(test_weak_unknown_and_foreign_scram_users_are_refused),
         T(test_a_filter_with_an_unknown_type_is_refused_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
