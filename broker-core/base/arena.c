@@ -50,6 +50,7 @@ status arena_check(const struct arena *a) { return a->failed ? FAIL(NO_MEMORY) :
 void *arena_alloc(struct arena *a, size_t size)
 {
     if (a->failed) return NULL;
+    if (size == 0) size = 1; /* NULL is out of memory, never just nothing */
     size_t need = (size + 15) & ~(size_t)15;
     if (need < size) need = SIZE_MAX;
     if (need > a->left) {
