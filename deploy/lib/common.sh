@@ -13,7 +13,8 @@ as_root() {
 }
 
 build_packages="gcc libc6-dev cmake ninja-build pkg-config libmicrohttpd-dev libjansson-dev libsqlite3-dev
-  libcurl4-openssl-dev libssl-dev uthash-dev libzstd-dev liblz4-dev libsnappy-dev zlib1g-dev kcat"
+  libcurl4-openssl-dev libssl-dev uthash-dev libzstd-dev liblz4-dev libsnappy-dev zlib1g-dev
+  libpcre2-dev kcat"
 
 # The packages of the list that are not installed.
 missing_packages() {
