@@ -21,6 +21,11 @@ const struct assignor *assignor_find(struct str name)
     return NULL;
 }
 
+const struct assignor *assignor_at(size_t index)
+{
+    return index < sizeof(assignors) / sizeof(assignors[0]) ? &assignors[index] : NULL;
+}
+
 int32_t assign_topic_index(const struct assign_problem *p, struct uuid id)
 {
     int32_t low = 0, high = p->topics_count - 1;

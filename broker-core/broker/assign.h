@@ -31,8 +31,8 @@ struct assignor {
     struct str name;
     status (*assign)(struct assign_problem *problem); /* NO_MEMORY */
 };
-#define ASSIGNOR_DEFAULT STR("uniform")
 const struct assignor *assignor_find(struct str name); /* NULL: not supported */
+const struct assignor *assignor_at(size_t index);       /* NULL: no more; the default is first */
 #define ASSIGNOR_NAMES "uniform, range"
 
 /* --- between assign.c and assign_uneven.c ----------------------------------------------------- */

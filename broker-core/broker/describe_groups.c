@@ -38,11 +38,12 @@ static bool put_group(struct request *r, struct str id, described *out)
     if (body->include_authorized_operations)
         out->authorized_operations = authorized_operations(r, RES_GROUP, id);
     const struct group *g = group_find(r->broker->groups, id);
-    if (g == NULL) {
+    if (g == NULL || g->consumer != NULL) { /* to ConsumerGroupDescribe it is there */
         out->group_state = str_c(group_state_name(GROUP_DEAD));
         if (r->version < 6) return true;
         out->error_code = status_kafka(FAIL(GROUP_ID_NOT_FOUND));
-        out->error_message = arena_printf(r->arena, "Group %.*s not found.", STR_ARG(id));
+        out->error_message = arena_printf(r->arena, g ? "Group %.*s is not a classic group."
+                                                      : "Group %.*s not found.", STR_ARG(id));
         return true;
     }
     out->group_state = str_c(group_state_name(g->state));

@@ -5,6 +5,7 @@
 #include "broker/group.h"
 
 #include "base/mem.h"
+#include "broker/consumer.h"
 
 const char *group_state_name(enum group_state state)
 {
@@ -81,6 +82,7 @@ void group_free(struct group *g)
 {
     struct group_coordinator *c = g->coordinator;
     loop_timer_clear(c->options.loop, &g->rebalance);
+    consumer_group_free(g);
     while (g->members != NULL) group_remove_member(g->members, FAIL(UNKNOWN_MEMBER_ID));
     while (g->pending != NULL) group_remove_pending(g->pending);
     while (g->offsets != NULL) group_drop_offset(g, g->offsets);
@@ -187,12 +189,12 @@ status group_rename_member(struct member *m, struct str id)
 }
 
 /* --- protocols -------------------------------------------------------------------------------- */
-status group_set_protocols(struct member *m, const struct group_protocol *protocols, int32_t n)
+struct group_protocol *group_copy_protocols(const struct group_protocol *protocols, int32_t n)
 {
     size_t size = (size_t)n * sizeof(*protocols);
     for (int32_t i = 0; i < n; i++) size += protocols[i].name.len + protocols[i].metadata.len + 1;
     struct group_protocol *own = mem_zalloc(size + 1);
-    if (own == NULL) return FAIL(NO_MEMORY);
+    if (own == NULL) return NULL;
     char *at = (char *)(own + n);
     for (int32_t i = 0; i < n; i++) {
         struct group_protocol p = protocols[i];
@@ -203,6 +205,13 @@ status group_set_protocols(struct member *m, const struct group_protocol *protoc
         own[i].metadata = bytes_of(at, p.metadata.len);
         at += p.metadata.len;
     }
+    return own;
+}
+
+status group_set_protocols(struct member *m, const struct group_protocol *protocols, int32_t n)
+{
+    struct group_protocol *own = group_copy_protocols(protocols, n);
+    if (own == NULL) return FAIL(NO_MEMORY);
     mem_free(m->protocols);
     m->protocols = own;
     m->protocols_count = n;

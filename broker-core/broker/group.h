@@ -55,6 +55,7 @@ struct join_waiter {
     const struct join_request *request; /* lives as long as the waiter */
     struct member *member;  /* it hangs on; NULL when it does not */
     struct group_wait wait; /* static member replaced: until that is durable */
+    int32_t generation;     /* consumer_classic.c: its answer */
     char member_id[512], old_leader[512];
 };
 
@@ -138,6 +139,7 @@ struct group {
     struct member *members;              /* uthash in order of joining */
     struct pending_member *pending;
     struct committed *offsets;
+    struct consumer_group *consumer;     /* of the consumer protocol (consumer.h); else NULL */
     struct timer rebalance;              /* PREPARING: end of the join phase; else: of the sync phase */
     bool initial;                        /* PREPARING out of EMPTY: newcomers are waited for */
     bool newcomer;                       /* one came during this delay */
@@ -173,6 +175,8 @@ status group_set_protocols(struct member *m, const struct group_protocol *protoc
 /* Out of the table and freed; its waiters are answered `why`. Another member becomes leader. */
 void group_remove_member(struct member *member, status why);
 status group_rename_member(struct member *member, struct str id);
+/* One block; NULL: no memory. */
+struct group_protocol *group_copy_protocols(const struct group_protocol *protocols, int32_t n);
 bool group_same_protocols(const struct member *m, const struct group_protocol *p, int32_t n);
 bool group_supports(const struct group *group, struct str type, const struct group_protocol *p,
                     int32_t n);
@@ -242,6 +246,7 @@ int group_subscribes(const struct group *group, struct str topic);
 
 /* --- group_log.c: the records ----------------------------------------------------------------- */
 struct group_batch;
+struct wire_message;
 status group_batch_new(struct group_coordinator *c, struct str group_id,
                        struct group_batch **ret_batch);
 void group_batch_free(struct group_batch *batch); /* NULL ok */
@@ -252,6 +257,14 @@ void group_batch_no_group(struct group_batch *batch);
 void group_batch_offset(struct group_batch *batch, const struct commit_item *item,
                         int64_t committed_at, int64_t expires_at);
 void group_batch_no_offset(struct group_batch *batch, struct str topic, int32_t partition);
+/* Any record: its kind, key and value (NULL: a tombstone), the value in that version. */
+void group_batch_put(struct group_batch *batch, int16_t kind, const struct wire_message *key_message,
+                     const void *key, const struct wire_message *value_message, int16_t version,
+                     const void *value);
+void group_batch_fail(struct group_batch *batch, status why);
+struct str group_batch_id(const struct group_batch *batch); /* of its group */
+/* Appends, and replays what was appended: what is in the log is so in memory. */
+status group_batch_commit(struct group_batch *batch);
 /* Nothing in it: OK. COORDINATOR_NOT_AVAILABLE when it cannot be written. */
 status group_batch_append(struct group_batch *batch, struct plog **ret_log, int64_t *ret_end);
 /* done() comes on a later callback, never from here. */

@@ -2,7 +2,7 @@
 #include "broker/group_coordinator.h"
 
 #include "base/mem.h"
-#include "broker/group.h"
+#include "broker/consumer.h"
 
 void group_options_init(struct group_options *options)
 {
@@ -11,6 +11,8 @@ void group_options_init(struct group_options *options)
         .session_min_ms = 6000,
         .session_max_ms = 1800000,
         .group_max_size = 2000,
+        .consumer_session_ms = 45000,
+        .consumer_heartbeat_ms = 5000,
         .new_member_ms = 300000,
         .groups_max = 100000,
     };
@@ -45,7 +47,13 @@ void group_coordinator_free(struct group_coordinator *c)
 /* Members of before the restart have a session's time to be heard of. */
 static void begin(struct group_coordinator *c)
 {
-    for (struct group *g = c->groups; g != NULL; g = g->hh.next) {
+    struct group *g, *tmp;
+    HASH_ITER(hh, c->groups, g, tmp) {
+        if (g->consumer != NULL) consumer_begin(g);
+        if (g->consumer == NULL && str_is_null(g->protocol_type) && g->offsets == NULL) {
+            group_free(g); /* it was deleted */
+            continue;
+        }
         for (struct member *m = g->members; m != NULL; m = m->hh.next)
             group_restart_session(m, m->session_timeout_ms);
         group_expire_by(c, group_next_expiry(g));

@@ -22,6 +22,7 @@ struct group_options {
     int64_t offsets_retention_ms;    /* offsets.retention.minutes */
     int32_t session_min_ms, session_max_ms; /* group.{min,max}.session.timeout.ms */
     int32_t group_max_size;          /* group.max.size */
+    int32_t consumer_session_ms, consumer_heartbeat_ms; /* group.consumer.… .ms */
     int32_t new_member_ms;           /* how long a JoinGroup without heartbeats may wait */
     size_t groups_max;
 };

@@ -4,7 +4,7 @@
  * An offset expires offsets.retention.minutes after its group became empty; after its commit when
  * the group has no protocol (consumers that assign themselves) or, in a stable group of consumers,
  * when no member subscribes to its topic. An empty group without offsets goes after ten minutes. */
-#include "broker/group.h"
+#include "broker/consumer.h"
 
 #include "base/mem.h"
 #include "wire/codec.h"
@@ -36,6 +36,7 @@ static int member_subscribes(const struct group *g, const struct member *m, stru
 
 int group_subscribes(const struct group *g, struct str topic)
 {
+    if (g->consumer != NULL) return consumer_subscribed(g, topic);
     if (!str_eq(g->protocol_type, STR("consumer")) || str_is_null(g->protocol)) return -1;
     int found = 0;
     struct arena arena;
@@ -58,7 +59,7 @@ static int64_t offset_expiry(const struct group *g, const struct committed *o)
 {
     int64_t retention = g->coordinator->options.offsets_retention_ms;
     int64_t base;
-    if (str_is_null(g->protocol_type))
+    if (str_is_null(g->protocol_type) || (g->consumer && !consumer_subscribed(g, o->topic)))
         base = o->committed_at;
     else if (g->state == GROUP_EMPTY)
         base = g->state_at > o->committed_at ? g->state_at : o->committed_at;

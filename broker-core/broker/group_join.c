@@ -4,7 +4,7 @@
  * the largest rebalance timeout; dynamic members that did not come are dropped, static ones
  * (KIP-345) kept. Out of EMPTY it waits group.initial.rebalance.delay.ms instead, prolonged by
  * newcomers. Then the generation rises and every member that joined is answered. */
-#include "broker/group.h"
+#include "broker/consumer.h"
 
 #include "base/mem.h"
 
@@ -366,6 +366,34 @@ static void join_known(struct group *g, const struct join_request *q, struct joi
         rejoin_and_rebalance(m, q, w);
 }
 
+/* An empty group of the consumer protocol makes way. */
+static status end_consumer(struct group *g)
+{
+    CLEANUP(group_batch) struct group_batch *b = NULL;
+    TRY(group_batch_new(g->coordinator, g->id, &b));
+    consumer_batch_no_group(b, g);
+    return group_batch_commit(b);
+}
+
+static status check_join(const struct group_coordinator *c, const struct group *g,
+                         const struct join_request *q)
+{
+    if (q->group_id.len == 0) return FAIL(INVALID_GROUP_ID);
+    if (q->session_timeout_ms < c->options.session_min_ms ||
+        q->session_timeout_ms > c->options.session_max_ms)
+        return FAIL(INVALID_SESSION_TIMEOUT);
+    if ((g == NULL && q->member_id.len > 0) || q->member_id.len > 500) return FAIL(UNKNOWN_MEMBER_ID);
+    return OK;
+}
+
+static status check_classic_join(const struct group *g, const struct join_request *q)
+{
+    if (g != NULL && !has_room(g, q->member_id)) return FAIL(GROUP_MAX_SIZE_REACHED);
+    bool fits = g != NULL ? group_supports(g, q->protocol_type, q->protocols, q->protocols_count)
+                          : q->protocol_type.len > 0 && q->protocols_count > 0;
+    return fits ? OK : FAIL(INCONSISTENT_GROUP_PROTOCOL);
+}
+
 void group_join(struct group_coordinator *c, const struct join_request *q, struct join_waiter *w)
 {
     struct group *g = group_find(c, q->group_id);
@@ -374,22 +402,14 @@ void group_join(struct group_coordinator *c, const struct join_request *q, struc
     w->request = q;
     w->member = NULL;
     w->wait.coordinator = NULL;
-    if (q->group_id.len == 0)
-        s = FAIL(INVALID_GROUP_ID);
-    else if (q->session_timeout_ms < c->options.session_min_ms ||
-             q->session_timeout_ms > c->options.session_max_ms)
-        s = FAIL(INVALID_SESSION_TIMEOUT);
-    else if (g == NULL && !unknown)
-        s = FAIL(UNKNOWN_MEMBER_ID);
-    else if (q->member_id.len > 500)
-        s = FAIL(UNKNOWN_MEMBER_ID);
-    else if (g != NULL && !has_room(g, q->member_id))
-        s = FAIL(GROUP_MAX_SIZE_REACHED);
-    else if (g != NULL ? !group_supports(g, q->protocol_type, q->protocols, q->protocols_count)
-                       : q->protocol_type.len == 0 || q->protocols_count <= 0)
-        s = FAIL(INCONSISTENT_GROUP_PROTOCOL);
-    else if (g == NULL)
-        s = group_get(c, q->group_id, &g);
+    if (g != NULL && g->consumer != NULL && g->consumer->members == NULL) s = end_consumer(g);
+    if (is_ok(s)) s = check_join(c, g, q);
+    if (is_ok(s) && g != NULL && g->consumer != NULL) {
+        consumer_classic_join(g, q, w);
+        return;
+    }
+    if (is_ok(s)) s = check_classic_join(g, q);
+    if (is_ok(s) && g == NULL) s = group_get(c, q->group_id, &g);
     if (failed(s))
         refuse(w, s, q->member_id);
     else if (unknown)

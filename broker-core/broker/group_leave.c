@@ -1,6 +1,6 @@
 /* group_leave.c - members that go by their own wish, or are removed by an administrator who names
  * their instance id (LeaveGroup v3+). Loop thread. */
-#include "broker/group.h"
+#include "broker/consumer.h"
 
 static status leave_one(struct group *g, const struct member_key *key)
 {
@@ -26,6 +26,8 @@ status group_leave(struct group_coordinator *c, struct str group_id,
 {
     if (group_id.len == 0) return FAIL(INVALID_GROUP_ID);
     struct group *g = group_find(c, group_id);
+    if (g != NULL && g->consumer != NULL)
+        return consumer_classic_leave(g, members, count, ret_errors);
     bool gone = false;
     for (int32_t i = 0; i < count; i++) {
         size_t before = g ? HASH_COUNT(g->members) : 0;

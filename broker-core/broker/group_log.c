@@ -6,6 +6,7 @@
 #include "broker/group.h"
 
 #include "base/mem.h"
+#include "broker/consumer.h"
 #include "wire/batch.h"
 #include "wire/codec.h"
 #include "wire/messages.h"
@@ -121,6 +122,25 @@ static void add(struct group_batch *b, status encoded, bool tombstone)
     buf_clear(&b->value);
 }
 
+void group_batch_put(struct group_batch *b, int16_t kind, const struct wire_message *key_message,
+                     const void *key, const struct wire_message *value_message, int16_t version,
+                     const void *value)
+{
+    status s = put(&b->key, kind, key_message, 0, key);
+    if (is_ok(s) && value != NULL) s = put(&b->value, version, value_message, version, value);
+    add(b, s, value == NULL);
+}
+
+void group_batch_fail(struct group_batch *b, status why)
+{
+    if (is_ok(b->result)) b->result = why;
+}
+
+struct str group_batch_id(const struct group_batch *b)
+{
+    return (struct str){ b->id, b->id_len };
+}
+
 static status put_group_key(struct group_batch *b)
 {
     struct group_metadata_key key = { .group = { b->id, b->id_len } };
@@ -201,6 +221,12 @@ void group_batch_no_offset(struct group_batch *b, struct str topic, int32_t part
     add(b, put_offset_key(b, topic, partition), true);
 }
 
+static status append(struct group_batch *b, struct buf *out, struct append_result *ret_appended)
+{
+    TRY(batch_builder_finish(&b->builder, out));
+    return plog_append(b->log, out->data, out->len, APPEND_COORDINATOR, ret_appended);
+}
+
 status group_batch_append(struct group_batch *b, struct plog **ret_log, int64_t *ret_end)
 {
     if (failed(b->result)) return FAIL(COORDINATOR_NOT_AVAILABLE);
@@ -210,8 +236,7 @@ status group_batch_append(struct group_batch *b, struct plog **ret_log, int64_t 
     struct buf out;
     struct append_result appended;
     buf_init(&out, RECORD_MAX * 2);
-    status s = batch_builder_finish(&b->builder, &out);
-    if (is_ok(s)) s = plog_append(b->log, out.data, out.len, APPEND_COORDINATOR, &appended);
+    status s = append(b, &out, &appended);
     buf_done(&out);
     if (failed(s)) return FAIL(COORDINATOR_NOT_AVAILABLE);
     struct group *g = group_find(b->coordinator, (struct str){ b->id, b->id_len });
@@ -319,6 +344,20 @@ static status load_metadata(struct group *g, const struct group_metadata_value *
     return OK;
 }
 
+/* Its offsets, if it has any, stay: they have tombstones of their own. */
+static void end_classic(struct group *g)
+{
+    while (g->members != NULL) group_remove_member(g->members, FAIL(REBALANCE_IN_PROGRESS));
+    while (g->pending != NULL) group_remove_pending(g->pending);
+    if (g->consumer != NULL) return;
+    loop_timer_clear(g->coordinator->options.loop, &g->rebalance);
+    (void)group_set_text(&g->protocol_type, STR_NULL); /* takes no memory */
+    (void)group_set_text(&g->protocol, STR_NULL);
+    g->generation = 0;
+    g->initial = false;
+    group_enter(g, GROUP_EMPTY);
+}
+
 static status load_group(struct group_coordinator *c, struct bytes key_bytes, struct bytes value,
                          struct arena *arena)
 {
@@ -327,7 +366,7 @@ static status load_group(struct group_coordinator *c, struct bytes key_bytes, st
     TRY(wire_decode(&group_metadata_key_message, 0, key_bytes, arena, &key, NULL));
     struct group *g = group_find(c, key.group);
     if (value.data == NULL) {
-        if (g != NULL) group_free(g); /* tombstones of its offsets stand before this one */
+        if (g != NULL) end_classic(g);
         return OK;
     }
     if (value.len < 2) return FAIL(CORRUPT);
@@ -346,7 +385,7 @@ static status load_record(struct group_coordinator *c, const struct record *r, s
     struct bytes key = bytes_of(r->key.data + 2, r->key.len - 2);
     status s = kind == KEY_OFFSET || kind == KEY_OFFSET_OLD ? load_offset(c, key, r->value, arena)
                : kind == KEY_GROUP                          ? load_group(c, key, r->value, arena)
-                                                            : OK;
+                                        : consumer_replay(c, kind, key, r->value, arena);
     arena_reset(arena);
     return s;
 }
@@ -363,6 +402,27 @@ static status load_batch(struct group_coordinator *c, struct bytes batch, struct
     if (is_ok(s) && !control) s = batch_reader_result(&reader);
     batch_reader_done(&reader);
     return s;
+}
+
+status group_batch_commit(struct group_batch *b)
+{
+    if (failed(b->result)) return FAIL(COORDINATOR_NOT_AVAILABLE);
+    if (b->count == 0) return OK;
+    struct group *g = group_find(b->coordinator, group_batch_id(b));
+    struct arena arena;
+    struct buf out;
+    struct append_result appended;
+    buf_init(&out, RECORD_MAX * 2);
+    arena_init(&arena, LOAD_MAX_PLAIN);
+    status s = append(b, &out, &appended);
+    if (is_ok(s)) {
+        if (g != NULL) g->written = appended.end_offset;
+        /* It is written; a memory that says otherwise must not go on. */
+        mem_must(is_ok(load_batch(b->coordinator, buf_bytes(&out), &arena)) ? b : NULL);
+    }
+    arena_done(&arena);
+    buf_done(&out);
+    return is_ok(s) ? OK : FAIL(COORDINATOR_NOT_AVAILABLE);
 }
 
 status group_load(struct group_coordinator *c, struct plog *log)

@@ -3,7 +3,7 @@
  * In memory they hang on the group, by (partition, topic name); each commit replaces the entry. A
  * commit is written to the offsets topic first and answered once that is durable; a reader is
  * answered once all it is shown is durable (group_wait_written). */
-#include "broker/group.h"
+#include "broker/consumer.h"
 
 #include "base/mem.h"
 
@@ -64,6 +64,16 @@ status group_put_offset(struct group *g, const struct commit_item *item, int64_t
 /* --- committing ------------------------------------------------------------------------------- */
 /* Who may commit: members of the current generation; without a generation (a consumer that
  * assigns itself, an administrator) anybody while the group is empty. */
+static status check_consumer(struct group *g, const struct member_key *key, int16_t version)
+{
+    const struct consumer_member *m = consumer_find(g, key->member_id);
+    if (key->generation < 0 && g->consumer->members == NULL) return OK;
+    if (m == NULL) return FAIL(UNKNOWN_MEMBER_ID);
+    if (!m->classic && version < 9) return FAIL(UNSUPPORTED_VERSION);
+    if (key->generation == m->epoch) return OK;
+    return m->classic ? FAIL(ILLEGAL_GENERATION) : FAIL(STALE_MEMBER_EPOCH);
+}
+
 static status check_commit(struct group *g, const struct member_key *key)
 {
     bool anonymous = key->generation < 0 && key->member_id.len == 0 &&
@@ -88,7 +98,7 @@ static status find_committing(struct group_coordinator *c, const struct member_k
             return version >= 9 ? FAIL(GROUP_ID_NOT_FOUND) : FAIL(ILLEGAL_GENERATION);
         TRY(group_get(c, key->group_id, &g));
     }
-    TRY(check_commit(g, key));
+    TRY(g->consumer ? check_consumer(g, key, version) : check_commit(g, key));
     *ret_group = g;
     return OK;
 }
@@ -144,7 +154,10 @@ status group_delete(struct group_coordinator *c, struct str id, struct plog **re
     TRY(group_batch_new(c, id, &b));
     for (const struct committed *o = g->offsets; o != NULL; o = o->hh.next)
         group_batch_no_offset(b, o->topic, o->partition);
-    group_batch_no_group(b);
+    if (g->consumer != NULL)
+        consumer_batch_no_group(b, g);
+    else
+        group_batch_no_group(b);
     TRY(group_batch_append(b, ret_log, ret_end));
     group_free(g);
     return OK;

@@ -4,7 +4,7 @@
  * The leader's assignment is written to the offsets topic; when it is durable the group is STABLE
  * and all parked SyncGroups are answered. Members that do not sync within the largest rebalance
  * timeout are dropped, which begins the next rebalance. */
-#include "broker/group.h"
+#include "broker/consumer.h"
 
 #include "base/mem.h"
 
@@ -76,6 +76,7 @@ status group_heartbeat(struct group_coordinator *c, const struct member_key *key
     if (key->group_id.len == 0) return FAIL(INVALID_GROUP_ID);
     struct group *g = group_find(c, key->group_id);
     if (g == NULL) return FAIL(UNKNOWN_MEMBER_ID);
+    if (g->consumer != NULL) return consumer_classic_heartbeat(g, key);
     struct member *m;
     TRY(group_check_member(g, key->member_id, key->instance_id, &m));
     if (key->generation != g->generation) return FAIL(ILLEGAL_GENERATION);
@@ -204,6 +205,10 @@ void group_sync(struct group_coordinator *c, const struct sync_request *q, struc
     w->member = NULL;
     struct group *g = group_find(c, q->key.group_id);
     struct member *m = NULL;
+    if (g != NULL && g->consumer != NULL) {
+        consumer_classic_sync(g, q, w);
+        return;
+    }
     status s = q->key.group_id.len == 0 ? FAIL(INVALID_GROUP_ID) : check(g, q, &m);
     if (failed(s)) {
         refuse(w, s);

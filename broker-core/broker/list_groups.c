@@ -2,7 +2,7 @@
  * cluster), filtered by state (v4) and type (v5). */
 #include "base/mem.h"
 #include "broker/authorizer.h"
-#include "broker/group.h"
+#include "broker/consumer.h"
 #include "broker/handler.h"
 
 #include <strings.h>
@@ -30,9 +30,10 @@ void handle_list_groups(struct request *r)
     if (request_out_of_memory(r)) return;
     bool all = r->super || authorizer_allows(image, r->principal, r->client_host, OP_DESCRIBE,
                                              RES_CLUSTER, AUTHORIZER_CLUSTER);
-    bool type = is_listed(body->types_filter, body->types_filter_count, "classic");
-    for (; g != NULL && type; g = g->hh.next) {
-        const char *state = group_state_name(g->state);
+    for (; g != NULL; g = g->hh.next) {
+        const char *type = g->consumer ? "consumer" : "classic";
+        const char *state = g->consumer ? consumer_group_state(g) : group_state_name(g->state);
+        if (!is_listed(body->types_filter, body->types_filter_count, type)) continue;
         if (!is_listed(body->states_filter, body->states_filter_count, state)) continue;
         if (!all && !authorizer_allows(image, r->principal, r->client_host, OP_DESCRIBE, RES_GROUP,
                                        g->id))
@@ -41,7 +42,7 @@ void handle_list_groups(struct request *r)
             .group_id = g->id,
             .protocol_type = str_is_null(g->protocol_type) ? STR("") : g->protocol_type,
             .group_state = str_c(state),
-            .group_type = STR("classic"),
+            .group_type = str_c(type),
         };
     }
     request_reply(r, &response);

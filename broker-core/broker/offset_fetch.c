@@ -2,7 +2,7 @@
  * answer waits until all it tells is durable. Built as v8's groups; older forms are copied from it. */
 #include "base/mem.h"
 #include "broker/authorizer.h"
-#include "broker/group.h"
+#include "broker/consumer.h"
 #include "broker/handler.h"
 
 typedef struct offset_fetch_response_offset_fetch_response_group out_group;
@@ -28,6 +28,7 @@ static bool fill_old(struct fetching *f)
     f->asked = ARENA_NEW(r->arena, in_group);
     if (f->asked == NULL) return false;
     f->asked->group_id = body->group_id;
+    f->asked->member_epoch = -1;
     f->asked->topics_count = body->topics_count;
     if (body->topics_count <= 0) return true;
     f->asked->topics = ARENA_ARRAY(r->arena, in_topic, body->topics_count);
@@ -126,6 +127,17 @@ static bool put_all(struct request *r, const struct group *g, out_group *out)
     return true;
 }
 
+/* A member of the consumer protocol says who it is, and must be up to date (v9+). */
+static status check_member(const struct group *g, const in_group *asked)
+{
+    if (g == NULL || g->consumer == NULL) return OK;
+    if (str_is_null(asked->member_id) && asked->member_epoch < 0) return OK;
+    const struct consumer_member *m = consumer_find(g, asked->member_id);
+    if (m == NULL) return FAIL(UNKNOWN_MEMBER_ID);
+    if (m->epoch == asked->member_epoch) return OK;
+    return m->classic ? FAIL(ILLEGAL_GENERATION) : FAIL(STALE_MEMBER_EPOCH);
+}
+
 static bool put_group(struct request *r, const in_group *asked, out_group *out)
 {
     wire_default_struct(&offset_fetch_response_offset_fetch_response_group_struct, out);
@@ -133,9 +145,10 @@ static bool put_group(struct request *r, const in_group *asked, out_group *out)
     status s = authorize(r, OP_DESCRIBE, RES_GROUP, asked->group_id)
                    ? group_coordinator_ready(r->broker->groups)
                    : FAIL(GROUP_AUTHORIZATION_FAILED);
+    const struct group *g = is_ok(s) ? group_find(r->broker->groups, asked->group_id) : NULL;
+    if (is_ok(s)) s = check_member(g, asked);
     out->error_code = status_kafka(s);
     if (failed(s)) return true;
-    const struct group *g = group_find(r->broker->groups, asked->group_id);
     if (asked->topics_count < 0) return g == NULL || put_all(r, g, out);
     out->topics = ARENA_ARRAY(r->arena, out_topic, asked->topics_count);
     if (out->topics == NULL) return false;
