@@ -3,6 +3,7 @@
 
 #include "broker/admin.h"
 #include "cluster/admin_acls.h"
+#include "cluster/admin_quotas.h"
 #include "cluster/admin_scram.h"
 
 static status create_acls(const struct image *image, const void *request, struct arena *arena,
@@ -56,12 +57,39 @@ static status alter_scram(const struct image *image, const void *request, struct
     return OK;
 }
 
+static bool find_quota(void *arg, const struct quota *entity, struct quota *ret)
+{
+    const struct quota *there = image_quota_entity(arg, entity);
+    if (there) *ret = *there;
+    return there != NULL;
+}
+
+static status alter_quotas(const struct image *image, const void *request, struct arena *arena,
+                           struct buf *records, void **ret_response)
+{
+    struct alter_client_quotas_response *response =
+        ARENA_NEW(arena, struct alter_client_quotas_response);
+    struct quota_facts facts = { .find = find_quota, .arg = (void *)image };
+    struct quota_plan plan;
+    const struct quota *q;
+    if (!response) return FAIL(NO_MEMORY);
+    DL_COUNT(image->quotas, q, facts.entities);
+    TRY(plan_quotas_alter(&facts, request, arena, response, &plan));
+    for (size_t i = 0; i < plan.count; i++) {
+        if (quota_is_empty(&plan.quotas[i])) delta_quota_deleted(records, &plan.quotas[i]);
+        else delta_quota(records, &plan.quotas[i]);
+    }
+    *ret_response = response;
+    return OK;
+}
+
 status local_access_plan(const struct image *image, int16_t api_key, const void *request,
                          struct arena *arena, struct buf *records, void **ret_response)
 {
     switch (api_key) {
     case API_CREATE_ACLS: return create_acls(image, request, arena, records, ret_response);
     case API_DELETE_ACLS: return delete_acls(image, request, arena, records, ret_response);
+    case API_ALTER_CLIENT_QUOTAS: return alter_quotas(image, request, arena, records, ret_response);
     case API_ALTER_USER_SCRAM_CREDENTIALS:
         return alter_scram(image, request, arena, records, ret_response);
     default: return FAIL(INVALID_REQUEST);

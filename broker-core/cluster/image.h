@@ -74,6 +74,8 @@ DEFINE_CLEANUP(image);
 struct topic *image_topic(const struct image *image, struct str name);            /* or NULL */
 struct topic *image_topic_by_id(const struct image *image, struct uuid id);       /* or NULL */
 const struct credential *image_credential(const struct image *image, struct str login);
+/* The quota of exactly this entity (its rates do not matter); or NULL. */
+struct quota *image_quota_entity(const struct image *image, const struct quota *entity);
 /* Kafka's matching order (ClientQuotaManager): the rate of the first entity that matches and sets
  * it. `user` is without "User:"; client_id may be null; for QUOTA_CONNECTION `user` is the address.
  * false: unlimited. ret_entity (NULL ok) is whose bucket to charge. */

@@ -45,4 +45,3 @@ void topic_free(struct topic *topic);           /* NULL ok, here and below */
 void credential_free(struct credential *credential);
 void quota_free(struct quota *quota);
 struct str str_own(struct str s);               /* heap copy with a NUL; null without memory */
-struct quota *image_quota_entity(const struct image *image, const struct quota *entity);

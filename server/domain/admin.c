@@ -2,13 +2,14 @@
 #include "domain/admin.h"
 
 #include "domain/acls.h"
+#include "domain/kafka_quotas.h"
 #include "domain/scram_users.h"
 #include "domain/topics.h"
 
 #include <stdio.h>
 
 enum { CREATE_TOPICS = 19, DELETE_TOPICS = 20, CREATE_ACLS = 30, DELETE_ACLS = 31, CREATE_PARTITIONS = 37,
-      ALTER_USER_SCRAM_CREDENTIALS = 51,
+      ALTER_CLIENT_QUOTAS = 49, ALTER_USER_SCRAM_CREDENTIALS = 51,
       INCREMENTAL_ALTER_CONFIGS = 44 };
 
 struct forwarded {
@@ -62,6 +63,9 @@ void admin_forwarded(struct domain *domain, const char *cluster_id,
         break;
     case INCREMENTAL_ALTER_CONFIGS:
         topics_alter_configs(domain, cluster_id, &actor, admin->request, admin->arena, answered, f);
+        break;
+    case ALTER_CLIENT_QUOTAS:
+        kafka_quotas_alter(domain, cluster_id, &actor, admin->request, admin->arena, answered, f);
         break;
     case ALTER_USER_SCRAM_CREDENTIALS:
         scram_users_alter(domain, cluster_id, &actor, admin->request, admin->arena, answered, f);

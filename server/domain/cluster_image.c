@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "cluster/delta.h"
+#include "domain/kafka_quotas.h"
 #include "domain/plans.h"
 #include "domain/scram_users.h"
 #include "identity/secret.h"
@@ -172,6 +173,7 @@ status cluster_image_build(struct db *db, const char *cluster_id, struct buf *ou
     TRY(put_credentials(db, cluster_id, out));
     TRY(scram_users_image(db, cluster_id, out));
     TRY(put_acls(db, cluster_id, out));
+    TRY(kafka_quotas_image(db, cluster_id, out));
     TRY(put_quotas(db, cluster_id, out));
     return buf_check(out);
 }

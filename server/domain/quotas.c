@@ -5,6 +5,7 @@
 #include "domain/accounts.h"
 #include "domain/cluster_image.h"
 #include "domain/clusters.h"
+#include "domain/kafka_quotas.h"
 
 #define COLUMNS                                                                                    \
     "SELECT q.id, q.cluster_id, c.environment_id, q.display_name, q.description, "                 \
@@ -114,6 +115,7 @@ static status drop_principals(struct db *db, const char *id, struct buf *out)
 static status add_principal(struct db *db, const struct client_quota *cq, struct str principal,
                             struct buf *out, struct why *why)
 {
+    TRY(kafka_quotas_free_for(db, cq->cluster_id, principal, why));
     status result = db_run(DB(db, "INSERT INTO client_quota_principal VALUES (?, ?, ?)",
                               (const char *)cq->id, (const char *)cq->cluster_id, principal));
     if (result.code == E_EXISTS)

@@ -174,6 +174,11 @@ void db_bind_i64(struct db_query *q, int64_t v)
     if (q->stmt) db_bound(q, sqlite3_bind_int64(q->stmt, ++q->bound, v));
 }
 
+void db_bind_f64(struct db_query *q, double v)
+{
+    if (q->stmt) db_bound(q, sqlite3_bind_double(q->stmt, ++q->bound, v));
+}
+
 void db_bind_bytes(struct db_query *q, struct bytes v)
 {
     if (!q->stmt) return;
@@ -234,6 +239,7 @@ struct bytes db_bytes(const struct db_query *q, int column)
     return bytes_of(data ? data : "", len);
 }
 
+double db_f64(const struct db_query *q, int column) { return sqlite3_column_double(q->stmt, column); }
 int64_t db_i64(const struct db_query *q, int column) { return sqlite3_column_int64(q->stmt, column); }
 
 bool db_is_null(const struct db_query *q, int column)

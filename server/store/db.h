@@ -44,10 +44,11 @@ struct db_query *db_query(struct db *db, const char *sql);
 void db_bind_str(struct db_query *q, struct str v); /* null: NULL. Copied, as all arguments */
 void db_bind_cstr(struct db_query *q, const char *v);
 void db_bind_i64(struct db_query *q, int64_t v);
+void db_bind_f64(struct db_query *q, double v);
 void db_bind_bytes(struct db_query *q, struct bytes v);
 #define db_bind(q, v)                                                                              \
     _Generic((v), struct str: db_bind_str, struct bytes: db_bind_bytes, char *: db_bind_cstr,      \
-             const char *: db_bind_cstr, default: db_bind_i64)((q), (v))
+             const char *: db_bind_cstr, double: db_bind_f64, default: db_bind_i64)((q), (v))
 
 bool db_next(struct db_query *q);   /* true: a row is there */
 status db_end(struct db_query *q);  /* gives the statement back; the first error met */
@@ -59,6 +60,7 @@ status db_one_i64(struct db_query *q, int64_t *ret);
 struct str db_text(const struct db_query *q, int column); /* NULL: null */
 struct bytes db_bytes(const struct db_query *q, int column);
 int64_t db_i64(const struct db_query *q, int column);
+double db_f64(const struct db_query *q, int column);
 bool db_is_null(const struct db_query *q, int column);
 /* Into a fixed field; what does not fit gives an empty one. NULL: empty. */
 #define DB_COPY(q, column, field) str_copy((field), sizeof(field), db_text((q), (column)))

@@ -4,6 +4,8 @@
 
 #include "cluster/image.h"
 #include "domain/acls.h"
+#include "domain/kafka_quotas.h"
+#include "domain/quotas.h"
 #include "domain/scram_users.h"
 
 #include <setjmp.h>
@@ -131,11 +133,78 @@ static void test_scram_users_are_rows_with_verifiers_and_credentials_of_the_imag
     assert_int_equal(domain_rig_count("SELECT count(*) FROM scram_user WHERE length(stored_key) = 64"), 1);
 }
 
+/* --- client quotas ---------------------------------------------------------------------------------- */
+
+/* Sets (or, below 0, removes) one rate of a user ("": the default one). */
+static int16_t set_quota(const char *user, const char *key, double rate)
+{
+    struct alter_client_quotas_request_entity_data part = { STR("user"), *user ? str_c(user) : STR_NULL };
+    struct alter_client_quotas_request_op_data op = { str_c(key), rate < 0 ? 0 : rate, rate < 0 };
+    struct alter_client_quotas_request_entry_data entry = { &part, 1, &op, 1 };
+    struct alter_client_quotas_request request = { &entry, 1, false };
+    kafka_quotas_alter(domain_rig.domain, cluster, &kafka, &request, &arena, done, NULL);
+    assert_true(is_ok(answered));
+    return ((const struct alter_client_quotas_response *)response)->entries[0].error_code;
+}
+
+static double rate_in_image(const char *user, enum quota_kind kind)
+{
+    struct image *image = domain_rig_image(cluster);
+    double rate = -1;
+    if (!image_quota(image, kind, str_c(user), STR("c"), &rate, NULL)) rate = -1;
+    image_free(image);
+    return rate;
+}
+
+static void test_quotas_of_kafka_clients_are_rows_and_records_of_the_image(void **state)
+{
+    (void)state;
+    assert_int_equal(set_quota("alice", "producer_byte_rate", 1000), 0);
+    assert_int_equal(set_quota("alice", "request_percentage", 12.5), 0);
+    assert_int_equal(set_quota("", "producer_byte_rate", 5), 0);
+    assert_int_equal(set_quota("alice", "connection_creation_rate", 1), 42);
+    assert_true(rate_in_image("alice", QUOTA_PRODUCER_BYTES) == 1000);
+    assert_true(rate_in_image("alice", QUOTA_REQUEST) == 12.5);
+    assert_true(rate_in_image("bob", QUOTA_PRODUCER_BYTES) == 5);
+    assert_int_equal(set_quota("alice", "producer_byte_rate", -1), 0);
+    assert_true(rate_in_image("alice", QUOTA_PRODUCER_BYTES) == 5);
+    assert_int_equal(domain_rig_count("SELECT count(*) FROM kafka_quota"), 2);
+    assert_int_equal(set_quota("alice", "request_percentage", -1), 0);
+    assert_int_equal(domain_rig_count("SELECT count(*) FROM kafka_quota"), 1);
+    assert_int_equal(domain_rig_count("SELECT count(*) FROM audit WHERE operation LIKE 'client_quota.%'"), 5);
+}
+
+static void test_a_quota_of_rest_and_one_of_kafka_clients_keep_off_each_others_users(void **state)
+{
+    (void)state;
+    char account[ID_TEXT], other[ID_TEXT], id[ID_TEXT];
+    int64_t version;
+    domain_rig_account("app", account);
+    domain_rig_account("other", other);
+    struct str principal = str_c(account);
+    struct quota_spec spec = { .cluster_id = str_c(cluster), .display_name = STR("slow"),
+                               .description = STR(""), .ingress_bytes_per_s = 1000,
+                               .egress_bytes_per_s = 1000, .principals = &principal, .principal_count = 1 };
+    quotas_create(domain_rig.domain, &domain_rig_actor, &spec, id, &version, domain_rig_done, NULL);
+    assert_true(is_ok(domain_rig.result));
+    assert_int_equal(set_quota(account, "producer_byte_rate", 5), 44);
+    const struct alter_client_quotas_response *answer = response;
+    assert_non_null(strstr(answer->entries[0].error_message.data, id));
+    assert_true(rate_in_image(account, QUOTA_PRODUCER_BYTES) == 1000);
+    assert_int_equal(set_quota(other, "producer_byte_rate", 5), 0);
+    principal = str_c(other);
+    quotas_create(domain_rig.domain, &domain_rig_actor, &spec, id, &version, domain_rig_done, NULL);
+    assert_int_equal(domain_rig.result.code, E_EXISTS);
+    assert_non_null(strstr(domain_rig.why, "AlterClientQuotas"));
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(test_scram_users_are_rows_with_verifiers_and_credentials_of_the_image),
+        T(test_quotas_of_kafka_clients_are_rows_and_records_of_the_image),
+        T(test_a_quota_of_rest_and_one_of_kafka_clients_keep_off_each_others_users),
         T(test_acls_of_kafka_clients_are_the_rows_that_rest_lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -241,6 +241,50 @@ static void test_weak_unknown_and_foreign_scram_users_are_refused(void **state)
     assert_int_equal(describe_users(NULL, 0)->error_code, 31);
 }
 
+/* --- client quotas ---------------------------------------------------------------------------------- */
+
+static int16_t set_quota(const char *type, const char *name, const char *key, double value)
+{
+    struct alter_client_quotas_request_entity_data part = { str_c(type), str_c(name) };
+    struct alter_client_quotas_request_op_data op = { str_c(key), value, value < 0 };
+    struct alter_client_quotas_request_entry_data entry = { &part, 1, &op, 1 };
+    struct alter_client_quotas_request body = { &entry, 1, false };
+    struct alter_client_quotas_response *answer = raw_call(&rig, &client, 49, 1, &body);
+    assert_int_equal(answer->entries_count, 1);
+    return answer->entries[0].error_code;
+}
+
+static struct describe_client_quotas_response *describe_quotas(int16_t version)
+{
+    struct describe_client_quotas_request body = { NULL, 0, false };
+    return raw_call(&rig, &client, 48, version, &body);
+}
+
+static void test_quotas_are_set_described_and_survive_a_restart(void **state)
+{
+    (void)state;
+    assert_int_equal(set_quota("user", "alice", "producer_byte_rate", 1000), 0);
+    assert_int_equal(set_quota("user", NULL, "request_percentage", 50), 0);
+    assert_int_equal(set_quota("user", "alice", "nonsense", 1), 42);
+    raw_close(&client);
+    rig_close(&rig);
+    rig_open(&rig);
+    raw_connect(&rig, &client);
+    for (int16_t version = 0; version <= 1; version++) {
+        struct describe_client_quotas_response *answer = describe_quotas(version);
+        assert_int_equal(answer->entries_count, 2);
+        assert_true(str_eq_c(answer->entries[0].entity[0].entity_name, "alice"));
+        assert_true(str_is_null(answer->entries[1].entity[0].entity_name));
+        assert_true(answer->entries[1].values[0].value == 50);
+    }
+    assert_int_equal(set_quota("user", "alice", "producer_byte_rate", -1), 0);
+    assert_int_equal(describe_quotas(1)->entries_count, 1);
+    as_anybody(true);
+    assert_int_equal(set_quota("user", "alice", "producer_byte_rate", 1), 31);
+    assert_int_equal(describe_quotas(1)->error_code, 31);
+    assert_int_equal(describe_quotas(1)->entries_count, -1);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -251,6 +295,7 @@ int main(void)
         T(test_without_an_authorizer_security_is_disabled),
         T(test_scram_users_have_both_mechanisms_and_survive_a_restart),
         T(test_weak_unknown_and_foreign_scram_users_are_refused),
+        T(test_quotas_are_set_described_and_survive_a_restart),
         T(test_a_filter_with_an_unknown_type_is_refused_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
