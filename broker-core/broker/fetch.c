@@ -1,12 +1,13 @@
 /* fetch.c - Fetch (key 1). A request is answered at once when it has an error, enough bytes, or may
  * not wait; otherwise it is parked on its partitions until one of them moves or max_wait is over.
  *
- * Sessions (KIP-227) are refused the legal way: every answer carries session id 0. Whole stored
+ * What to read and which partitions an answer names is up to the fetch session (KIP-227). Whole stored
  * batches are sent, beginning with the one that contains the offset; the first non-empty partition
  * gets one batch even beyond the limits, so that a consumer always goes on. */
 #include "broker/handler.h"
 
 #include "broker/authorizer.h"
+#include "broker/fetch_session.h"
 #include "broker/leader.h"
 #include "broker/parked.h"
 #include "wire/batch.h"
@@ -14,6 +15,7 @@
 #define RESPONSE_MAX (8u << 20) /* records of one answer; the client's max_bytes may be less */
 #define MAX_WAIT_MS (5 * 60 * 1000)
 #define TOPIC_IDS_SINCE 13
+#define LEADER_HINTS_SINCE 16 /* KIP-951 */
 
 typedef struct fetch_request_fetch_partition asked_partition;
 typedef struct fetch_response_partition_data partition_answer;
@@ -33,9 +35,10 @@ struct fetch_item { /* one partition of the request */
 
 struct fetch {
     struct request *request;
+    struct fetch_context context;
     struct parked parked;
     struct parked_log *logs;
-    struct fetch_item *items;
+    struct fetch_item *items; /* one for each of the context's targets */
     int32_t count;
     size_t max_bytes;
     int64_t min_bytes;
@@ -46,15 +49,16 @@ struct fetch {
 
 /* --- what is asked for ------------------------------------------------------ */
 
-static status fetch_find(struct request *r, const struct fetch_request_fetch_topic *topic,
+static status fetch_find(struct request *r, const struct fetch_target *target,
                          const struct topic **ret_topic)
 {
     bool by_id = r->version >= TOPIC_IDS_SINCE;
     const struct image *image = r->broker->image;
-    const struct topic *found = by_id ? image_topic_by_id(image, topic->topic_id)
-                                      : image_topic(image, topic->topic);
+    const struct topic *found = by_id ? image_topic_by_id(image, target->topic_id)
+                                      : image_topic(image, target->topic);
+    *ret_topic = NULL;
     if (by_id && !found) return FAIL(UNKNOWN_TOPIC_ID);
-    if (!authorize(r, OP_READ, RES_TOPIC, found ? found->name : topic->topic))
+    if (!authorize(r, OP_READ, RES_TOPIC, found ? found->name : target->topic))
         return FAIL(TOPIC_AUTHORIZATION_FAILED);
     if (!found) return FAIL(UNKNOWN_TOPIC_OR_PARTITION);
     *ret_topic = found;
@@ -84,20 +88,25 @@ static void fetch_item_fill(struct request *r, struct fetch_item *item, const st
     if (failed(item->failure)) item->stats->failed_fetch++;
 }
 
-static bool fetch_fill(struct fetch *f, const struct fetch_request *body)
+static bool same_topic(const struct fetch_target *a, const struct fetch_target *b)
+{
+    return uuid_eq(a->topic_id, b->topic_id) && str_eq(a->topic, b->topic);
+}
+
+static bool fetch_fill(struct fetch *f)
 {
     struct request *r = f->request;
-    for (int32_t t = 0; t < body->topics_count; t++)
-        if (body->topics[t].partitions_count > 0) f->count += body->topics[t].partitions_count;
+    const struct fetch_target *targets = f->context.targets;
+    const struct topic *topic = NULL;
+    status found = OK;
+    f->count = f->context.count;
     f->items = ARENA_ARRAY(r->arena, struct fetch_item, f->count);
     f->logs = ARENA_ARRAY(r->arena, struct parked_log, f->count);
     if (r->arena->failed) return false;
-    int32_t n = 0;
-    for (int32_t t = 0; t < body->topics_count; t++) {
-        const struct topic *topic = NULL;
-        status found = fetch_find(r, &body->topics[t], &topic);
-        for (int32_t p = 0; p < body->topics[t].partitions_count; p++)
-            fetch_item_fill(r, &f->items[n++], topic, found, &body->topics[t].partitions[p]);
+    for (int32_t i = 0; i < f->count; i++) {
+        if (i == 0 || !same_topic(&targets[i], &targets[i - 1]))
+            found = fetch_find(r, &targets[i], &topic);
+        fetch_item_fill(r, &f->items[i], topic, found, &targets[i].asked);
     }
     return true;
 }
@@ -216,20 +225,15 @@ static void fetch_partition_answer(struct fetch *f, const struct fetch_item *ite
     answer->high_watermark = -1;
     answer->aborted_transactions_count = -1; /* null, but for readers of committed records */
     answer->records = bytes_of("", 0);
-    if (item->log) {
-        answer->high_watermark = plog_high_watermark(item->log);
-        answer->last_stable_offset = plog_stable(item->log);
-        answer->log_start_offset = plog_start(item->log);
-    }
     if (failed(item->failure)) {
-        bool leader_told = f->request->version >= 12; /* KIP-595's tagged field */
-        if (leader_told && (item->failure.code == E_FENCED_LEADER_EPOCH ||
-                            item->failure.code == E_UNKNOWN_LEADER_EPOCH)) {
-            answer->current_leader.leader_id = f->request->broker->options.node_id;
-            answer->current_leader.leader_epoch = store_epoch(f->request->broker->store);
-        }
+        if (f->request->version < LEADER_HINTS_SINCE || !leader_hinted(item->failure)) return;
+        answer->current_leader.leader_id = f->request->broker->options.node_id;
+        answer->current_leader.leader_epoch = store_epoch(f->request->broker->store);
         return;
     }
+    answer->high_watermark = plog_high_watermark(item->log);
+    answer->last_stable_offset = plog_stable(item->log);
+    answer->log_start_offset = plog_start(item->log);
     fetch_diverging(item, answer);
     if (fetch_committed(f->request)) {
         answer->aborted_transactions_count = item->aborted_count;
@@ -248,27 +252,57 @@ static void fetch_release(struct fetch *f)
     buf_done(&f->aborted);
 }
 
+/* The answers that are sent, partitions of one topic that follow each other under its name. */
+static void fetch_group(struct fetch *f, partition_answer *answers, const bool *send,
+                        topic_answer *topics, struct fetch_response *response)
+{
+    const struct fetch_target *targets = f->context.targets, *last = NULL;
+    int32_t kept = 0;
+    response->responses = topics;
+    for (int32_t i = 0; i < f->count; i++) {
+        if (!send[i]) continue;
+        if (!last || !same_topic(last, &targets[i]))
+            topics[response->responses_count++] = (topic_answer){
+                .topic = targets[i].topic.data ? targets[i].topic : STR(""),
+                .topic_id = targets[i].topic_id, .partitions = &answers[kept] };
+        last = &targets[i];
+        topics[response->responses_count - 1].partitions_count++;
+        answers[kept++] = answers[i];
+    }
+}
+
+/* KIP-951: where the leaders are reached that partitions of this answer name. */
+static void fetch_endpoints(struct fetch *f, struct fetch_response *response)
+{
+    for (int32_t i = 0; i < f->count; i++) {
+        if (f->request->version < LEADER_HINTS_SINCE || !leader_hinted(f->items[i].failure)) continue;
+        struct broker *b = f->request->broker;
+        response->node_endpoints = ARENA_NEW(f->request->arena, struct fetch_response_node_endpoint);
+        if (!response->node_endpoints) return;
+        *response->node_endpoints = (struct fetch_response_node_endpoint){
+            b->options.node_id, str_c(endpoint_host(f->request->endpoint)),
+            endpoint_port(f->request->endpoint), STR_NULL };
+        response->node_endpoints_count = 1;
+        return;
+    }
+}
+
 static bool fetch_topics_answer(struct fetch *f, struct fetch_response *response)
 {
     struct request *r = f->request;
-    const struct fetch_request *body = r->body;
-    topic_answer *topics = ARENA_ARRAY(r->arena, topic_answer, body->topics_count);
-    if (!topics) return false;
-    int32_t n = 0;
-    for (int32_t t = 0; t < body->topics_count; t++) {
-        int32_t count = body->topics[t].partitions_count;
-        if (count < 0) count = 0;
-        topics[t].topic = body->topics[t].topic;
-        topics[t].topic_id = body->topics[t].topic_id;
-        topics[t].partitions = ARENA_ARRAY(r->arena, partition_answer, count);
-        if (!topics[t].partitions) return false;
-        topics[t].partitions_count = count;
-        for (int32_t p = 0; p < count; p++)
-            fetch_partition_answer(f, &f->items[n++], &topics[t].partitions[p]);
-    }
-    response->responses = topics;
-    response->responses_count = body->topics_count;
-    return true;
+    partition_answer *answers = ARENA_ARRAY(r->arena, partition_answer, f->count);
+    topic_answer *topics = ARENA_ARRAY(r->arena, topic_answer, f->count);
+    bool *send = ARENA_ARRAY(r->arena, bool, f->count);
+    if (r->arena->failed) return false;
+    for (int32_t i = 0; i < f->count; i++) fetch_partition_answer(f, &f->items[i], &answers[i]);
+    status ended = fetch_session_end(r->broker->fetch_sessions, &f->context, answers,
+                                     loop_now(r->broker->loop), send);
+    response->session_id = f->context.session_id;
+    response->error_code = status_kafka(ended);
+    if (failed(ended)) return true;
+    fetch_group(f, answers, send, topics, response);
+    fetch_endpoints(f, response);
+    return !r->arena->failed;
 }
 
 static void fetch_answer(struct fetch *f)
@@ -334,39 +368,42 @@ static void fetch_park(struct fetch *f)
 
 /* --- the request ------------------------------------------------------ */
 
-/* Sessions: 0/-1 none, 0/0 wants one and gets none, n/-1 closes one that never was. */
-static status session_check(const struct fetch_request *body)
-{
-    if (body->session_epoch <= 0) return OK;
-    return body->session_id ? FAIL(FETCH_SESSION_ID_NOT_FOUND) : FAIL(INVALID_FETCH_SESSION_EPOCH);
-}
-
-static void fetch_answer_empty(struct request *r, status error, int32_t throttle_ms)
+static void fetch_answer_empty(struct request *r, status error, int32_t session_id,
+                               int32_t throttle_ms)
 {
     struct fetch_response response;
     wire_default(&fetch_response_message, &response);
     response.error_code = status_kafka(error);
+    response.session_id = session_id;
     response.throttle_time_ms = throttle_ms;
     request_reply_throttled(r, &response, throttle_ms);
 }
 
+/* The session of the request, and what it reads; false: it is answered already. */
+static bool fetch_begin(struct fetch *f)
+{
+    struct request *r = f->request;
+    status begun = fetch_session_begin(r->broker->fetch_sessions, r->body,
+                                       r->version >= TOPIC_IDS_SINCE, loop_now(r->broker->loop),
+                                       r->arena, &f->context);
+    if (request_out_of_memory(r)) return false;
+    int32_t owed = is_ok(begun) ? quota_fetch_owed(r) : 0;
+    if (is_ok(begun) && owed <= 0) return true;
+    fetch_answer_empty(r, begun, f->context.session_id, owed);
+    return false;
+}
+
 void handle_fetch(struct request *r)
 {
-    struct fetch_request *body = r->body;
+    const struct fetch_request *body = r->body;
     r->broker->stats.fetch_requests++;
-    if (body->topics_count < 0) body->topics_count = 0;
-    status session = session_check(body);
-    int32_t owed = is_ok(session) ? quota_fetch_owed(r) : 0;
-    if (failed(session) || owed > 0) {
-        fetch_answer_empty(r, session, owed);
-        return;
-    }
     struct fetch *f = ARENA_NEW(r->arena, struct fetch);
     if (!f) {
         (void)request_out_of_memory(r);
         return;
     }
     f->request = r;
+    if (!fetch_begin(f)) return;
     f->max_bytes = body->max_bytes > 0 && (size_t)body->max_bytes < RESPONSE_MAX
                        ? (size_t)body->max_bytes
                        : RESPONSE_MAX;
@@ -375,7 +412,7 @@ void handle_fetch(struct request *r)
     f->until = r->arrived + wait;
     buf_init(&f->records, SIZE_MAX);
     buf_init(&f->aborted, SIZE_MAX);
-    if (!fetch_fill(f, body)) {
+    if (!fetch_fill(f)) {
         (void)request_out_of_memory(r);
         return;
     }

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "broker/connection.h"
 #include "broker/control.h"
+#include "broker/fetch_session.h"
 #include "broker/group_coordinator.h"
 #include "broker/local_controller.h"
 #include "broker/parked.h"
@@ -280,6 +281,7 @@ static status broker_start(struct broker *b, struct why *why)
     endpoints_tls_changed(b);
     if (b->options.sandbox) (void)sandbox_calls();
     TRY(quotas_new(b->image, &b->quotas));
+    TRY(fetch_sessions_new(&b->fetch_sessions));
     TRY(store_start(b, why));
     status started = group_coordinator_start(b, &b->groups);
     if (failed(started)) why_set(why, "the consumer groups cannot be loaded: %s",
@@ -346,6 +348,7 @@ void broker_free(struct broker *b)
         quotas_free(b->quotas);
         endpoints_free(b);
         files_stop(b);
+        fetch_sessions_free(b->fetch_sessions);
         loop_turn(b->loop, 0); /* what ended waits for the end of a turn */
     }
     image_free(b->image);

@@ -44,6 +44,7 @@ struct broker_options {
 };
 void broker_options_init(struct broker_options *options);
 
+struct fetch_sessions;
 struct group_coordinator;
 struct connection;
 struct control;
@@ -67,6 +68,7 @@ struct broker {
     struct group_coordinator *groups;
     struct endpoint endpoints[ENDPOINTS_MAX]; /* as many as options.endpoint_count */
     struct listener *local;     /* kafka.sock */
+    struct fetch_sessions *fetch_sessions;
     struct connection *connections; /* utlist DL */
     int64_t connection_count;
     int64_t memory_used;        /* requests under way and replies that wait */
