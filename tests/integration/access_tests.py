@@ -6,7 +6,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient, NewTopic,
                                    ResourcePatternType, ResourceType, ScramCredentialInfo, ScramMechanism,
                                    UserScramCredentialDeletion, UserScramCredentialUpsertion)
-from leatd import Leatd, kcat, wait_for
+from leatd import Leatd, free_ports, kcat, wait_for
 from managed_tests import config, first_error, send, start_cluster
 from standalone import Standalone
 
@@ -114,8 +114,9 @@ AUTHORIZER = {"authorizer.class.name": "org.apache.kafka.metadata.authorizer.Sta
 
 
 def test_scram_users_and_acls_of_a_broker_alone_hold_through_a_kill():
-    with Standalone(**AUTHORIZER) as broker:
-        cluster = {"bootstrap_servers": broker.address}
+    sasl = f"127.0.0.1:{free_ports(2) + 1}"
+    with Standalone(["--listen", f"SASL_PLAINTEXT://{sasl}"], **AUTHORIZER) as broker:
+        cluster = {"bootstrap_servers": sasl}
         admin = AdminClient({"bootstrap.servers": broker.address, "log_level": 0})
         admin.create_topics([NewTopic("t", 1, 1)])["t"].result(20)
         scram_users_log_in(cluster, admin, broker.kill_and_start)
