@@ -1,6 +1,7 @@
 /* incremental_alter_configs.c - IncrementalAlterConfigs (key 44): topics go to the controller; the
  * settings of the broker belong to its plan and cannot be changed by a client. */
 #include "broker/admin.h"
+#include "broker/alter_configs.h"
 #include "broker/authorizer.h"
 #include "broker/handler.h"
 
@@ -28,13 +29,14 @@ static void row_add(struct alter_configs *a, const asked_resource *asked, int16_
     row->error_message = message;
 }
 
-static status alter_check(struct request *r, const asked_resource *asked, struct str *ret_message)
+status alter_configs_check(struct request *r, int8_t resource_type, struct str name,
+                           struct str *ret_message)
 {
     status refused = OK;
-    if (asked->resource_type == RESOURCE_TOPIC) {
-        if (!authorize(r, OP_ALTER_CONFIGS, RES_TOPIC, asked->resource_name))
+    if (resource_type == RESOURCE_TOPIC) {
+        if (!authorize(r, OP_ALTER_CONFIGS, RES_TOPIC, name))
             refused = FAIL(TOPIC_AUTHORIZATION_FAILED);
-    } else if (asked->resource_type == RESOURCE_BROKER) {
+    } else if (resource_type == RESOURCE_BROKER) {
         refused = authorize(r, OP_ALTER_CONFIGS, RES_CLUSTER, AUTHORIZER_CLUSTER)
                       ? FAIL(POLICY_VIOLATION)
                       : FAIL(CLUSTER_AUTHORIZATION_FAILED);
@@ -80,7 +82,8 @@ void handle_incremental_alter_configs(struct request *r)
     a->forwarded.resources_count = 0;
     for (int32_t i = 0; i < n; i++) {
         struct str message = STR_NULL;
-        status refused = alter_check(r, &body->resources[i], &message);
+        status refused = alter_configs_check(r, body->resources[i].resource_type,
+                                             body->resources[i].resource_name, &message);
         if (failed(refused)) row_add(a, &body->resources[i], status_kafka(refused), message);
         else allowed[a->forwarded.resources_count++] = body->resources[i];
     }
