@@ -20,6 +20,8 @@
 #define REPLY_MAX (128u << 20)
 #define FRAME_MAX_DEFAULT (100u << 20) /* socket.request.max.bytes */
 #define FRAME_SLACK (1u << 20)
+#define SASL_HANDSHAKE_KEY 17
+#define SASL_AUTHENTICATE_KEY 36
 
 static void connection_frame(struct stream *stream, struct bytes frame, void *owner);
 static void connection_ended(struct stream *stream, status why, void *owner);
@@ -92,6 +94,7 @@ void connection_accept(struct broker *b, int fd, const struct endpoint *endpoint
     c->authenticated = endpoint && endpoint->options->security == SECURITY_PLAINTEXT;
     c->principal = c->authenticated ? STR(PRINCIPAL_ANONYMOUS) : STR_NULL;
     c->last_active = loop_now(b->loop);
+    c->session_until = -1;
     c->end.run = connection_free;
     timer_init(&c->mute, connection_unmute);
     timer_init(&c->idle, connection_idle);
@@ -353,6 +356,11 @@ static void connection_request(struct connection *c, struct bytes frame)
     }
     if (!c->authenticated && !(handler->flags & HANDLER_BEFORE_AUTH)) {
         connection_refuse(c, "a request came before authentication");
+        return;
+    }
+    bool authenticates = header.api_key == SASL_HANDSHAKE_KEY || header.api_key == SASL_AUTHENTICATE_KEY;
+    if (c->session_until >= 0 && loop_now(c->broker->loop) >= c->session_until && !authenticates) {
+        connection_refuse(c, "its session has expired and it did not authenticate again");
         return;
     }
     struct request *r = request_new(c, handler, &header, frame.len);

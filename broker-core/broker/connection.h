@@ -25,6 +25,8 @@ struct connection {
     struct timer mute, idle;
     struct deferred end;
     int64_t last_active;
+    int64_t session_until;          /* loop time; -1: for ever. Then only authentication is served */
+    int64_t reauthenticated_at;     /* loop time of the last attempt to authenticate again */
     struct str login, principal;    /* views into sasl, or constants */
     char host[64];
     char software[96];              /* "librdkafka 2.0.2", told by ApiVersions v3+ */
@@ -37,6 +39,7 @@ void connection_accept(struct broker *broker, int fd, const struct endpoint *end
 void connection_close(struct connection *c);
 /* SASL succeeded: who this is, and the frame size of the plan. */
 void connection_authenticated(struct connection *c);
+struct sasl_source connection_sasl_source(const struct connection *c);
 /* The plan changed. */
 void connection_limits_changed(struct connection *c);
 /* One SASL token of a connection without Kafka headers (SaslHandshake v0). */

@@ -30,6 +30,7 @@ static void paths_of(const struct broker *b, const char *ret_paths[FILES_MAX])
     ret_paths[1] = o->tls_key;
     ret_paths[2] = o->tls_client_ca;
     ret_paths[3] = o->users;
+    ret_paths[4] = o->jwks;
 }
 
 static status file_read(const char *path, struct buf *out, struct why *why)
@@ -134,6 +135,25 @@ static status put_tls(const struct broker *b, struct buf *delta, struct why *why
     return result;
 }
 
+/* --- how logins are asked for ------------------------------------------------------------------------ */
+
+static status put_authentication(const struct broker *b, struct buf *delta, struct why *why)
+{
+    struct authentication a = b->options.authentication, checked;
+    struct buf text;
+    status result = OK;
+    buf_init(&text, JWKS_MAX + 16384);
+    if (b->options.files.jwks) result = file_read(b->options.files.jwks, &text, why);
+    a.jwks = bytes_str(buf_bytes(&text));
+    if (is_ok(result)) result = authentication_make(&a, why, &checked);
+    if (is_ok(result)) {
+        delta_authentication(delta, &checked);
+        authentication_done(&checked);
+    }
+    buf_done(&text);
+    return result;
+}
+
 /* --- all of it -------------------------------------------------------------------------------------- */
 
 static status files_load(struct broker *b, struct why *why)
@@ -144,6 +164,7 @@ static status files_load(struct broker *b, struct why *why)
     status result = OK;
     if (b->options.files.tls_certificate) result = put_tls(b, &delta, why);
     if (is_ok(result) && b->options.files.users) result = put_users(b->options.files.users, &delta, why);
+    if (is_ok(result)) result = put_authentication(b, &delta, why);
     if (is_ok(result)) result = buf_check(&delta);
     if (is_ok(result)) result = image_apply(b->files, buf_bytes(&delta), broker_observer(b));
     secret_buf_done(&delta);
@@ -185,6 +206,7 @@ status files_start(struct broker *b, struct why *why)
 {
     const char *paths[FILES_MAX];
     paths_of(b, paths);
+    if (b->options.authentication.max_reauth_ms) TRY(image_new(&b->files));
     for (size_t i = 0; i < FILES_MAX; i++) {
         if (!paths[i]) continue;
         if (!b->files) TRY(image_new(&b->files));

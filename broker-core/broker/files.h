@@ -1,6 +1,7 @@
 /* files.h - what a standalone broker reads from files: certificate and key, the CA of its clients,
- * users. Read at start and again when it is asked to (SIGHUP); what cannot be used is said in the log and
- * changes nothing. It is held as an image of its own beside the durable one. Loop thread only.
+ * users, the keys of bearer tokens. Read at start and again when it is asked to (SIGHUP); what cannot
+ * be used is said in the log and changes nothing. It is held as an image of its own beside the durable
+ * one. Loop thread only.
  *
  * Users: a line each, NAME:PASSWORD, good for PLAIN and both SCRAMs; '#' begins a comment line. */
 #pragma once
@@ -15,8 +16,9 @@ struct file_options { /* paths; NULL: none */
     const char *tls_key;
     const char *tls_client_ca;
     const char *users;
+    const char *jwks;            /* the keys that sign bearer tokens */
 };
-#define FILES_MAX 4
+#define FILES_MAX 5
 
 /* Before the sandbox: opens the folders of the files, reads them, makes broker->files. A sentence in
  * `why`. Nothing when the options name no file. */

@@ -26,7 +26,9 @@ const char options_help[] =
     "  --cluster-id ID     identity of the cluster\n"
     "  --node-id N         broker id, default 1\n"
     "  --set NAME=VALUE    standalone: a setting by Kafka's broker name, such as num.partitions,\n"
-    "                      auto.create.topics.enable, log.retention.ms, ssl.client.auth;\n"
+    "                      auto.create.topics.enable, log.retention.ms, ssl.client.auth,\n"
+    "                      connections.max.reauth.ms, sasl.oauthbearer.jwks.endpoint.url=file:PATH,\n"
+    "                      sasl.oauthbearer.expected.issuer, ….expected.audience, ….sub.claim.name;\n"
     "                      authorizer.class.name=" STANDARD_AUTHORIZER "\n"
     "                      turns ACLs on, super.users=User:a;User:b names who is above them\n"
     "\n"
@@ -157,6 +159,34 @@ static status set_topic_default(struct options *o, const char *topic_name, struc
     return OK;
 }
 
+/* Values live as long as the arguments do. */
+static status set_authentication(struct options *o, struct str name, struct str value, bool *ret_known)
+{
+    struct authentication *a = &o->broker.authentication;
+    int64_t n;
+    if (str_eq(name, STR("connections.max.reauth.ms")))
+        return set_int(value, 0, INT32_MAX, &a->max_reauth_ms);
+    if (value.len > OAUTH_TEXT_MAX) return FAIL(INVALID);
+    if (str_eq(name, STR("sasl.oauthbearer.expected.issuer"))) {
+        a->issuer = value;
+    } else if (str_eq(name, STR("sasl.oauthbearer.expected.audience"))) {
+        a->audience = value;
+    } else if (str_eq(name, STR("sasl.oauthbearer.sub.claim.name"))) {
+        a->claim = value;
+    } else if (str_eq(name, STR("sasl.oauthbearer.clock.skew.seconds"))) {
+        TRY(set_int(value, 0, OAUTH_SKEW_MAX_MS / 1000, &n));
+        a->skew_ms = n * 1000;
+    } else if (str_eq(name, STR("sasl.oauthbearer.jwks.endpoint.url"))) {
+        /* A broker fetches nothing. */
+        if (!str_starts(value, STR("file:"))) return FAIL(INVALID);
+        size_t from = str_starts(value, STR("file://")) ? 7 : 5;
+        o->broker.files.jwks = value.data + from; /* to the end of the argument */
+    } else {
+        *ret_known = false;
+    }
+    return OK;
+}
+
 static status set_one(struct options *o, struct str name, struct str value, bool *ret_known,
                       struct why *why)
 {
@@ -179,6 +209,9 @@ static status set_one(struct options *o, struct str name, struct str value, bool
     } else if (str_eq(name, STR("super.users"))) {
         if (!str_copy(o->super_users, sizeof o->super_users, value)) return FAIL(INVALID);
         o->broker.super_users = o->super_users;
+    } else if (str_starts(name, STR("sasl.oauthbearer.")) ||
+               str_eq(name, STR("connections.max.reauth.ms"))) {
+        return set_authentication(o, name, value, ret_known);
     } else if (str_eq(name, STR("ssl.client.auth"))) {
         TRY(set_client_auth(value, &o->broker.client_auth));
     } else if (str_eq(name, STR("max.connections"))) {
@@ -279,7 +312,8 @@ static const char *endpoint_check(const struct broker_options *b, const struct e
 static status options_check(struct options *o, struct why *why)
 {
     struct broker_options *b = &o->broker;
-    bool files = b->files.tls_certificate || b->files.tls_key || b->files.tls_client_ca || b->files.users;
+    bool files = b->files.tls_certificate || b->files.tls_key || b->files.tls_client_ca || b->files.users ||
+                 b->files.jwks;
     const char *text = NULL;
     if (!b->data_dir || !*b->data_dir) text = "--data DIR is missing";
     else if (b->standalone && b->run_dir)
@@ -302,6 +336,7 @@ static status options_check(struct options *o, struct why *why)
 status options_parse(struct options *o, int count, const char *const *arguments, struct why *why)
 {
     broker_options_init(&o->broker);
+    o->broker.authentication.skew_ms = 30000; /* Kafka's default */
     o->broker.endpoint_count = 0;
     for (int i = 0; i < count; i++) o->broker.standalone |= strcmp(arguments[i], "--standalone") == 0;
     bool set = false;

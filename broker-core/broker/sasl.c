@@ -2,11 +2,13 @@
 #include "broker/sasl.h"
 
 #include "base/mem.h"
+#include "broker/jwt.h"
+#include "broker/oauth.h"
 
 #include <assert.h>
 #include <openssl/evp.h>
 
-enum mechanism { NONE, PLAIN, SHA_256, SHA_512, LOCAL_PRINCIPAL };
+enum mechanism { NONE, PLAIN, SHA_256, SHA_512, LOCAL_PRINCIPAL, OAUTHBEARER };
 static const struct {
     enum mechanism mechanism;
     struct str name;
@@ -15,6 +17,7 @@ static const struct {
     { PLAIN, { "PLAIN", 5 }, false },
     { SHA_256, { "SCRAM-SHA-256", 13 }, false },
     { SHA_512, { "SCRAM-SHA-512", 13 }, false },
+    { OAUTHBEARER, { "OAUTHBEARER", 11 }, false },
     { LOCAL_PRINCIPAL, { "LEAT-PRINCIPAL", 14 }, true },
 };
 static_assert(ARRAY_LEN(mechanisms) == SASL_MECHANISMS_MAX, "one slot a mechanism");
@@ -36,20 +39,33 @@ status sasl_external(struct sasl *sasl, struct str name)
     return str_copy(sasl->principal + 5, sizeof(sasl->principal) - 5, name) ? OK : FAIL(INVALID);
 }
 
-size_t sasl_mechanisms(const struct sasl *sasl, struct str ret_names[SASL_MECHANISMS_MAX])
+static const struct authentication *authentication_of(const struct sasl_source *source)
+{
+    return source->files ? &source->files->authentication : &source->image->authentication;
+}
+
+static bool offered(const struct sasl *sasl, const struct sasl_source *source, size_t i)
+{
+    if (mechanisms[i].mechanism == OAUTHBEARER && (sasl->local || !authentication_of(source)->keys))
+        return false;
+    return !mechanisms[i].local || sasl->local;
+}
+
+size_t sasl_mechanisms(const struct sasl *sasl, const struct sasl_source *source,
+                       struct str ret_names[SASL_MECHANISMS_MAX])
 {
     size_t n = 0;
     for (size_t i = 0; i < ARRAY_LEN(mechanisms); i++)
-        if (!mechanisms[i].local || sasl->local) ret_names[n++] = mechanisms[i].name;
+        if (offered(sasl, source, i)) ret_names[n++] = mechanisms[i].name;
     return n;
 }
 
-status sasl_start(struct sasl *sasl, struct str mechanism)
+status sasl_start(struct sasl *sasl, const struct sasl_source *source, struct str mechanism)
 {
     if (sasl->state == SASL_STARTED || sasl->state == SASL_FAILED) return FAIL(ILLEGAL_SASL_STATE);
     int found = NONE;
     for (size_t i = 0; i < ARRAY_LEN(mechanisms); i++)
-        if (str_eq(mechanisms[i].name, mechanism) && (!mechanisms[i].local || sasl->local))
+        if (str_eq(mechanisms[i].name, mechanism) && offered(sasl, source, i))
             found = mechanisms[i].mechanism;
     if (found == NONE) return FAIL(UNSUPPORTED_SASL_MECHANISM);
     /* KIP-368: a connection re-authenticates with what it came with. */
@@ -73,6 +89,7 @@ static status become(struct sasl *sasl, struct str login, struct str principal)
         !str_copy(sasl->login, sizeof(sasl->login), login))
         return FAIL(SASL_AUTHENTICATION_FAILED);
     sasl->authenticated_with = sasl->mechanism;
+    sasl->expires_ms = 0;
     sasl->state = SASL_DONE;
     return OK;
 }
@@ -144,6 +161,30 @@ static status scram_step_of(struct sasl *sasl, const struct sasl_source *source,
     return become(sasl, user, c->principal);
 }
 
+/* --- OAUTHBEARER (RFC 7628): a refusal is a message first, and a failure when it was taken note of -- */
+static status oauth_step(struct sasl *sasl, const struct sasl_source *source, struct bytes token,
+                         struct buf *out)
+{
+    struct str bearer, authzid;
+    struct jwt jwt;
+    char principal[5 + sizeof jwt.name] = "User:";
+    if (sasl->refused) return FAIL(SASL_AUTHENTICATION_FAILED);
+    if (!oauth_message(token, &bearer, &authzid)) {
+        sasl->why = "the message is not one of OAUTHBEARER";
+        return FAIL(SASL_AUTHENTICATION_FAILED);
+    }
+    if (failed(jwt_check(authentication_of(source), bearer, source->now_ms, &jwt, &sasl->why))) {
+        sasl->refused = true;
+        buf_put_str(out, STR(OAUTH_REFUSED));
+        return OK;
+    }
+    if (authzid.len && !str_eq_c(authzid, jwt.name)) return FAIL(SASL_AUTHENTICATION_FAILED);
+    str_copy(principal + 5, sizeof jwt.name, str_c(jwt.name));
+    TRY(become(sasl, STR(""), str_c(principal)));
+    sasl->expires_ms = jwt.expires_ms;
+    return OK;
+}
+
 static status principal_step(struct sasl *sasl, struct bytes token)
 {
     struct str principal = bytes_str(token);
@@ -159,6 +200,7 @@ status sasl_step(struct sasl *sasl, const struct sasl_source *source, struct byt
     status result = token.len > SASL_TOKEN_MAX        ? FAIL(SASL_AUTHENTICATION_FAILED)
                     : sasl->mechanism == PLAIN           ? plain_step(sasl, source, token)
                     : sasl->mechanism == LOCAL_PRINCIPAL ? principal_step(sasl, token)
+                    : sasl->mechanism == OAUTHBEARER ? oauth_step(sasl, source, token, out)
                                                          : scram_step_of(sasl, source, token, out);
     if (failed(result)) sasl->state = SASL_FAILED;
     return result;

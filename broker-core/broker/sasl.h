@@ -1,15 +1,15 @@
 /* sasl.h - authentication of one connection, whatever the mechanism.
  *
  * SaslHandshake names the mechanism (sasl_start), then tokens go to and fro (sasl_step) until done.
- * PLAIN and both SCRAMs on the Kafka port; on the Unix socket alone also LEAT-PRINCIPAL, with which
- * leatd says for whom it acts: the token is the principal. For re-authentication (KIP-368) start
- * again on the same object: another principal or mechanism is refused.
+ * PLAIN, both SCRAMs and (with a key set) OAUTHBEARER on the Kafka port; on the Unix socket alone also
+ * LEAT-PRINCIPAL, with which leatd says for whom it acts: the token is the principal. For
+ * re-authentication (KIP-368) start again on the same object: another principal or mechanism is refused.
  * One per connection, embedded; loop thread only. */
 #pragma once
 #include "broker/scram.h"
 
 #define SASL_TOKEN_MAX 524288
-#define SASL_MECHANISMS_MAX 4
+#define SASL_MECHANISMS_MAX 5
 #define PRINCIPAL_ANONYMOUS "User:ANONYMOUS"
 
 enum sasl_state { SASL_IDLE, SASL_STARTED, SASL_DONE, SASL_FAILED };
@@ -21,6 +21,9 @@ struct sasl {
     char login[256];           /* key id or SCRAM user; "" for LEAT-PRINCIPAL */
     char principal[256];       /* "User:…", "" before SASL_DONE for the first time */
     int authenticated_with;    /* mechanism of the first success */
+    int64_t expires_ms;        /* since 1970: until when the last success holds; 0: for ever */
+    bool refused;              /* OAUTHBEARER: told so; the client's next word ends it */
+    const char *why;           /* after a failure, half a sentence for the log; or NULL */
 };
 void sasl_init(struct sasl *sasl, bool local);
 void sasl_done(struct sasl *sasl);
@@ -28,19 +31,24 @@ void sasl_done(struct sasl *sasl);
 /* Known without SASL, from a client certificate: "User:" and the name. INVALID: too long. */
 status sasl_external(struct sasl *sasl, struct str name);
 
-/* The mechanisms offered here, for SaslHandshake's answer. Returns their number. */
-size_t sasl_mechanisms(const struct sasl *sasl, struct str ret_names[SASL_MECHANISMS_MAX]);
-/* UNSUPPORTED_SASL_MECHANISM; ILLEGAL_SASL_STATE in the middle of an exchange. */
-status sasl_start(struct sasl *sasl, struct str mechanism);
 /* Where credentials are looked up. */
 struct sasl_source {
     const struct image *image;
     const struct image *files; /* looked at first; NULL: none */
+    int64_t now_ms;            /* since 1970 */
 };
+
+/* The mechanisms offered here, for SaslHandshake's answer. Returns their number. */
+size_t sasl_mechanisms(const struct sasl *sasl, const struct sasl_source *source,
+                       struct str ret_names[SASL_MECHANISMS_MAX]);
+/* UNSUPPORTED_SASL_MECHANISM; ILLEGAL_SASL_STATE in the middle of an exchange. */
+status sasl_start(struct sasl *sasl, const struct sasl_source *source, struct str mechanism);
 /* One token from the client, the answer (may be empty) is appended to `out`. OK and state SASL_DONE:
  * authenticated. OK and SASL_STARTED: another token follows. SASL_AUTHENTICATION_FAILED: answer it
  * with a general text, flush, close. ILLEGAL_SASL_STATE without sasl_start. */
 status sasl_step(struct sasl *sasl, const struct sasl_source *source, struct bytes token,
                  struct buf *out);
 static inline struct str sasl_principal(const struct sasl *sasl) { return str_c(sasl->principal); }
+/* Did SASL succeed once? (A certificate alone does not count.) */
+static inline bool sasl_was_authenticated(const struct sasl *sasl) { return sasl->authenticated_with != 0; }
 static inline struct str sasl_login(const struct sasl *sasl) { return str_c(sasl->login); }

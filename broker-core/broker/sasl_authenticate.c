@@ -6,20 +6,42 @@
 
 #define TOKEN_OUT_MAX 4096
 
+struct sasl_source connection_sasl_source(const struct connection *c)
+{
+    const struct broker *b = c->broker;
+    return (struct sasl_source){ b->image, b->files, loop_wall(b->loop) };
+}
+
+/* KIP-368: how long the session may last, by its credential and by the broker's rule; -1: for ever. */
+static int64_t session_lifetime(const struct connection *c)
+{
+    const struct broker *b = c->broker;
+    int64_t max = (b->files ? b->files : b->image)->authentication.max_reauth_ms;
+    int64_t lifetime = max > 0 ? max : -1;
+    if (c->local) return -1;
+    if (!c->sasl.expires_ms) return lifetime;
+    int64_t left = c->sasl.expires_ms - loop_wall(b->loop);
+    if (left < 0) left = 0;
+    return lifetime < 0 || left < lifetime ? left : lifetime;
+}
+
 static status authenticate_step(struct connection *c, struct bytes token, struct buf *out)
 {
     struct broker *b = c->broker;
     bool again = c->authenticated;
-    struct sasl_source source = { b->image, b->files };
+    struct sasl_source source = connection_sasl_source(c);
     status stepped = sasl_step(&c->sasl, &source, token, out);
     if (is_ok(stepped) && c->sasl.state == SASL_DONE) {
         connection_authenticated(c);
+        int64_t lifetime = session_lifetime(c);
+        c->session_until = lifetime < 0 ? -1 : loop_now(b->loop) + lifetime;
         return OK;
     }
     if (failed(stepped)) {
         b->stats.authentication_failures++;
-        log_warn("client %s%s%s: %s failed", c->host, *c->software ? " " : "", c->software,
-                 again ? "authentication again" : "authentication");
+        log_warn("client %s%s%s: %s failed%s%s", c->host, *c->software ? " " : "", c->software,
+                 again ? "authentication again" : "authentication", c->sasl.why ? ": " : "",
+                 c->sasl.why ? c->sasl.why : "");
     }
     return stepped;
 }
@@ -42,6 +64,9 @@ void handle_sasl_authenticate(struct request *r)
     } else {
         response.auth_bytes = arena_bytes(r->arena, bytes_of(out.data ? out.data : (uint8_t *)"",
                                                              out.len));
+        struct connection *c = r->connection;
+        if (c->sasl.state == SASL_DONE && c->session_until >= 0)
+            response.session_lifetime_ms = c->session_until - loop_now(r->broker->loop);
         request_reply(r, &response);
     }
     buf_done(&out);

@@ -33,6 +33,7 @@ struct broker_options {
     size_t endpoint_count;      /* at least one */
     struct file_options files;  /* standalone */
     enum tls_client_auth client_auth; /* standalone: ssl.client.auth */
+    struct authentication authentication; /* standalone; its key set comes from files.jwks */
     const char *cluster_id;     /* NULL (standalone): the image's, made at first start */
     int32_t node_id;
     struct limits limits;       /* standalone: what the image starts with */

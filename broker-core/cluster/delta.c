@@ -245,6 +245,19 @@ void delta_tls(struct buf *out, const struct tls_material *m)
                              (int8_t)m->client_auth });
 }
 
+void delta_authentication(struct buf *out, const struct authentication *a)
+{
+    put(out, &image_authentication_message,
+        &(struct image_authentication){
+            .max_reauth_ms = a->max_reauth_ms,
+            .issuer = bytes_str(not_null(str_bytes(a->issuer))),
+            .audience = bytes_str(not_null(str_bytes(a->audience))),
+            .claim = bytes_str(not_null(str_bytes(a->claim))),
+            .skew_ms = a->skew_ms,
+            .jwks = not_null(str_bytes(a->jwks)),
+        });
+}
+
 /* --- reading --------------------------------------------------------------------------------------- */
 status record_next(struct bytes *rest, struct image_record *ret_record)
 {

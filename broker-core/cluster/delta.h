@@ -60,6 +60,8 @@ void delta_acl_deleted(struct buf *out, const struct acl *acl);
 
 void delta_tls(struct buf *out, const struct tls_material *material); /* its key, too */
 
+void delta_authentication(struct buf *out, const struct authentication *authentication);
+
 /* quota_init: nothing set (rates are < 0). Only entity and rates are used. */
 void quota_init(struct quota *quota);
 void delta_quota(struct buf *out, const struct quota *quota);

@@ -35,6 +35,7 @@ void image_free(struct image *image)
     }
     acl_set_done(&image->acls);
     tls_material_done(&image->tls);
+    authentication_done(&image->authentication);
     mem_free(image);
 }
 
@@ -185,5 +186,7 @@ status image_serialise(const struct image *image, struct buf *out)
     for (size_t i = 0; i < image->acls.count; i++) delta_acl(out, image->acls.items[i]);
     DL_FOREACH(image->quotas, quota) delta_quota(out, quota);
     if (image->tls.chain.len) delta_tls(out, &image->tls);
+    if (image->authentication.jwks.len || image->authentication.max_reauth_ms)
+        delta_authentication(out, &image->authentication);
     return buf_check(out);
 }

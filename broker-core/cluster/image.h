@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/uuid.h"
 #include "cluster/acl.h"
+#include "cluster/authentication.h"
 #include "cluster/limits.h"
 #include "cluster/topic_config.h"
 #include "io/tls.h"
@@ -64,6 +65,7 @@ struct image {
     struct acl_set acls;
     struct quota *quotas;          /* utlist DL */
     struct tls_material tls;       /* of listeners under TLS; no chain: none */
+    struct authentication authentication;
     int64_t partition_count;       /* without internal topics */
 };
 

@@ -11,7 +11,7 @@ struct applying {
     struct image *image;
     const struct image_observer *observer;
     bool quotas_changed;
-    bool tls_named;
+    bool tls_named, authentication_named;
 };
 
 static void tell(struct applying *a, enum image_event event, struct topic *topic, struct str login)
@@ -164,6 +164,16 @@ static void apply_tls(struct applying *a, struct tls_material *wanted)
     tell(a, TLS_CHANGED, NULL, STR_NULL);
 }
 
+/* Nobody is told: it is looked at when somebody logs in. */
+static void apply_authentication(struct applying *a, struct authentication *wanted)
+{
+    struct authentication old = a->image->authentication;
+    a->authentication_named = true;
+    if (authentication_same(&old, wanted)) return;
+    a->image->authentication = *wanted;
+    *wanted = old; /* freed with the change */
+}
+
 /* --- all of a delta -------------------------------------------------------------------------------- */
 static void apply_limits(struct applying *a, const struct limits *limits)
 {
@@ -202,6 +212,8 @@ static void apply_change(struct applying *a, struct image_change *change)
         apply_limits(a, &change->limits);
     } else if (m == &image_tls_message) {
         apply_tls(a, &change->tls);
+    } else if (m == &image_authentication_message) {
+        apply_authentication(a, &change->authentication);
     } else if (m == &image_cluster_message) {
         (void)str_copy(a->image->cluster_id, sizeof(a->image->cluster_id), change->name);
         a->image->store_id = change->id;
@@ -296,6 +308,7 @@ status image_apply(struct image *image, struct bytes delta, const struct image_o
         apply_tls(&a, &none);
         tls_material_done(&none);
     }
+    if (changes.from == 0 && !a.authentication_named) authentication_done(&image->authentication);
     if (a.quotas_changed) tell(&a, QUOTAS_CHANGED, NULL, STR_NULL);
     image_changes_done(&changes);
     return OK;

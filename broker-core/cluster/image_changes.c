@@ -200,6 +200,18 @@ static status read_tls(const struct image_record *record, struct arena *arena,
     return tls_material_copy(&view, &change->tls);
 }
 
+static status read_authentication(const struct image_record *record, struct arena *arena,
+                                  struct image_change *change)
+{
+    struct image_authentication r;
+    TRY(record_decode(record, arena, &r));
+    struct authentication view = { .max_reauth_ms = r.max_reauth_ms, .issuer = r.issuer,
+                                   .audience = r.audience, .claim = r.claim, .skew_ms = r.skew_ms,
+                                   .jwks = bytes_str(r.jwks) };
+    status made = authentication_make(&view, NULL, &change->authentication);
+    return made.code == E_INVALID ? FAIL(MALFORMED) : made;
+}
+
 static status read_change(const struct image *image, const struct image_record *record,
                           struct arena *arena, struct image_change *change)
 {
@@ -216,6 +228,7 @@ static status read_change(const struct image *image, const struct image_record *
     if (m == &image_quota_message || m == &image_quota_deleted_message)
         return read_quota(record, arena, change);
     if (m == &image_tls_message) return read_tls(record, arena, change);
+    if (m == &image_authentication_message) return read_authentication(record, arena, change);
     return FAIL(MALFORMED); /* a second ImageVersion */
 }
 
@@ -274,6 +287,7 @@ void image_changes_done(struct image_changes *changes)
         credential_free(changes->items[i].credential);
         quota_free(changes->items[i].quota);
         tls_material_done(&changes->items[i].tls);
+        authentication_done(&changes->items[i].authentication);
     }
     mem_free(changes->items);
     *changes = (struct image_changes){ 0 };

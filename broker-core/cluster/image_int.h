@@ -30,6 +30,7 @@ struct image_change {
     struct acl acl;
     struct limits limits;
     struct tls_material tls;       /* ImageTls; owned */
+    struct authentication authentication; /* ImageAuthentication; owned */
 };
 struct image_changes {
     int64_t from, to;

@@ -2,10 +2,14 @@
 import os
 import signal
 import subprocess
+import time
 
 from certificates import Authority
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
 from leatd import free_ports, wait_for
 from standalone import Standalone
+from tokens import Issuer
 
 USERS = "# who may come\nalice:wonder:land\nbob:builder\n"
 
@@ -144,3 +148,78 @@ def test_users_that_are_taken_away_are_cut_off():
         assert kcat(broker.sasl_ssl, "-L", "-m", "3", **login(broker, user="bob", password="builder")).returncode != 0
         assert kcat(broker.sasl_ssl, "-L", **login(broker)).returncode == 0
         assert "builder" not in broker.log_tail() and "wonder" not in broker.log_tail()
+
+
+class WithTokens(Secure):
+    def __init__(self, **settings):
+        super().__init__(**{"sasl.oauthbearer.expected.issuer": "https://issuer.example",
+                            "sasl.oauthbearer.expected.audience": "kafka",
+                            "sasl.oauthbearer.clock.skew.seconds": "0", **settings})
+        self.issuer = Issuer(self.folder)
+        self.settings["sasl.oauthbearer.jwks.endpoint.url"] = f"file://{self.issuer.jwks}"
+
+    def client(self, token, lifetime=3600):
+        """Settings of librdkafka; `token` is called for every token."""
+        return {"bootstrap.servers": self.sasl_ssl, "security.protocol": "SASL_SSL", "ssl.ca.location": self.ca.pem,
+                "sasl.mechanism": "OAUTHBEARER", "log_level": 0,
+                "oauth_cb": lambda _: (token(), time.time() + lifetime)}
+
+
+def test_bearer_tokens_of_the_issuer_open_the_door():
+    with WithTokens() as broker:
+        p = Producer({**broker.client(lambda: broker.issuer.token("alice")), "acks": "all"})
+        p.produce("t", b"by token")
+        assert p.flush(20) == 0
+        c = Consumer({**broker.client(lambda: broker.issuer.token("bob")), "group.id": "g", "auto.offset.reset": "earliest"})
+        c.subscribe(["t"])
+        m = wait_for(lambda: c.poll(0.5), "a record comes")
+        assert m.value() == b"by token", m.error()
+        c.close()
+
+
+def test_other_tokens_are_refused_with_a_reason_in_the_log():
+    with WithTokens() as broker:
+        stranger = Issuer(broker.folder, "stranger")
+        unsigned = broker.issuer.token("alice", header={"alg": "none"}).rsplit(".", 1)[0] + "."
+        for token, reason in ((lambda: stranger.token("alice", iss=broker.issuer.url), "its signature does not hold"),
+                              (lambda: broker.issuer.token("alice", iss="https://else"), "it is another issuer's"),
+                              (lambda: broker.issuer.token("alice", aud="web"), "it is for another audience"),
+                              (lambda: broker.issuer.token("alice", header={"kid": "k2"}), "it names no key of the set"),
+                              (lambda: broker.issuer.token("alice", -60), "it has expired"),
+                              (lambda: unsigned, "its algorithm is not taken")):
+            errors = []
+            a = AdminClient({**broker.client(token), "error_cb": errors.append})
+            try:
+                a.list_topics(timeout=3)
+                raise AssertionError(f"taken: {reason}")
+            except KafkaException:
+                pass
+            wait_for(lambda: reason in broker.log_tail(), f"the log says: {reason}")
+            a.poll(0.1)
+            assert any(e.code() == KafkaError._AUTHENTICATION for e in errors), errors
+        assert broker.issuer.token("alice")[:30] not in broker.log_tail()
+
+
+def test_a_client_with_short_tokens_authenticates_again_and_stays():
+    with WithTokens() as broker:
+        made = []
+        p = Producer({**broker.client(lambda: made.append(1) or broker.issuer.token("alice", 6), 6), "acks": "all"})
+        failures, end = [], time.monotonic() + 14
+        while time.monotonic() < end:
+            p.produce("t", b"x", on_delivery=lambda e, m: e and failures.append(e))
+            p.poll(0.2)
+        assert p.flush(10) == 0 and not failures, failures[:2]
+        assert len(made) >= 3, made
+        assert "session has expired" not in broker.log_tail(), broker.log_tail()
+
+
+def test_connections_max_reauth_ms_holds_for_passwords_too():
+    with Secure(**{"connections.max.reauth.ms": "2500"}) as broker:
+        settings = {k.replace("_", "."): v for k, v in login(broker, "SCRAM-SHA-512").items()}
+        p = Producer({"bootstrap.servers": broker.sasl_ssl, **settings, "acks": "all", "log_level": 0})
+        failures, end = [], time.monotonic() + 7
+        while time.monotonic() < end:
+            p.produce("t", b"x", on_delivery=lambda e, m: e and failures.append(e))
+            p.poll(0.2)
+        assert p.flush(10) == 0 and not failures, failures[:2]
+        assert "session has expired" not in broker.log_tail(), broker.log_tail()

@@ -251,6 +251,95 @@ static void test_a_throttled_client_is_answered_and_then_not_read(void **state)
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+/* --- KIP-368 -------------------------------------------------------------------------------------- */
+
+static void sessions_last(int64_t ms)
+{
+    struct buf delta;
+    struct authentication a = { .max_reauth_ms = ms };
+    rig_delta_begin(&rig, &delta);
+    delta_authentication(&delta, &a);
+    rig_delta_apply(&rig, &delta);
+}
+
+static void another_key(const char *principal)
+{
+    struct buf delta;
+    struct credential key = *image_credential(rig.broker->image, STR("KEY"));
+    key.login = STR("KEY2");
+    key.principal = str_c(principal);
+    rig_delta_begin(&rig, &delta);
+    delta_credential(&delta, &key);
+    rig_delta_apply(&rig, &delta);
+}
+
+static void wait_ms(int64_t ms)
+{
+    struct loop *loop = rig.broker->loop;
+    int64_t until = loop_now(loop) + ms;
+    while (loop_now(loop) < until) loop_turn(loop, 5);
+}
+
+static void test_a_session_without_end_is_not_authenticated_again(void **state)
+{
+    (void)state;
+    assert_int_equal(handshake(&client, 1, "PLAIN"), 0);
+    assert_int_equal(TOKEN(&client, "\0KEY\0secret")->session_lifetime_ms, 0);
+    assert_int_equal(handshake(&client, 1, "PLAIN"), 34);
+    assert_int_equal(ask_metadata(&client, "none"), 29);
+}
+
+static void test_a_session_is_prolonged_by_authenticating_again(void **state)
+{
+    (void)state;
+    sessions_last(60000);
+    assert_int_equal(handshake(&client, 1, "PLAIN"), 0);
+    assert_int_equal(TOKEN(&client, "\0KEY\0secret")->session_lifetime_ms, 60000);
+    assert_int_equal(handshake(&client, 0, "PLAIN"), 34);
+    login(&client);
+    assert_int_equal(ask_metadata(&client, "none"), 29);
+    /* Not more than once a second; the session goes on. */
+    assert_int_equal(handshake(&client, 1, "PLAIN"), 34);
+    assert_int_equal(ask_metadata(&client, "none"), 29);
+}
+
+static void test_an_expired_session_serves_authentication_and_nothing_else(void **state)
+{
+    (void)state;
+    sessions_last(30);
+    login(&client);
+    wait_ms(31);
+    login(&client); /* in time or late: it is what is asked for */
+    wait_ms(31);
+    struct metadata_request body;
+    wire_default(&metadata_request_message, &body);
+    raw_send(&rig, &client, 3, 12, &body);
+    assert_true(raw_is_closed(&rig, &client));
+}
+
+static void test_authenticating_again_changes_neither_principal_nor_mechanism(void **state)
+{
+    (void)state;
+    struct raw_client other;
+    sessions_last(60000);
+    another_key("User:sa-2");
+    login(&client);
+    assert_int_equal(handshake(&client, 1, "PLAIN"), 0);
+    assert_int_equal(TOKEN(&client, "\0KEY2\0secret")->error_code, 58);
+    assert_true(raw_is_closed(&rig, &client));
+    another_key("User:sa-1"); /* another login of the same principal is welcome */
+    raw_connect(&rig, &other);
+    login(&other);
+    assert_int_equal(handshake(&other, 1, "PLAIN"), 0);
+    assert_int_equal(TOKEN(&other, "\0KEY2\0secret")->error_code, 0);
+    raw_close(&other);
+    raw_connect(&rig, &other);
+    login(&other);
+    assert_int_equal(handshake(&other, 1, "SCRAM-SHA-256"), 33);
+    assert_true(raw_is_closed(&rig, &other));
+    raw_close(&other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,6 +354,10 @@ int main(void)
         TEST(test_without_leatd_an_allowed_admin_request_times_out_at_once),
         TEST(test_deleting_a_key_closes_its_connections),
         TEST(test_leatd_names_its_principal_on_the_unix_socket),
+        TEST(test_a_session_without_end_is_not_authenticated_again),
+        TEST(test_a_session_is_prolonged_by_authenticating_again),
+        TEST(test_an_expired_session_serves_authentication_and_nothing_else),
+        TEST(test_authenticating_again_changes_neither_principal_nor_mechanism),
         TEST(test_a_throttled_client_is_answered_and_then_not_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
