@@ -1,0 +1,101 @@
+"""kafka-python as a client program; the commands are those of README.md."""
+import logging
+
+from common import BOOTSTRAP, CA, MECHANISM, PASSWORD, ROUND, SECURITY, USER, listen_for_stop, main, say, say_assigned, stopped
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.admin import ConfigResource, ConfigResourceType, NewPartitions, NewTopic
+from kafka.consumer.subscription_state import ConsumerRebalanceListener
+from kafka.errors import KafkaError
+
+logging.basicConfig(level=logging.INFO, format="%(relativeCreated)d %(name)s %(message)s")
+
+
+def config(**more):
+    c = {"bootstrap_servers": BOOTSTRAP, "security_protocol": SECURITY, "sasl_mechanism": MECHANISM,
+         "sasl_plain_username": USER, "sasl_plain_password": PASSWORD, **more}
+    if CA:
+        c["ssl_cafile"] = CA
+    return c
+
+
+def topics(topic, partitions):
+    a = KafkaAdminClient(**config())
+    a.create_topics([NewTopic(topic, int(partitions) - 1, 1)])
+    a.create_partitions({topic: NewPartitions(int(partitions))})
+    seen = a.describe_topics([topic])[0]
+    assert len(seen["partitions"]) == int(partitions), seen
+    assert topic in a.list_topics()
+    a.delete_topics([topic])
+    assert topic not in a.list_topics()
+    a.close()
+
+
+def record(topic, partitions, n):
+    return {"topic": topic, "value": b"%d" % n, "key": b"%d" % n, "partition": n % int(partitions)}
+
+
+def send(topic, partitions, first, count, codec):
+    p = KafkaProducer(**config(acks="all", enable_idempotence=False, linger_ms=5,
+                               compression_type=None if codec == "none" else codec))
+    sent = [p.send(**record(topic, partitions, n)) for n in range(int(first), int(first) + int(count))]
+    p.flush(30)
+    for f in sent:
+        f.get(30)
+    p.close()
+
+
+def stream(topic, partitions, mode):
+    """Rounds of a few records, numbered on; a plain stream sends again what was refused, as an application does."""
+    listen_for_stop()
+    p = KafkaProducer(**config(acks="all", enable_idempotence=mode == "idempotent", linger_ms=0, metadata_max_age_ms=1000,
+                               retries=1000, delivery_timeout_ms=60000))
+    sent = 0
+    while not stopped.is_set():
+        waiting = list(range(sent, sent + ROUND))
+        while waiting:
+            futures = [(n, p.send(**record(topic, partitions, n))) for n in waiting]
+            waiting = []
+            for n, f in futures:
+                try:
+                    f.get(60)
+                except KafkaError:
+                    if mode == "idempotent":
+                        raise
+                    waiting.append(n)
+        sent += ROUND
+        say("acked", sent)
+        stopped.wait(0.005)
+    p.close()
+    return sent
+
+
+class Listener(ConsumerRebalanceListener):
+    def on_partitions_revoked(self, revoked):
+        say_assigned([])
+
+    def on_partitions_assigned(self, assigned):
+        say_assigned([p.partition for p in assigned])
+
+
+def group(topic, name):
+    listen_for_stop()
+    c = KafkaConsumer(**config(group_id=name, auto_offset_reset="earliest", enable_auto_commit=False,
+                               session_timeout_ms=6000, heartbeat_interval_ms=500, metadata_max_age_ms=1000))
+    c.subscribe([topic], listener=Listener())
+    while not stopped.is_set():
+        for records in c.poll(100).values():
+            for m in records:
+                say("record", m.partition, m.offset, m.value.decode())
+    c.commit()
+    c.close()
+
+
+def configs(topic):
+    a = KafkaAdminClient(**config())
+    a.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {"retention.ms": "3600000"})])
+    seen = a.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    say("value", seen["topic"][topic]["retention.ms"]["value"])
+    a.close()
+
+
+main({f.__name__: f for f in (topics, send, stream, group, configs)})
