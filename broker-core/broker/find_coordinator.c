@@ -1,8 +1,9 @@
-/* find_coordinator.c - FindCoordinator (key 10): this broker coordinates every group. There are no
- * transactions yet, so asking for a transaction coordinator is refused, not retried for ever. */
+/* find_coordinator.c - FindCoordinator (key 10): this broker coordinates every group and every
+ * transaction. */
 #include "broker/authorizer.h"
 #include "broker/group_coordinator.h"
 #include "broker/handler.h"
+#include "broker/txn_coordinator.h"
 
 enum { KEY_GROUP = 0, KEY_TRANSACTION = 1 };
 
@@ -10,8 +11,10 @@ static status check(struct request *r, int8_t key_type, struct str key, const ch
 {
     *ret_text = NULL;
     if (key_type == KEY_TRANSACTION) {
-        *ret_text = "Transactions are not served by this broker.";
-        return FAIL(INVALID_REQUEST);
+        if (authorize(r, OP_DESCRIBE, RES_TRANSACTIONAL_ID, key))
+            return txn_coordinator_ready(r->broker->txns);
+        *ret_text = "The principal may not describe this transactional id.";
+        return FAIL(TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
     }
     if (key_type != KEY_GROUP) {
         *ret_text = "This type of coordinator is not known.";

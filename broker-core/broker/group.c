@@ -86,6 +86,7 @@ void group_free(struct group *g)
     while (g->members != NULL) group_remove_member(g->members, FAIL(UNKNOWN_MEMBER_ID));
     while (g->pending != NULL) group_remove_pending(g->pending);
     while (g->offsets != NULL) group_drop_offset(g, g->offsets);
+    group_drop_pending(g);
     HASH_DEL(c->groups, g);
     mem_free((void *)g->protocol_type.data);
     mem_free((void *)g->protocol.data);

@@ -85,6 +85,7 @@ struct commit_item {
     int64_t offset;
     int32_t leader_epoch;
     struct str metadata; /* may be null */
+    int64_t version;     /* end offset of the batch it is written in */
     status result;       /* OK: to be committed; set otherwise to leave it out */
 };
 
@@ -120,6 +121,7 @@ struct committed {
     int32_t partition;
     int64_t committed_at;  /* wall, ms */
     int64_t expires_at;    /* wall, ms; -1: by the retention of the broker */
+    int64_t version;       /* end offset of its batch: the greatest one holds */
     struct uuid topic_id;  /* zero: not known */
     struct str topic, metadata; /* owned: in `text` */
     UT_hash_handle hh;     /* by key */
@@ -140,6 +142,7 @@ struct group {
     struct pending_member *pending;
     struct committed *offsets;
     struct consumer_group *consumer;     /* of the consumer protocol (consumer.h); else NULL */
+    struct pending_offset *pending_offsets; /* of open transactions; uthash by key */
     struct timer rebalance;              /* PREPARING: end of the join phase; else: of the sync phase */
     bool initial;                        /* PREPARING out of EMPTY: newcomers are waited for */
     bool newcomer;                       /* one came during this delay */
@@ -151,6 +154,7 @@ struct group {
 struct group_coordinator {
     struct group_options options;
     struct group *groups;
+    struct group_txn *txns;              /* open transactions with offsets; uthash by key */
     struct group_wait *waits;            /* utlist DL */
     struct timer expiry;
     bool loaded;
@@ -228,6 +232,10 @@ void group_drop_offset(struct group *group, struct committed *offset);
 status group_commit(struct group_coordinator *c, const struct member_key *key, int16_t version,
                     struct commit_item *items, size_t count, int64_t retention_ms,
                     struct group_wait *wait);
+/* The same as part of a transaction (TxnOffsetCommit): pending until group_txn_end. */
+status group_commit_txn(struct group_coordinator *c, const struct member_key *key,
+                        int64_t producer_id, int16_t producer_epoch, struct commit_item *items,
+                        size_t count, struct group_wait *wait);
 /* Removes the group with all its offsets. NON_EMPTY_GROUP, GROUP_ID_NOT_FOUND; OK: *ret_wait_log
  * and *ret_end say what to wait for. */
 status group_delete(struct group_coordinator *c, struct str id, struct plog **ret_log,
@@ -235,6 +243,35 @@ status group_delete(struct group_coordinator *c, struct str id, struct plog **re
 /* Deletes offsets of one topic (OffsetDelete, topic gone). */
 status group_delete_offsets(struct group *group, struct str topic, const int32_t *partitions,
                             size_t count);
+
+/* --- group_txn.c: offsets of open transactions ------------------------------------------------ */
+struct group_txn_key { /* without padding: it is hashed */
+    int64_t producer_id;
+    int64_t partition;           /* of the offsets topic */
+};
+struct group_txn {
+    struct group_txn_key key;
+    struct pending_offset *offsets; /* utlist DL */
+    UT_hash_handle hh;
+};
+struct pending_offset {
+    struct group *group;
+    struct group_txn *txn;
+    struct pending_offset *prev, *next; /* of the txn */
+    struct commit_item item;            /* its texts are in `key` */
+    int64_t committed_at;
+    UT_hash_handle hh;                  /* of the group, by producer, partition and topic */
+    size_t key_len;
+    uint8_t key[];
+};
+status group_put_pending(struct group *group, int64_t producer_id, const struct commit_item *item,
+                         int64_t committed_at);
+bool group_offset_is_pending(const struct group *group, struct str topic, int32_t partition);
+void group_drop_pending(struct group *group); /* all */
+/* The marker in `partition` of the offsets topic, whose batch ends at `end`: what was pending there
+ * holds, or is forgotten. */
+void group_txn_end(struct group_coordinator *c, int32_t partition, int64_t producer_id, bool commit,
+                   int64_t end);
 
 /* --- group_expire.c --------------------------------------------------------------------------- */
 /* When something of this group could next expire (wall ms), INT64_MAX: never. */
@@ -253,6 +290,8 @@ void group_batch_free(struct group_batch *batch); /* NULL ok */
 DEFINE_CLEANUP(group_batch);
 /* Errors are kept in the batch and come out of group_batch_append. */
 void group_batch_metadata(struct group_batch *batch, const struct group *group);
+/* Before the first record: they are part of this producer's transaction. */
+void group_batch_transactional(struct group_batch *batch, int64_t producer_id, int16_t epoch);
 void group_batch_no_group(struct group_batch *batch);
 void group_batch_offset(struct group_batch *batch, const struct commit_item *item,
                         int64_t committed_at, int64_t expires_at);

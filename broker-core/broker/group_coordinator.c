@@ -50,7 +50,8 @@ static void begin(struct group_coordinator *c)
     struct group *g, *tmp;
     HASH_ITER(hh, c->groups, g, tmp) {
         if (g->consumer != NULL) consumer_begin(g);
-        if (g->consumer == NULL && str_is_null(g->protocol_type) && g->offsets == NULL) {
+        if (g->consumer == NULL && str_is_null(g->protocol_type) && g->offsets == NULL &&
+            g->pending_offsets == NULL) {
             group_free(g); /* it was deleted */
             continue;
         }

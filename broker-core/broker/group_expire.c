@@ -59,6 +59,7 @@ static int64_t offset_expiry(const struct group *g, const struct committed *o)
 {
     int64_t retention = g->coordinator->options.offsets_retention_ms;
     int64_t base;
+    if (group_offset_is_pending(g, o->topic, o->partition)) return INT64_MAX;
     if (str_is_null(g->protocol_type) || (g->consumer && !consumer_subscribed(g, o->topic)))
         base = o->committed_at;
     else if (g->state == GROUP_EMPTY)
@@ -73,6 +74,7 @@ static int64_t offset_expiry(const struct group *g, const struct committed *o)
 
 int64_t group_next_expiry(const struct group *g)
 {
+    if (g->offsets == NULL && g->pending_offsets != NULL) return INT64_MAX; /* the marker asks again */
     if (g->offsets == NULL && g->state == GROUP_EMPTY) return add(g->state_at, EMPTY_GROUP_MS);
     if (g->offsets == NULL) return INT64_MAX;
     int64_t next = INT64_MAX;
@@ -122,7 +124,8 @@ void group_expire_fire(struct timer *timer)
     HASH_ITER(hh, c->groups, g, tmp) {
         status s = expire_offsets(g, now);
         bool over = is_ok(s) && g->state == GROUP_EMPTY && g->offsets == NULL &&
-                    g->pending == NULL && group_next_expiry(g) <= now;
+                    g->pending == NULL && g->pending_offsets == NULL &&
+                    group_next_expiry(g) <= now;
         if (over && is_ok(group_delete(c, g->id, NULL, NULL))) continue;
         int64_t at = group_next_expiry(g);
         if (at <= now) at = now + EMPTY_GROUP_MS; /* could not be written: later again */

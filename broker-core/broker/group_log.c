@@ -4,6 +4,7 @@
  * All records of a group are in one partition, abs(String.hashCode(group)) % partitions, and in the
  * order of events; a null value is a tombstone. Replaying a partition gives its groups. */
 #include "broker/group.h"
+#include "broker/replay.h"
 
 #include "base/mem.h"
 #include "broker/consumer.h"
@@ -17,8 +18,6 @@ enum {
     OFFSET_VERSION_EXPIRES = 1,  /* the one with an expiry of its own */
     GROUP_VERSION = 3,
     RECORD_MAX = 32 << 20,
-    READ_CHUNK = 1 << 20,
-    LOAD_MAX_PLAIN = 64 << 20,
 };
 
 struct group_batch {
@@ -89,6 +88,16 @@ status group_batch_new(struct group_coordinator *c, struct str group_id,
     buf_init(&b->value, RECORD_MAX);
     *ret_batch = b;
     return OK;
+}
+
+void group_batch_transactional(struct group_batch *b, int64_t producer_id, int16_t epoch)
+{
+    struct batch_options options = batch_options_default;
+    options.attributes |= BATCH_TRANSACTIONAL;
+    options.producer_id = producer_id;
+    options.producer_epoch = epoch;
+    batch_builder_done(&b->builder);
+    batch_builder_init(&b->builder, &options);
 }
 
 void group_batch_free(struct group_batch *b)
@@ -238,6 +247,7 @@ status group_batch_append(struct group_batch *b, struct plog **ret_log, int64_t 
     buf_init(&out, RECORD_MAX * 2);
     status s = append(b, &out, &appended);
     buf_done(&out);
+    if (s.code == E_INVALID_PRODUCER_EPOCH) return s; /* of a transaction */
     if (failed(s)) return FAIL(COORDINATOR_NOT_AVAILABLE);
     struct group *g = group_find(b->coordinator, (struct str){ b->id, b->id_len });
     if (g != NULL) g->written = appended.end_offset;
@@ -288,8 +298,8 @@ static bool is_stale(struct group_coordinator *c, struct str topic, struct uuid 
     return now == NULL || (!uuid_is_zero(id) && !uuid_eq(id, now->id));
 }
 
-static status load_offset(struct group_coordinator *c, struct bytes key_bytes, struct bytes value,
-                          struct arena *arena)
+static status load_offset(struct group_coordinator *c, const struct batch_header *h,
+                          struct bytes key_bytes, struct bytes value, struct arena *arena)
 {
     struct offset_commit_key key;
     struct offset_commit_value v;
@@ -308,7 +318,10 @@ static status load_offset(struct group_coordinator *c, struct bytes key_bytes, s
     TRY(group_get(c, key.group, &g));
     struct commit_item item = { .topic = key.topic, .topic_id = v.topic_id,
                                 .partition = key.partition, .offset = v.offset,
-                                .leader_epoch = v.leader_epoch, .metadata = v.metadata };
+                                .leader_epoch = v.leader_epoch, .metadata = v.metadata,
+                                .version = batch_last_offset(h) + 1 };
+    if (h->attributes & BATCH_TRANSACTIONAL)
+        return group_put_pending(g, h->producer_id, &item, v.commit_timestamp);
     return group_put_offset(g, &item, v.commit_timestamp, v.expire_timestamp);
 }
 
@@ -377,31 +390,27 @@ static status load_group(struct group_coordinator *c, struct bytes key_bytes, st
     return load_metadata(g, &v);
 }
 
+struct loading {
+    struct replay replay;
+    struct group_coordinator *coordinator;
+    int32_t partition;
+};
+
 /* Kinds of records this version does not know are left alone. */
-static status load_record(struct group_coordinator *c, const struct record *r, struct arena *arena)
+static status load_record(struct replay *r, const struct batch_header *h, int16_t kind,
+                          struct bytes key, struct bytes value, struct arena *arena)
 {
-    if (r->key.data == NULL || r->key.len < 2) return OK;
-    int16_t kind = (int16_t)get_be16(r->key.data);
-    struct bytes key = bytes_of(r->key.data + 2, r->key.len - 2);
-    status s = kind == KEY_OFFSET || kind == KEY_OFFSET_OLD ? load_offset(c, key, r->value, arena)
-               : kind == KEY_GROUP                          ? load_group(c, key, r->value, arena)
-                                        : consumer_replay(c, kind, key, r->value, arena);
-    arena_reset(arena);
-    return s;
+    struct group_coordinator *c = CONTAINER_OF(r, struct loading, replay)->coordinator;
+    return kind == KEY_OFFSET || kind == KEY_OFFSET_OLD ? load_offset(c, h, key, value, arena)
+           : kind == KEY_GROUP                          ? load_group(c, key, value, arena)
+                                        : consumer_replay(c, kind, key, value, arena);
 }
 
-static status load_batch(struct group_coordinator *c, struct bytes batch, struct arena *arena)
+static status load_marker(struct replay *r, const struct batch_header *h, bool commit)
 {
-    struct batch_reader reader;
-    TRY(batch_reader_init(&reader, batch, LOAD_MAX_PLAIN));
-    status s = OK;
-    struct record record;
-    bool control = (reader.header.attributes & BATCH_CONTROL) != 0;
-    while (is_ok(s) && !control && batch_reader_next(&reader, &record))
-        s = load_record(c, &record, arena);
-    if (is_ok(s) && !control) s = batch_reader_result(&reader);
-    batch_reader_done(&reader);
-    return s;
+    const struct loading *l = CONTAINER_OF(r, struct loading, replay);
+    group_txn_end(l->coordinator, l->partition, h->producer_id, commit, batch_last_offset(h) + 1);
+    return OK;
 }
 
 status group_batch_commit(struct group_batch *b)
@@ -409,42 +418,23 @@ status group_batch_commit(struct group_batch *b)
     if (failed(b->result)) return FAIL(COORDINATOR_NOT_AVAILABLE);
     if (b->count == 0) return OK;
     struct group *g = group_find(b->coordinator, group_batch_id(b));
-    struct arena arena;
+    struct loading loading = { .replay = { .record = load_record }, .coordinator = b->coordinator };
     struct buf out;
     struct append_result appended;
     buf_init(&out, RECORD_MAX * 2);
-    arena_init(&arena, LOAD_MAX_PLAIN);
     status s = append(b, &out, &appended);
     if (is_ok(s)) {
         if (g != NULL) g->written = appended.end_offset;
         /* It is written; a memory that says otherwise must not go on. */
-        mem_must(is_ok(load_batch(b->coordinator, buf_bytes(&out), &arena)) ? b : NULL);
+        mem_must(is_ok(replay_batch(&loading.replay, buf_bytes(&out))) ? b : NULL);
     }
-    arena_done(&arena);
     buf_done(&out);
     return is_ok(s) ? OK : FAIL(COORDINATOR_NOT_AVAILABLE);
 }
 
 status group_load(struct group_coordinator *c, struct plog *log)
 {
-    struct arena arena;
-    struct buf chunk;
-    arena_init(&arena, LOAD_MAX_PLAIN);
-    buf_init(&chunk, LOAD_MAX_PLAIN);
-    int64_t at = plog_start(log), end = plog_high_watermark(log);
-    status s = OK;
-    while (is_ok(s) && at < end) {
-        struct read_result read;
-        buf_clear(&chunk);
-        s = plog_read(log, at, end, READ_CHUNK, true, &chunk, &read);
-        if (is_ok(s) && read.bytes == 0) s = FAIL(CORRUPT);
-        if (failed(s)) break;
-        struct bytes left = buf_bytes(&chunk), batch;
-        struct batch_header header;
-        while (is_ok(s) && batch_next(&left, &batch, &header, NULL)) s = load_batch(c, batch, &arena);
-        at = read.next_offset;
-    }
-    buf_done(&chunk);
-    arena_done(&arena);
-    return s;
+    struct loading loading = { .replay = { .record = load_record, .marker = load_marker },
+                               .coordinator = c, .partition = plog_partition(log) };
+    return replay_log(&loading.replay, log);
 }

@@ -44,6 +44,7 @@ status group_put_offset(struct group *g, const struct commit_item *item, int64_t
     o->partition = item->partition;
     o->committed_at = committed_at;
     o->expires_at = expires_at;
+    o->version = item->version;
     o->topic_id = item->topic_id;
     o->key = (uint8_t *)o->text;
     o->key_len = make_key(o->key, item->topic, item->partition);
@@ -62,84 +63,124 @@ status group_put_offset(struct group *g, const struct commit_item *item, int64_t
 }
 
 /* --- committing ------------------------------------------------------------------------------- */
-/* Who may commit: members of the current generation; without a generation (a consumer that
- * assigns itself, an administrator) anybody while the group is empty. */
-static status check_consumer(struct group *g, const struct member_key *key, int16_t version)
+struct committing { /* one request */
+    const struct member_key *key;
+    int16_t version;     /* of OffsetCommit */
+    bool transactional;
+    int64_t producer_id; /* of the transaction */
+    int16_t producer_epoch;
+    int64_t expires_at;
+};
+
+static bool is_anonymous(const struct member_key *key)
 {
-    const struct consumer_member *m = consumer_find(g, key->member_id);
-    if (key->generation < 0 && g->consumer->members == NULL) return OK;
-    if (m == NULL) return FAIL(UNKNOWN_MEMBER_ID);
-    if (!m->classic && version < 9) return FAIL(UNSUPPORTED_VERSION);
-    if (key->generation == m->epoch) return OK;
-    return m->classic ? FAIL(ILLEGAL_GENERATION) : FAIL(STALE_MEMBER_EPOCH);
+    return key->generation < 0 && key->member_id.len == 0 && str_is_null(key->instance_id);
 }
 
-static status check_commit(struct group *g, const struct member_key *key)
+/* Who may commit: members of the current generation; without a generation (a consumer that
+ * assigns itself, an administrator) anybody while the group is empty. In a transaction the state of
+ * the group does not matter, and old producers do not say which member they are. */
+static status check_consumer(struct group *g, const struct committing *q)
 {
-    bool anonymous = key->generation < 0 && key->member_id.len == 0 &&
-                     str_is_null(key->instance_id);
+    const struct member_key *key = q->key;
+    const struct consumer_member *m = consumer_find(g, key->member_id);
+    if (key->generation < 0 && g->consumer->members == NULL) return OK;
+    if (q->transactional && is_anonymous(key)) return OK;
+    if (m == NULL) return FAIL(UNKNOWN_MEMBER_ID);
+    if (!q->transactional && !m->classic && q->version < 9) return FAIL(UNSUPPORTED_VERSION);
+    if (key->generation == m->epoch) return OK;
+    return m->classic || q->transactional ? FAIL(ILLEGAL_GENERATION) : FAIL(STALE_MEMBER_EPOCH);
+}
+
+static status check_commit(struct group *g, const struct committing *q)
+{
+    const struct member_key *key = q->key;
     if (key->generation < 0 && g->state == GROUP_EMPTY) return OK;
-    if (anonymous) return FAIL(UNKNOWN_MEMBER_ID);
+    if (is_anonymous(key)) return q->transactional ? OK : FAIL(UNKNOWN_MEMBER_ID);
     struct member *m;
     TRY(group_check_member(g, key->member_id, key->instance_id, &m));
     if (key->generation != g->generation) return FAIL(ILLEGAL_GENERATION);
+    if (q->transactional) return OK;
     if (g->state == GROUP_COMPLETING) return FAIL(REBALANCE_IN_PROGRESS);
     group_restart_session(m, m->session_timeout_ms);
     return OK;
 }
 
-static status find_committing(struct group_coordinator *c, const struct member_key *key,
-                              int16_t version, struct group **ret_group)
+static status find_committing(struct group_coordinator *c, const struct committing *q,
+                              struct group **ret_group)
 {
+    const struct member_key *key = q->key;
     if (key->group_id.len == 0) return FAIL(INVALID_GROUP_ID);
     struct group *g = group_find(c, key->group_id);
     if (g == NULL) {
         if (key->generation >= 0)
-            return version >= 9 ? FAIL(GROUP_ID_NOT_FOUND) : FAIL(ILLEGAL_GENERATION);
+            return !q->transactional && q->version >= 9 ? FAIL(GROUP_ID_NOT_FOUND)
+                                                        : FAIL(ILLEGAL_GENERATION);
         TRY(group_get(c, key->group_id, &g));
     }
-    TRY(g->consumer ? check_consumer(g, key, version) : check_commit(g, key));
+    TRY(g->consumer ? check_consumer(g, q) : check_commit(g, q));
     *ret_group = g;
     return OK;
 }
 
-static status write_items(struct group *g, struct commit_item *items, size_t count,
-                          int64_t expires_at, struct plog **ret_log, int64_t *ret_end,
-                          size_t *ret_written)
+static status write_items(struct group *g, const struct committing *q, struct commit_item *items,
+                          size_t count, struct plog **ret_log, int64_t *ret_end, size_t *ret_written)
 {
     CLEANUP(group_batch) struct group_batch *b = NULL;
     int64_t now = loop_wall(g->coordinator->options.loop);
     size_t written = 0;
     TRY(group_batch_new(g->coordinator, g->id, &b));
+    if (q->transactional) group_batch_transactional(b, q->producer_id, q->producer_epoch);
     for (size_t i = 0; i < count; i++) {
         if (items[i].metadata.len > METADATA_MAX && is_ok(items[i].result))
             items[i].result = FAIL(OFFSET_METADATA_TOO_LARGE);
         if (failed(items[i].result)) continue;
-        group_batch_offset(b, &items[i], now, expires_at);
+        group_batch_offset(b, &items[i], now, q->expires_at);
         written++;
     }
     *ret_written = written;
     return group_batch_append(b, ret_log, ret_end);
 }
 
-status group_commit(struct group_coordinator *c, const struct member_key *key, int16_t version,
-                    struct commit_item *items, size_t count, int64_t retention_ms,
-                    struct group_wait *wait)
+static status commit(struct group_coordinator *c, const struct committing *q,
+                     struct commit_item *items, size_t count, struct group_wait *wait)
 {
     struct group *g;
     struct plog *log = NULL;
     int64_t end = 0, now = loop_wall(c->options.loop);
-    int64_t expires_at = retention_ms >= 0 ? now + retention_ms : -1;
     size_t written = 0;
     wait->coordinator = NULL;
-    TRY(find_committing(c, key, version, &g));
-    TRY(write_items(g, items, count, expires_at, &log, &end, &written));
+    TRY(find_committing(c, q, &g));
+    TRY(write_items(g, q, items, count, &log, &end, &written));
     if (written == 0) return OK;
-    for (size_t i = 0; i < count; i++)
-        if (is_ok(items[i].result)) items[i].result = group_put_offset(g, &items[i], now, expires_at);
+    for (size_t i = 0; i < count; i++) {
+        if (failed(items[i].result)) continue;
+        items[i].version = end;
+        items[i].result = q->transactional
+                              ? group_put_pending(g, q->producer_id, &items[i], now)
+                              : group_put_offset(g, &items[i], now, q->expires_at);
+    }
     group_expire_by(c, group_next_expiry(g));
     group_wait_durable(c, wait, log, end);
     return OK;
+}
+
+status group_commit(struct group_coordinator *c, const struct member_key *key, int16_t version,
+                    struct commit_item *items, size_t count, int64_t retention_ms,
+                    struct group_wait *wait)
+{
+    struct committing q = { .key = key, .version = version, .expires_at = -1 };
+    if (retention_ms >= 0) q.expires_at = loop_wall(c->options.loop) + retention_ms;
+    return commit(c, &q, items, count, wait);
+}
+
+status group_commit_txn(struct group_coordinator *c, const struct member_key *key,
+                        int64_t producer_id, int16_t producer_epoch, struct commit_item *items,
+                        size_t count, struct group_wait *wait)
+{
+    struct committing q = { .key = key, .transactional = true, .producer_id = producer_id,
+                            .producer_epoch = producer_epoch, .expires_at = -1 };
+    return commit(c, &q, items, count, wait);
 }
 
 /* --- deleting --------------------------------------------------------------------------------- */
@@ -159,7 +200,10 @@ status group_delete(struct group_coordinator *c, struct str id, struct plog **re
     else
         group_batch_no_group(b);
     TRY(group_batch_append(b, ret_log, ret_end));
-    group_free(g);
+    if (g->pending_offsets == NULL)
+        group_free(g);
+    else /* as a replay sees it: what a transaction has under way outlives the deletion */
+        while (g->offsets != NULL) group_drop_offset(g, g->offsets);
     return OK;
 }
 

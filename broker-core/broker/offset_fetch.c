@@ -65,6 +65,15 @@ static status check_topic(struct request *r, const in_topic *t, struct str *ret_
     return authorize(r, OP_DESCRIBE, RES_TOPIC, *ret_name) ? OK : FAIL(TOPIC_AUTHORIZATION_FAILED);
 }
 
+/* KIP-447: a reader that asks for stable offsets comes again while a transaction may change them. */
+static status check_stable(const struct request *r, const struct group *g, struct str topic,
+                           int32_t partition)
+{
+    const struct offset_fetch_request *body = r->body;
+    bool unstable = body->require_stable && g != NULL && group_offset_is_pending(g, topic, partition);
+    return unstable ? FAIL(UNSTABLE_OFFSET_COMMIT) : OK;
+}
+
 static bool put_topic(struct request *r, const struct group *g, const in_topic *t, out_topic *out)
 {
     struct str name;
@@ -77,7 +86,8 @@ static bool put_topic(struct request *r, const struct group *g, const in_topic *
     out->partitions_count = n;
     for (int32_t i = 0; i < n; i++) {
         int32_t index = t->partition_indexes[i];
-        put_partition(&out->partitions[i], index, g ? group_offset(g, name, index) : NULL, s);
+        put_partition(&out->partitions[i], index, g ? group_offset(g, name, index) : NULL,
+                      failed(s) ? s : check_stable(r, g, name, index));
     }
     return true;
 }
@@ -122,7 +132,9 @@ static bool put_all(struct request *r, const struct group *g, out_group *out)
     }
     for (const struct committed *o = g->offsets; o != NULL; o = o->hh.next) {
         out_topic *t = find_topic(out, o->topic);
-        if (t != NULL) put_partition(&t->partitions[t->partitions_count++], o->partition, o, OK);
+        if (t != NULL)
+            put_partition(&t->partitions[t->partitions_count++], o->partition, o,
+                          check_stable(r, g, o->topic, o->partition));
     }
     return true;
 }

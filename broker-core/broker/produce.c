@@ -2,16 +2,25 @@
  *
  * Only the answer waits: with acks=all until every appended batch is below the high watermark of
  * its partition (durable on a flushing topic) or the request's time is over. The body points into
- * the frame (HANDLER_BORROWS), so whatever the answer needs is copied at arrival. */
+ * the frame (HANDLER_BORROWS), so whatever the answer needs is copied at arrival.
+ *
+ * A partition that takes its first batch of a transaction has to be in that transaction. Up to v11 the
+ * producer has said so before (AddPartitionsToTxn), which is looked up; from v12 on (KIP-890) it is added
+ * here, and the whole request waits in the line of its transactional id until that is durable. Those
+ * behind it wait there, too, so batches keep their order. */
 #include "broker/handler.h"
 
 #include "base/log.h"
 #include "broker/authorizer.h"
+#include "broker/txn.h"
 #include "wire/batch.h"
 
 #include <stdio.h>
 
-#define ZSTD_SINCE 7 /* Produce version that may carry zstd */
+#define ZSTD_SINCE 7       /* Produce version that may carry zstd */
+#define ABORTABLE_SINCE 11 /* … whose clients know TRANSACTION_ABORTABLE */
+#define TV2_SINCE 12       /* … that adds partitions to transactions */
+#define JOIN_MS 1000       /* at most so long a request waits in the line of its transactional id */
 
 typedef struct produce_response_partition_produce_response partition_answer;
 typedef struct produce_response_topic_produce_response topic_answer;
@@ -31,6 +40,12 @@ struct produce { /* of one request, in its arena */
     int32_t throttle_ms;
     struct timer timer;
     bool failed; /* some partition was refused */
+    status refused; /* what every partition is refused with */
+    bool transactional;
+    struct txn_key key; /* of the transactional batches */
+    struct txn_partitions joining;
+    struct txn_wait join;
+    status joined;
 };
 
 /* --- answering ---------------------------------------------------------------------------------- */
@@ -130,18 +145,55 @@ static void produce_count(struct broker *b, struct topic_stats *stats, size_t by
     b->stats.records_in += records;
 }
 
+static bool is_transactional(const struct batch_header *h)
+{
+    return (h->attributes & BATCH_TRANSACTIONAL) && h->producer_id >= 0;
+}
+
+static bool is_open(const struct plog *log, const struct txn_key *key)
+{
+    int16_t epoch;
+    return log && plog_txn_open(log, key->producer_id, &epoch, NULL) && epoch == key->epoch;
+}
+
+/* What the coordinator says, as producers expect it: errors that pass are NOT_ENOUGH_REPLICAS to those
+ * that would not try again otherwise. */
+static status produce_in_transaction(const struct produce *p, const struct target *t,
+                                     enum append_origin *ret_origin, struct why *why)
+{
+    struct request *r = p->request;
+    bool tv2 = r->version >= TV2_SINCE;
+    *ret_origin = APPEND_CLIENT;
+    if (is_open(t->log, &p->key)) return OK;
+    *ret_origin = tv2 ? APPEND_VERIFIED_TV2 : APPEND_VERIFIED;
+    status s = txn_coordinator_ready(r->broker->txns);
+    if (is_ok(s))
+        s = tv2 ? p->joined
+                : txn_verify(r->broker->txns, &p->key, t->topic->name, plog_partition(t->log),
+                             r->version >= ABORTABLE_SINCE);
+    if (s.code == E_INVALID_TXN_STATE)
+        why_set(why, "Partition was not added to the transaction");
+    if (s.code != E_COORDINATOR_NOT_AVAILABLE && (tv2 || s.code != E_CONCURRENT_TRANSACTIONS)) return s;
+    why_set(why, "Unable to verify the partition has been added to the transaction. Underlying error: "
+                 "%s", status_name(s));
+    return FAIL(NOT_ENOUGH_REPLICAS);
+}
+
 /* Appends; *ret_end is where the high watermark has to come. */
-static status produce_append(struct request *r, const struct target *t, struct bytes records,
+static status produce_append(struct produce *p, const struct target *t, struct bytes records,
                              partition_answer *answer, int64_t *ret_end)
 {
+    struct request *r = p->request;
     struct batch_header header;
     TRY(batch_header_peek(records, &header));
     if (batch_codec(&header) == CODEC_ZSTD && r->version < ZSTD_SINCE)
         return FAIL(UNSUPPORTED_COMPRESSION_TYPE);
     struct append_result result = { .bad_record = -1 };
+    enum append_origin origin = APPEND_CLIENT;
+    status appended = is_transactional(&header) ? produce_in_transaction(p, t, &origin, &result.why) : OK;
     /* The frame is ours until the handler returns; offsets and epoch are set in place. */
-    status appended = plog_append(t->log, (uint8_t *)(uintptr_t)records.data, records.len,
-                                  APPEND_CLIENT, &result);
+    if (is_ok(appended))
+        appended = plog_append(t->log, (uint8_t *)(uintptr_t)records.data, records.len, origin, &result);
     if (failed(appended)) {
         produce_explain(r, &result, answer);
         return appended;
@@ -169,7 +221,7 @@ static void produce_partition(struct produce *p, const struct target *topic,
         refused = produce_check(r, body, t.topic, data->index, data->records);
     if (is_ok(refused)) {
         t.log = broker_log(r->broker, t.topic, data->index);
-        refused = t.log ? produce_append(r, &t, data->records, answer, &end)
+        refused = t.log ? produce_append(p, &t, data->records, answer, &end)
                         : FAIL(KAFKA_STORAGE_ERROR);
     }
     answer->error_code = status_kafka(refused);
@@ -198,6 +250,7 @@ static void produce_topic(struct produce *p, struct produce_request_topic_produc
     struct str name = by_id && t.topic ? t.topic->name : data->name;
     if (by_id && !t.topic) refused = FAIL(UNKNOWN_TOPIC_ID);
     else if (!authorize(r, OP_WRITE, RES_TOPIC, name)) refused = FAIL(TOPIC_AUTHORIZATION_FAILED);
+    if (failed(p->refused)) refused = p->refused;
     if (is_ok(refused) && t.topic) {
         t.stats = stats_topic(&b->stats, t.topic->id);
         t.stats->produce_requests++;
@@ -247,29 +300,151 @@ static void produce_wait_all(struct produce *p, int32_t timeout_ms)
         plog_wait(p->waits[i].log, &p->waits[i].wait, p->waits[i].wait.offset);
 }
 
-void handle_produce(struct request *r)
+static void produce_all(struct produce *p)
 {
-    struct produce_request *body = r->body;
-    int16_t acks = body->acks;
-    int32_t timeout_ms = body->timeout_ms;
-    r->broker->stats.produce_requests++;
-    struct produce *p = produce_new(r, body);
-    if (!p) {
-        (void)request_out_of_memory(r);
-        return;
-    }
+    struct request *r = p->request;
+    const struct produce_request *body = r->body;
     for (int32_t i = 0; i < body->topic_data_count; i++)
         produce_topic(p, &body->topic_data[i], &p->response.responses[i]);
     broker_appended(r->broker);
     p->throttle_ms = quota_produce(r, r->frame_bytes);
     request_throttle(r, p->throttle_ms);
-    if (acks == 0) {
+    if (body->acks == 0) {
         /* There is no answer that could carry the error: the end of the connection says it. */
         if (p->failed) request_close(r, "a Produce request with acks=0 failed");
         else request_no_reply(r, p->throttle_ms);
         return;
     }
     if (request_out_of_memory(r)) return;
-    if (p->wait_count) produce_wait_all(p, timeout_ms);
+    if (p->wait_count) produce_wait_all(p, body->timeout_ms);
     else produce_answer(p);
+}
+
+/* --- transactions --------------------------------------------------------------------------------------- */
+
+/* Which producer the transactional batches are of: one at most, and it may write under its id. */
+static status produce_scan(struct produce *p, const struct produce_request *body)
+{
+    struct batch_header h;
+    bool several = false;
+    for (int32_t i = 0; i < body->topic_data_count; i++) {
+        const struct produce_request_topic_produce_data *t = &body->topic_data[i];
+        for (int32_t k = 0; k < t->partition_data_count; k++) {
+            if (failed(batch_header_peek(t->partition_data[k].records, &h)) || !is_transactional(&h))
+                continue;
+            if (p->transactional && (p->key.producer_id != h.producer_id ||
+                                     p->key.epoch != h.producer_epoch))
+                several = true;
+            p->transactional = true;
+            p->key.producer_id = h.producer_id;
+            p->key.epoch = h.producer_epoch;
+        }
+    }
+    if (!p->transactional) return OK;
+    p->key.id = body->transactional_id;
+    if (str_is_null(p->key.id) || !authorize(p->request, OP_WRITE, RES_TRANSACTIONAL_ID, p->key.id))
+        return FAIL(TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+    return several ? FAIL(INVALID_PRODUCER_ID_MAPPING) : OK;
+}
+
+/* The partitions of one topic that are not in the transaction yet, as far as this partition's log knows. */
+static status produce_collect(struct produce *p, const struct produce_request_topic_produce_data *data)
+{
+    struct request *r = p->request;
+    const struct image *image = r->broker->image;
+    const struct topic *topic = r->version >= 13 ? image_topic_by_id(image, data->topic_id)
+                                                 : image_topic(image, data->name);
+    if (!topic || topic->internal ||
+        (!r->super && !authorizer_allows(image, r->principal, r->client_host, OP_WRITE, RES_TOPIC,
+                                         topic->name)))
+        return OK;
+    for (int32_t i = 0; i < data->partition_data_count; i++) {
+        const struct produce_request_partition_produce_data *d = &data->partition_data[i];
+        struct batch_header h;
+        if (d->index < 0 || d->index >= topic->partitions ||
+            failed(batch_header_peek(d->records, &h)) || !is_transactional(&h) ||
+            is_open(store_find(r->broker->store, topic->id, d->index), &p->key))
+            continue;
+        TRY(txn_partitions_add(&p->joining, topic->name, d->index));
+    }
+    return OK;
+}
+
+/* The frame goes when the handler returns; a request in the line needs what it says. */
+static void produce_keep(struct produce *p, struct produce_request *body)
+{
+    struct arena *a = p->request->arena;
+    p->key.id = body->transactional_id = arena_str(a, body->transactional_id);
+    for (int32_t i = 0; i < body->topic_data_count; i++) {
+        struct produce_request_topic_produce_data *t = &body->topic_data[i];
+        t->name = arena_str(a, t->name);
+        for (int32_t k = 0; k < t->partition_data_count; k++)
+            t->partition_data[k].records = arena_bytes(a, t->partition_data[k].records);
+    }
+}
+
+static void produce_joined(struct txn_wait *join, const struct txn_result *result)
+{
+    struct produce *p = CONTAINER_OF(join, struct produce, join);
+    struct request *r = p->request;
+    loop_timer_clear(r->broker->loop, &p->timer);
+    timer_init(&p->timer, produce_late);
+    r->abandoned = NULL;
+    txn_partitions_done(&p->joining);
+    p->joined = result->error;
+    produce_all(p);
+}
+
+static void produce_join_late(struct timer *timer)
+{
+    struct produce *p = CONTAINER_OF(timer, struct produce, timer);
+    struct txn_result late = { FAIL(CONCURRENT_TRANSACTIONS), -1, TXN_EPOCH_NONE };
+    if (txn_join_abandon(&p->join)) produce_joined(&p->join, &late);
+}
+
+static void produce_join_abandoned(struct request *r)
+{
+    struct produce *p = r->state;
+    if (!txn_join_abandon(&p->join)) return;
+    loop_timer_clear(r->broker->loop, &p->timer);
+    txn_partitions_done(&p->joining);
+    request_drop(r);
+}
+
+/* True: the request waits in the line. */
+static bool produce_join(struct produce *p, struct produce_request *body)
+{
+    struct request *r = p->request;
+    struct txn_coordinator *c = r->broker->txns;
+    if (r->version < TV2_SINCE || failed(txn_coordinator_ready(c))) return false;
+    status s = OK;
+    for (int32_t i = 0; is_ok(s) && i < body->topic_data_count; i++)
+        s = produce_collect(p, &body->topic_data[i]);
+    bool needed = is_ok(s) && (p->joining.total > 0 || !txn_line_is_empty(c, p->key.id));
+    if (needed) produce_keep(p, body);
+    if (!needed || r->arena->failed) {
+        if (failed(s) || r->arena->failed) p->refused = FAIL(NO_MEMORY);
+        txn_partitions_done(&p->joining);
+        return false;
+    }
+    r->abandoned = produce_join_abandoned;
+    p->join.done = produce_joined;
+    timer_init(&p->timer, produce_join_late);
+    (void)loop_timer_set(r->broker->loop, &p->timer, loop_now(r->broker->loop) + JOIN_MS);
+    txn_join(c, &p->key, &p->joining, &p->join);
+    return true;
+}
+
+void handle_produce(struct request *r)
+{
+    struct produce_request *body = r->body;
+    r->broker->stats.produce_requests++;
+    struct produce *p = produce_new(r, body);
+    if (!p) {
+        (void)request_out_of_memory(r);
+        return;
+    }
+    p->refused = produce_scan(p, body);
+    if (p->transactional && is_ok(p->refused) && produce_join(p, body)) return;
+    produce_all(p);
 }

@@ -12,6 +12,8 @@
 #include "broker/local_controller.h"
 #include "broker/parked.h"
 #include "broker/sandbox.h"
+#include "broker/txn_coordinator.h"
+#include "cluster/delta.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -118,6 +120,9 @@ static void image_tells(void *arg, enum image_event event, struct topic *topic, 
         if (b->groups && str_eq(topic->name, OFFSETS_TOPIC) &&
             failed(group_coordinator_load(b->groups)))
             log_error("the offsets of consumer groups cannot be loaded");
+        if (b->txns && str_eq_c(topic->name, TRANSACTION_STATE_TOPIC) &&
+            failed(txn_coordinator_load(b->txns)))
+            log_error("the state of transactions cannot be loaded");
         break;
     case TOPIC_CHANGED: topic_changed(b, topic); break;
     case TOPIC_DELETED: topic_deleted(b, topic); break;
@@ -286,6 +291,10 @@ static status broker_start(struct broker *b, struct why *why)
     status started = group_coordinator_start(b, &b->groups);
     if (failed(started)) why_set(why, "the consumer groups cannot be loaded: %s",
                                  status_text(started));
+    TRY(started);
+    started = txn_coordinator_start(b, &b->txns);
+    if (failed(started)) why_set(why, "the state of transactions cannot be loaded: %s",
+                                 status_text(started));
     return started;
 }
 
@@ -334,6 +343,8 @@ void broker_free(struct broker *b)
     if (!b) return;
     if (b->loop) {
         broker_close_doors(b);
+        txn_coordinator_stop(b->txns);
+        b->txns = NULL;
         group_coordinator_stop(b->groups);
         b->groups = NULL;
         if (b->options.standalone && b->controller) local_controller_stop(b);

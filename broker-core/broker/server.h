@@ -47,6 +47,7 @@ void broker_options_init(struct broker_options *options);
 
 struct fetch_sessions;
 struct group_coordinator;
+struct txn_coordinator;
 struct connection;
 struct control;
 
@@ -70,6 +71,7 @@ struct broker {
     struct endpoint endpoints[ENDPOINTS_MAX]; /* as many as options.endpoint_count */
     struct listener *local;     /* kafka.sock */
     struct fetch_sessions *fetch_sessions;
+    struct txn_coordinator *txns;
     struct connection *connections; /* utlist DL */
     int64_t connection_count;
     int64_t memory_used;        /* requests under way and replies that wait */
@@ -99,6 +101,8 @@ struct plog *broker_find_log(struct broker *broker, struct str topic, int32_t pa
 /* Effective settings: the topic's own, then --set, then Kafka's defaults. */
 void broker_log_config(const struct broker *broker, const struct topic *topic,
                        struct log_config *ret_config);
+/* A producer id that was never given before; -1: this start has given out all it has. */
+int64_t broker_producer_id(struct broker *broker);
 /* Something was appended: retention has to look again. */
 void broker_appended(struct broker *broker);
 /* Ends the TCP connections of a login (STR_NULL: any) or principal (STR_NULL: any). */

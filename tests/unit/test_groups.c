@@ -637,6 +637,146 @@ static void test_only_members_of_the_generation_commit(void **state)
     assert_null(group_offset(group_find(groups, G), STR("payments"), 0));
 }
 
+/* --- transactions ----------------------------------------------------------------------------- */
+static const struct member_key simple = { { "simple", 6 }, { "", 0 }, { NULL, 0 }, -1 };
+
+static status commit_txn(const struct member_key *key, int64_t producer, int epoch,
+                         struct commit_item *items, size_t n)
+{
+    struct commit c = { .wait = { .done = on_durable } };
+    status s = group_commit_txn(groups, key, producer, (int16_t)epoch, items, n, &c.wait);
+    if (failed(s)) return s;
+    UNTIL(c.durable || c.wait.coordinator == NULL);
+    return c.result;
+}
+
+/* The marker as the broker writes it. */
+static void end_txn(int64_t producer, int epoch, bool yes)
+{
+    struct plog *log = group_log_of(groups, simple.group_id);
+    struct append_result result = { .bad_record = -1 };
+    assert_true(is_ok(plog_append_marker(log, producer, (int16_t)epoch, yes, 1, false, &result)));
+    group_txn_end(groups, plog_partition(log), producer, yes, result.end_offset);
+    UNTIL(plog_high_watermark(log) >= result.end_offset);
+}
+
+static int64_t offset_of(int32_t partition)
+{
+    const struct group *g = group_find(groups, simple.group_id);
+    const struct committed *o = g ? group_offset(g, STR("payments"), partition) : NULL;
+    return o ? o->offset : -1;
+}
+
+static bool is_pending(int32_t partition)
+{
+    const struct group *g = group_find(groups, simple.group_id);
+    return g != NULL && group_offset_is_pending(g, STR("payments"), partition);
+}
+
+static void kill_and_start(void)
+{
+    halt();
+    start();
+}
+
+static void test_offsets_of_a_transaction_are_pending_until_its_end(void **state)
+{
+    (void)state;
+    struct commit_item i[] = { item(0, 5), item(1, 6) }, again[] = { item(0, 7) };
+    assert_true(is_ok(commit_txn(&simple, 42, 0, i, 2)));
+    assert_true(is_ok(commit_txn(&simple, 42, 0, again, 1)));
+    for (int k = 0; k < 2; k++) { /* and so after a restart */
+        assert_int_equal(offset_of(0), -1);
+        assert_true(is_pending(0) && is_pending(1) && !is_pending(2));
+        kill_and_start();
+    }
+    end_txn(42, 0, true);
+    for (int k = 0; k < 2; k++) {
+        assert_int_equal(offset_of(0), 7);
+        assert_int_equal(offset_of(1), 6);
+        assert_false(is_pending(0) || is_pending(1));
+        kill_and_start();
+    }
+}
+
+static void test_offsets_of_an_aborted_transaction_are_forgotten(void **state)
+{
+    (void)state;
+    struct commit_item first[] = { item(0, 1) }, i[] = { item(0, 5), item(1, 6) };
+    assert_true(is_ok(commit(&simple, first, 1)));
+    assert_true(is_ok(commit_txn(&simple, 42, 0, i, 2)));
+    end_txn(42, 0, false);
+    for (int k = 0; k < 2; k++) {
+        assert_int_equal(offset_of(0), 1);
+        assert_int_equal(offset_of(1), -1);
+        assert_false(is_pending(0));
+        kill_and_start();
+    }
+}
+
+static void test_the_later_of_two_commits_holds_whichever_ends_first(void **state)
+{
+    (void)state;
+    struct commit_item a[] = { item(0, 10) }, b[] = { item(0, 20) }, c[] = { item(0, 30) };
+    assert_true(is_ok(commit_txn(&simple, 1, 0, a, 1)));
+    assert_true(is_ok(commit_txn(&simple, 2, 0, b, 1)));
+    end_txn(2, 0, true);
+    assert_int_equal(offset_of(0), 20);
+    end_txn(1, 0, true);
+    assert_int_equal(offset_of(0), 20);
+    assert_true(is_ok(commit_txn(&simple, 1, 0, a, 1)));
+    assert_true(is_ok(commit(&simple, c, 1)));
+    end_txn(1, 0, true);
+    assert_int_equal(offset_of(0), 30);
+    kill_and_start();
+    assert_int_equal(offset_of(0), 30);
+}
+
+static void test_an_old_epoch_commits_no_offsets(void **state)
+{
+    (void)state;
+    struct commit_item i[] = { item(0, 5) };
+    assert_true(is_ok(commit_txn(&simple, 42, 3, i, 1)));
+    assert_int_equal(commit_txn(&simple, 42, 2, i, 1).code, E_INVALID_PRODUCER_EPOCH);
+}
+
+static void test_a_transaction_asks_for_the_generation_only_when_it_names_one(void **state)
+{
+    (void)state;
+    struct client a = client();
+    struct commit_item i[] = { item(0, 1) };
+    settle(&a);
+    struct member_key key = key_of(&a);
+    assert_true(is_ok(commit_txn(&key, 42, 0, i, 1)));
+    key.generation = 7;
+    assert_int_equal(commit_txn(&key, 42, 0, i, 1).code, E_ILLEGAL_GENERATION);
+    key = key_of(&a);
+    key.member_id = STR("nobody");
+    assert_int_equal(commit_txn(&key, 42, 0, i, 1).code, E_UNKNOWN_MEMBER_ID);
+    key = (struct member_key){ .group_id = G, .member_id = STR(""), .generation = -1 };
+    assert_true(is_ok(commit_txn(&key, 42, 0, i, 1))); /* a producer before KIP-447 */
+    key.group_id = STR("unheard-of");
+    key.generation = 3;
+    assert_int_equal(commit_txn(&key, 42, 0, i, 1).code, E_ILLEGAL_GENERATION);
+}
+
+static void test_a_group_with_pending_offsets_does_not_go(void **state)
+{
+    (void)state;
+    struct commit_item i[] = { item(0, 5) };
+    assert_true(is_ok(commit_txn(&simple, 42, 0, i, 1)));
+    group_find(groups, simple.group_id)->state_at = 0;
+    group_expire_fire(&groups->expiry);
+    assert_non_null(group_find(groups, simple.group_id));
+    struct plog *log;
+    int64_t end;
+    assert_true(is_ok(group_delete(groups, simple.group_id, &log, &end))); /* as with Kafka */
+    end_txn(42, 0, true);
+    assert_int_equal(offset_of(0), 5);
+    kill_and_start();
+    assert_int_equal(offset_of(0), 5);
+}
+
 static void test_a_consumer_that_assigns_itself_commits_without_a_group(void **state)
 {
     (void)state;
@@ -797,6 +937,12 @@ int main(void)
         T(test_an_administrator_removes_a_static_member_by_its_instance),
         T(test_offsets_and_members_are_there_after_a_kill),
         T(test_only_members_of_the_generation_commit),
+        T(test_offsets_of_a_transaction_are_pending_until_its_end),
+        T(test_offsets_of_an_aborted_transaction_are_forgotten),
+        T(test_the_later_of_two_commits_holds_whichever_ends_first),
+        T(test_an_old_epoch_commits_no_offsets),
+        T(test_a_transaction_asks_for_the_generation_only_when_it_names_one),
+        T(test_a_group_with_pending_offsets_does_not_go),
         T(test_a_consumer_that_assigns_itself_commits_without_a_group),
         T(test_too_much_metadata_is_refused_for_that_partition_alone),
         T(test_an_empty_group_is_deleted_for_good),
