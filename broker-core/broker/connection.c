@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "broker/api_versions.h"
 #include "broker/authorizer.h"
+#include "broker/connection_rate.h"
 #include "broker/control.h"
 
 #include <assert.h>
@@ -81,6 +82,7 @@ static status connection_stream(struct connection *c, int fd)
 void connection_accept(struct broker *b, int fd, const struct endpoint *endpoint)
 {
     bool local = !endpoint;
+    if (!local && connection_rate_exceeded(b, fd)) return;
     struct connection *c = connection_admitted(b, fd, local) ? mem_zalloc(sizeof *c) : NULL;
     if (!c) {
         close(fd);
@@ -133,6 +135,7 @@ static void connection_ended(struct stream *stream, status why, void *owner)
                  connection_frame_max(c));
     c->stream = NULL;
     c->closing = true;
+    c->working = NULL;
     DL_DELETE(b->connections, c);
     if (!c->local) b->connection_count--;
     b->stats.connections_closed++;
@@ -368,6 +371,7 @@ static void connection_request(struct connection *c, struct bytes frame)
         connection_refuse(c, "no memory for a request");
         return;
     }
+    quota_work_begin(r);
     struct bytes body = bytes_of(frame.data + body_at, frame.len - body_at);
     status decoded = fallback ? OK : request_decode(r, body);
     if (failed(decoded)) {
@@ -379,8 +383,11 @@ static void connection_request(struct connection *c, struct bytes frame)
         return;
     }
     connection_append(c, r);
+    c->working = r;
     if (fallback) api_versions_refuse(r);
     else handler->handle(r);
+    if (c->working) quota_work_pause(r); /* it waits for its answer */
+    c->working = NULL;
 }
 
 static void connection_frame(struct stream *stream, struct bytes frame, void *owner)
@@ -446,6 +453,7 @@ static void request_answered(struct request *r)
     assert(!r->answered);
     r->answered = true;
     struct connection *c = r->connection;
+    if (c && c->working == r) c->working = NULL;
     if (!c) {
         request_free(r);
         return;
@@ -470,10 +478,24 @@ static bool request_encode(struct request *r, const void *response)
     return false;
 }
 
+/* The answer says how long its client is throttled by quotas that its handler does not know of. */
+static void request_put_throttle(struct request *r, const void *response)
+{
+    int32_t *told = wire_find_int32(wire_response(r->header.api_key), r->version, "ThrottleTimeMs",
+                                    (void *)response);
+    if (told && *told < r->throttle_ms) *told = r->throttle_ms;
+    if (r->connection) connection_throttle(r->connection, r->throttle_ms);
+}
+
 void request_reply_throttled(struct request *r, const void *response, int32_t throttle_ms)
 {
     request_throttle(r, throttle_ms);
-    if (!request_encode(r, response)) {
+    quota_work_done(r);
+    if (r->throttle_ms > 0) request_put_throttle(r, response);
+    quota_work_begin(r);
+    bool encoded = request_encode(r, response);
+    quota_work_pause(r);
+    if (!encoded) {
         r->silent = r->close_after = true;
         buf_done(&r->reply);
     }
@@ -494,6 +516,7 @@ void request_reply_and_close(struct request *r, const void *response)
 void request_no_reply(struct request *r, int32_t throttle_ms)
 {
     r->silent = true;
+    r->work_since = 0; /* as in Kafka, its time is nobody's */
     request_throttle(r, throttle_ms);
     request_answered(r);
 }

@@ -17,6 +17,7 @@ struct connection {
     struct stream *stream;          /* NULL once it has ended */
     struct request *first;          /* in order of arrival, until their replies are sent */
     int queued;
+    struct request *working;        /* in its handler now, not answered */
     struct sasl sasl;
     bool local;                     /* kafka.sock */
     bool authenticated;

@@ -3,6 +3,8 @@
 #include "broker/authorizer.h"
 #include "broker/handler.h"
 
+#define STRICT_SINCE 3 /* KIP-599: these clients know THROTTLING_QUOTA_EXCEEDED */
+
 typedef struct create_partitions_request_create_partitions_topic asked_topic;
 typedef struct create_partitions_response_create_partitions_topic_result topic_answer;
 
@@ -19,6 +21,14 @@ static void row_add(struct create_partitions *c, struct str name, int16_t error,
     row->name = name;
     row->error_code = error;
     row->error_message = message;
+}
+
+static status create_may(struct request *r, const asked_topic *asked)
+{
+    if (!authorize(r, OP_ALTER, RES_TOPIC, asked->name)) return FAIL(TOPIC_AUTHORIZATION_FAILED);
+    const struct topic *topic = image_topic(r->broker->image, asked->name);
+    if (!topic || asked->count <= topic->partitions) return OK; /* will be refused */
+    return quota_mutate(r, r->version >= STRICT_SINCE, asked->count - topic->partitions);
 }
 
 static void create_partitions_done(void *arg, status result, void *answer)
@@ -52,11 +62,9 @@ void handle_create_partitions(struct request *r)
     c->forwarded.topics = allowed;
     c->forwarded.topics_count = 0;
     for (int32_t i = 0; i < n; i++) {
-        if (authorize(r, OP_ALTER, RES_TOPIC, body->topics[i].name))
-            allowed[c->forwarded.topics_count++] = body->topics[i];
-        else
-            row_add(c, body->topics[i].name, status_kafka(FAIL(TOPIC_AUTHORIZATION_FAILED)),
-                    str_c(status_text(FAIL(TOPIC_AUTHORIZATION_FAILED))));
+        status may = create_may(r, &body->topics[i]);
+        if (is_ok(may)) allowed[c->forwarded.topics_count++] = body->topics[i];
+        else row_add(c, body->topics[i].name, status_kafka(may), str_c(status_text(may)));
     }
     if (!c->forwarded.topics_count) {
         request_reply(r, &c->response);

@@ -3,6 +3,8 @@
 #include "broker/authorizer.h"
 #include "broker/handler.h"
 
+#define STRICT_SINCE 6 /* KIP-599: these clients know THROTTLING_QUOTA_EXCEEDED */
+
 typedef struct create_topics_request_creatable_topic asked_topic;
 typedef struct create_topics_response_creatable_topic_result topic_answer;
 
@@ -16,6 +18,18 @@ static bool create_allowed(struct request *r, struct str name)
 {
     return authorize(r, OP_CREATE, RES_CLUSTER, AUTHORIZER_CLUSTER) ||
            authorize(r, OP_CREATE, RES_TOPIC, name);
+}
+
+/* KIP-599: what will fail anyway because the topic is there is not charged. */
+static status create_may(struct request *r, const asked_topic *asked)
+{
+    const struct image *image = r->broker->image;
+    if (!create_allowed(r, asked->name)) return FAIL(TOPIC_AUTHORIZATION_FAILED);
+    if (image_topic(image, asked->name)) return OK;
+    int32_t partitions = asked->assignments_count > 0 ? asked->assignments_count
+                         : asked->num_partitions > 0  ? asked->num_partitions
+                                                      : image->limits.default_partitions;
+    return quota_mutate(r, r->version >= STRICT_SINCE, partitions);
 }
 
 static topic_answer *row_add(struct create_topics *c)
@@ -76,14 +90,15 @@ void handle_create_topics(struct request *r)
     c->forwarded.topics = allowed;
     c->forwarded.topics_count = 0;
     for (int32_t i = 0; i < n; i++) {
-        if (create_allowed(r, body->topics[i].name)) {
+        status may = create_may(r, &body->topics[i]);
+        if (is_ok(may)) {
             allowed[c->forwarded.topics_count++] = body->topics[i];
             continue;
         }
         topic_answer *row = row_add(c);
         row->name = body->topics[i].name;
-        row->error_code = status_kafka(FAIL(TOPIC_AUTHORIZATION_FAILED));
-        row->error_message = str_c(status_text(FAIL(TOPIC_AUTHORIZATION_FAILED)));
+        row->error_code = status_kafka(may);
+        row->error_message = str_c(status_text(may));
     }
     if (!c->forwarded.topics_count) {
         request_reply(r, &c->response);

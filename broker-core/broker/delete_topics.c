@@ -4,6 +4,8 @@
 #include "broker/authorizer.h"
 #include "broker/handler.h"
 
+#define STRICT_SINCE 5 /* KIP-599: these clients know THROTTLING_QUOTA_EXCEEDED */
+
 typedef struct delete_topics_request_delete_topic_state asked_topic;
 typedef struct delete_topics_response_deletable_topic_result topic_answer;
 
@@ -44,6 +46,7 @@ static void delete_one(struct delete_topics *d, const asked_topic *asked)
                                       : image_topic(image, asked->name);
     struct str name = by_id && topic ? arena_str(r->arena, topic->name) : asked->name;
     status checked = delete_check(r, by_id, name, topic);
+    if (is_ok(checked)) checked = quota_mutate(r, r->version >= STRICT_SINCE, topic->partitions);
     if (failed(checked)) {
         row_add(d, asked->name, asked->topic_id, checked);
         return;

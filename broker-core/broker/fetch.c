@@ -308,6 +308,7 @@ static bool fetch_topics_answer(struct fetch *f, struct fetch_response *response
 static void fetch_answer(struct fetch *f)
 {
     struct request *r = f->request;
+    quota_work_begin(r);
     parked_leave(&f->parked);
     bool first = true;
     for (int32_t i = 0; i < f->count; i++) {

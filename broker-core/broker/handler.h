@@ -45,6 +45,10 @@ struct request {
     void *state;
     void (*abandoned)(struct request *r);
 
+    int32_t throttle_ms;   /* of quotas charged beside the handler's own: the answer's throttle_time_ms
+                              is raised to it, and the connection is not read for so long */
+
+    int64_t work_since;    /* quota_request.c's own: ns, 0: not measured now */
     /* connection.c's own */
     const struct handler *handler;
     struct request *prev, *next;

@@ -204,5 +204,7 @@ void handle_metadata(struct request *r)
         metadata_answer(m);
         return;
     }
+    (void)quota_mutate(r, false,
+                       (int64_t)m->create.topics_count * r->broker->image->limits.default_partitions);
     admin_submit(r, API_CREATE_TOPICS, CREATE_TOPICS_VERSION, &m->create, metadata_created, m);
 }

@@ -8,8 +8,8 @@
  * again) and buckets that are full of tokens (idle: same as new) are dropped. */
 #include "broker/quota.h"
 
+#include "base/hash.h"
 #include "base/mem.h"
-#include "broker/handler.h"
 
 enum {
     ROUTES_MAX = 4096,
@@ -21,6 +21,7 @@ enum {
 
 struct bucket {
     struct quota_bucket tokens;
+    struct bucket *prev, *next; /* by use, the least recent first */
     UT_hash_handle hh;
     size_t key_len;
     uint8_t key[];
@@ -41,7 +42,9 @@ struct throttled {
 
 struct quotas {
     const struct image *image;
-    struct bucket *buckets;
+    struct bucket *buckets, *by_use;
+    unsigned kinds; /* bit: some entity has a quota of this kind; of kinds_known */
+    bool kinds_known;
     struct route *routes;
     struct throttled *throttled;
     struct quota_bucket cluster[2]; /* [0] ingress, [1] egress; rate <= 0 = unlimited */
@@ -120,24 +123,45 @@ void quotas_free(struct quotas *q)
 void quotas_changed(struct quotas *q)
 {
     forget_routes(q);
+    q->kinds_known = false;
 }
 
-/* Drops buckets that hold all their tokens; when that frees nothing, the oldest one. */
+static void look_for_kinds(struct quotas *q)
+{
+    const struct quota *quota;
+    q->kinds = 0;
+    q->kinds_known = true;
+    DL_FOREACH(q->image->quotas, quota)
+        for (enum quota_kind kind = QUOTA_PRODUCER_BYTES; kind <= QUOTA_CONNECTION; kind++)
+            if (quota_rate(quota, kind) >= 0) q->kinds |= 1u << kind;
+}
+
+bool quotas_any(struct quotas *q, enum quota_kind kind)
+{
+    if (!q->kinds_known) look_for_kinds(q);
+    return (q->kinds >> kind & 1) != 0;
+}
+
+static void drop_bucket(struct quotas *q, struct bucket *b)
+{
+    HASH_DEL(q->buckets, b);
+    DL_DELETE(q->by_use, b);
+    mem_free(b);
+}
+
+/* Drops buckets that hold all their tokens; when that frees nothing, the one unused for longest. */
 static void sweep(struct quotas *q, int64_t now)
 {
     forget_routes(q); /* they point to buckets */
     struct bucket *b, *tmp;
     HASH_ITER(hh, q->buckets, b, tmp) {
         refill(&b->tokens, now);
-        if (b->tokens.tokens < b->tokens.rate) continue;
-        HASH_DEL(q->buckets, b);
-        mem_free(b);
+        if (b->tokens.tokens >= b->tokens.rate) drop_bucket(q, b);
     }
     size_t left = HASH_COUNT(q->buckets);
     if (left >= BUCKETS_MAX) {
-        b = q->buckets; /* uthash keeps the order of insertion */
-        HASH_DEL(q->buckets, b);
-        mem_free(b);
+        drop_bucket(q, q->by_use);
+        left--;
     }
     q->sweep_at = left * 2 < 64 ? 64 : left * 2;
     if (q->sweep_at > BUCKETS_MAX) q->sweep_at = BUCKETS_MAX;
@@ -181,6 +205,7 @@ static struct bucket *bucket_for(struct quotas *q, const uint8_t *key, size_t le
         mem_free(b);
         return NULL;
     }
+    DL_APPEND(q->by_use, b);
     return b;
 }
 
@@ -190,16 +215,18 @@ static struct bucket *resolve(struct quotas *q, enum quota_kind kind, struct str
     double rate = 0;
     const struct quota *entity = NULL;
     if (!image_quota(q->image, kind, user, client, &rate, &entity) || rate < 0) return NULL;
-    if (rate < 1) rate = 1;
+    if (kind == QUOTA_REQUEST) rate *= 10; /* percent of a second to milliseconds a second */
+    else if (kind != QUOTA_MUTATION && rate < 1) rate = 1;
     uint8_t key[KEY_MAX];
-    size_t len = make_key(key, kind, entity->has_user, user, entity->has_client_id, client);
+    bool of_user = entity->has_user || entity->has_ip; /* an address stands in the user's place */
+    size_t len = make_key(key, kind, of_user, user, entity->has_client_id, client);
     return bucket_for(q, key, len, rate, now);
 }
 
 static struct bucket *route(struct quotas *q, enum quota_kind kind, struct str user,
                             struct str client, int64_t now)
 {
-    if (q->image->quotas == NULL) return NULL;
+    if (!quotas_any(q, kind)) return NULL;
     uint8_t key[KEY_MAX];
     size_t len = make_key(key, kind, true, user, true, client);
     struct route *r = NULL;
@@ -217,7 +244,7 @@ static struct bucket *route(struct quotas *q, enum quota_kind kind, struct str u
     return bucket;
 }
 
-static void remember(struct quotas *q, enum quota_kind kind, struct str principal, int64_t bytes,
+static void remember(struct quotas *q, enum quota_kind kind, struct str principal, double amount,
                      int32_t ms, int64_t now)
 {
     struct throttled *t = NULL;
@@ -235,11 +262,13 @@ static void remember(struct quotas *q, enum quota_kind kind, struct str principa
         }
     }
     if (kind == QUOTA_PRODUCER_BYTES) {
-        t->sums.bytes_in += bytes;
+        t->sums.bytes_in += (int64_t)amount;
         t->sums.produce_ms += ms;
-    } else {
-        t->sums.bytes_out += bytes;
+    } else if (kind == QUOTA_CONSUMER_BYTES) {
+        t->sums.bytes_out += (int64_t)amount;
         t->sums.fetch_ms += ms;
+    } else {
+        t->sums.other_ms += ms;
     }
     if (ms > 0) t->sums.last_at = now;
 }
@@ -260,54 +289,51 @@ static int32_t charge_cluster(struct quotas *q, enum quota_kind kind, double byt
     return quota_bucket_take(b, bytes, now);
 }
 
+/* Now the one that was used last. */
+static struct bucket *used(struct quotas *q, struct bucket *b)
+{
+    if (b && b->next) {
+        DL_DELETE(q->by_use, b);
+        DL_APPEND(q->by_use, b);
+    }
+    return b;
+}
+
 static int32_t take(struct quotas *q, enum quota_kind kind, struct str principal,
-                    struct str client_id, double bytes, int64_t now)
+                    struct str client_id, double amount, int64_t now)
 {
     struct str user = principal;
     if (str_starts(user, STR("User:"))) user = (struct str){ user.data + 5, user.len - 5 };
-    int32_t whole = charge_cluster(q, kind, bytes, now);
-    struct bucket *b = route(q, kind, user, client_id, now);
-    int32_t own = b ? quota_bucket_take(&b->tokens, bytes, now) : 0;
+    int32_t whole = charge_cluster(q, kind, amount, now);
+    struct bucket *b = used(q, route(q, kind, user, client_id, now));
+    int32_t own = b ? quota_bucket_take(&b->tokens, amount, now) : 0;
     return own > whole ? own : whole;
 }
 
 int32_t quotas_charge(struct quotas *q, enum quota_kind kind, struct str principal,
-                      struct str client_id, int64_t bytes, int64_t now)
+                      struct str client_id, double amount, int64_t now)
 {
-    int32_t ms = take(q, kind, principal, client_id, (double)bytes, now);
-    if (kind == QUOTA_PRODUCER_BYTES || kind == QUOTA_CONSUMER_BYTES)
-        remember(q, kind, principal, bytes, ms, now);
+    int32_t ms = take(q, kind, principal, client_id, amount, now);
+    bool bytes = kind == QUOTA_PRODUCER_BYTES || kind == QUOTA_CONSUMER_BYTES;
+    if (bytes || ms > 0) remember(q, kind, principal, amount, ms, now);
     return ms;
+}
+
+int32_t quotas_connect(struct quotas *q, struct str address, int64_t now)
+{
+    struct bucket *b = used(q, route(q, QUOTA_CONNECTION, address, STR(""), now));
+    if (!b) return 0;
+    refill(&b->tokens, now);
+    double missing = 1 - b->tokens.tokens;
+    if (missing > 0) return (int32_t)(missing * 1000.0 / b->tokens.rate) + 1;
+    b->tokens.tokens -= 1;
+    return 0;
 }
 
 int32_t quotas_owed(struct quotas *q, enum quota_kind kind, struct str principal,
                     struct str client_id, int64_t now)
 {
     return take(q, kind, principal, client_id, 0, now);
-}
-
-int32_t quota_produce(struct request *r, size_t bytes)
-{
-    struct broker *b = r->broker;
-    if ((r->super && r->local) || b->quotas == NULL) return 0;
-    return quotas_charge(b->quotas, QUOTA_PRODUCER_BYTES, r->principal, r->client_id,
-                         (int64_t)bytes, loop_now(b->loop));
-}
-
-int32_t quota_fetch(struct request *r, size_t bytes)
-{
-    struct broker *b = r->broker;
-    if ((r->super && r->local) || b->quotas == NULL) return 0;
-    return quotas_charge(b->quotas, QUOTA_CONSUMER_BYTES, r->principal, r->client_id,
-                         (int64_t)bytes, loop_now(b->loop));
-}
-
-int32_t quota_fetch_owed(struct request *r)
-{
-    struct broker *b = r->broker;
-    if ((r->super && r->local) || b->quotas == NULL) return 0;
-    return quotas_owed(b->quotas, QUOTA_CONSUMER_BYTES, r->principal, r->client_id,
-                       loop_now(b->loop));
 }
 
 void quotas_each_throttled(const struct quotas *q,

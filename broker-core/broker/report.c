@@ -193,7 +193,7 @@ static void add_principal(void *arg, const struct quota_throttled *t)
         .principal = t->principal,
         .bytes_in = t->bytes_in,
         .bytes_out = t->bytes_out,
-        .throttle_ms = t->produce_ms + t->fetch_ms,
+        .throttle_ms = t->produce_ms + t->fetch_ms + t->other_ms,
     };
     if (!told) return; /* too many to remember: not shown */
     if (!is_new && told->bytes_in == row.bytes_in && told->bytes_out == row.bytes_out &&

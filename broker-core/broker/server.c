@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "broker/connection.h"
+#include "broker/connection_rate.h"
 #include "broker/control.h"
 #include "broker/fetch_session.h"
 #include "broker/group_coordinator.h"
@@ -336,6 +337,7 @@ static void broker_close_doors(struct broker *b)
     if (b->local) unlinkat(b->run_fd, "kafka.sock", 0);
     if (b->control) control_stop(b->control);
     while (b->connections) connection_close(b->connections);
+    connection_rate_stop(b);
 }
 
 void broker_free(struct broker *b)

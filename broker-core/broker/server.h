@@ -74,6 +74,8 @@ struct broker {
     struct txn_coordinator *txns;
     struct connection *connections; /* utlist DL */
     int64_t connection_count;
+    struct kept_connection *kept_connections; /* connection_rate.c's own */
+    int kept_count;
     int64_t memory_used;        /* requests under way and replies that wait */
     bool memory_short;          /* some connections are not read because of it */
     int64_t next_producer;      /* low half of the next producer id */

@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "cluster/image_int.h"
 
+#include <arpa/inet.h>
+
 status image_new(struct image **ret_image)
 {
     struct image *image = mem_zalloc(sizeof(*image));
@@ -108,7 +110,7 @@ struct quota *image_quota_entity(const struct image *image, const struct quota *
 }
 
 /* --- quotas ---------------------------------------------------------------------------------------- */
-static double rate_of(const struct quota *quota, enum quota_kind kind)
+double quota_rate(const struct quota *quota, enum quota_kind kind)
 {
     switch (kind) {
     case QUOTA_PRODUCER_BYTES: return quota->producer_byte_rate;
@@ -144,11 +146,32 @@ static int rank(const struct quota *quota, struct str user, struct str client_id
                 [match(quota->has_client_id, quota->client_id, client_id)];
 }
 
+/* As 16 bytes, an IPv4 one mapped; false: it is none. */
+static bool parse_address(struct str text, struct in6_addr *ret)
+{
+    char name[INET6_ADDRSTRLEN + 1];
+    struct in_addr v4;
+    if (!str_copy(name, sizeof(name), text)) return false;
+    if (inet_pton(AF_INET6, name, ret) == 1) return true;
+    if (inet_pton(AF_INET, name, &v4) != 1) return false;
+    *ret = (struct in6_addr){ .s6_addr = { [10] = 0xff, [11] = 0xff } };
+    memcpy(ret->s6_addr + 12, &v4, sizeof(v4));
+    return true;
+}
+
+/* The same address may be written in several ways. */
+static bool same_address(struct str a, struct str b)
+{
+    struct in6_addr x, y;
+    return str_eq(a, b) ||
+           (parse_address(a, &x) && parse_address(b, &y) && memcmp(&x, &y, sizeof(x)) == 0);
+}
+
 static int rank_ip(const struct quota *quota, struct str address)
 {
     if (!quota->has_ip) return 0;
-    int m = match(true, quota->ip, address);
-    return m == EXACT ? 1 : m == DEFAULT ? 2 : 0;
+    if (str_is_null(quota->ip)) return DEFAULT;
+    return same_address(quota->ip, address) ? EXACT : MISMATCH;
 }
 
 bool image_quota(const struct image *image, enum quota_kind kind, struct str user,
@@ -158,7 +181,7 @@ bool image_quota(const struct image *image, enum quota_kind kind, struct str use
     int best_rank = 0;
     if (str_is_null(client_id)) client_id = STR(""); /* Kafka: a missing client id is "" */
     DL_FOREACH(image->quotas, quota) {
-        if (rate_of(quota, kind) < 0) continue;
+        if (quota_rate(quota, kind) < 0) continue;
         int r = kind == QUOTA_CONNECTION ? rank_ip(quota, user) : rank(quota, user, client_id);
         if (r && (!best || r < best_rank)) {
             best = quota;
@@ -166,7 +189,7 @@ bool image_quota(const struct image *image, enum quota_kind kind, struct str use
         }
     }
     if (!best) return false;
-    *ret_rate = rate_of(best, kind);
+    *ret_rate = quota_rate(best, kind);
     if (ret_entity) *ret_entity = best;
     return true;
 }

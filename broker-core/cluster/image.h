@@ -83,6 +83,7 @@ struct quota *image_quota_entity(const struct image *image, const struct quota *
  * false: unlimited. ret_entity (NULL ok) is whose bucket to charge. */
 enum quota_kind { QUOTA_PRODUCER_BYTES, QUOTA_CONSUMER_BYTES, QUOTA_REQUEST, QUOTA_MUTATION,
                   QUOTA_CONNECTION };
+double quota_rate(const struct quota *quota, enum quota_kind kind); /* < 0: not set */
 bool image_quota(const struct image *image, enum quota_kind kind, struct str user,
                  struct str client_id, double *ret_rate, const struct quota **ret_entity);
 

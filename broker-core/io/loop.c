@@ -109,6 +109,13 @@ void loop_free(struct loop *loop)
     mem_free(loop);
 }
 
+int64_t loop_nanos(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 static int64_t clock_ms(clockid_t clock)
 {
     struct timespec t;

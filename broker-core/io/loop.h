@@ -23,6 +23,7 @@ void loop_stop(struct loop *loop); /* any thread */
 
 int64_t loop_now(const struct loop *loop);  /* ms, CLOCK_MONOTONIC, read once a turn */
 int64_t loop_wall(const struct loop *loop); /* ms since 1970, read once a turn */
+int64_t loop_nanos(void);                   /* ns, CLOCK_MONOTONIC, read now; any thread */
 
 /* --- timers: embedded in their owner, zero-initialised by timer_init ------------------------- */
 struct timer {

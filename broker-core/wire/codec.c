@@ -104,3 +104,15 @@ void wire_default(const struct wire_message *m, void *object)
 {
     wire_default_struct(wire_body(m), object);
 }
+
+int32_t *wire_find_int32(const struct wire_message *m, int16_t version, const char *name, void *object)
+{
+    const struct wire_struct *s = wire_body(m);
+    for (int i = 0; i < s->field_count; i++) {
+        const struct wire_field *f = &wire_fields[s->first + i];
+        if (f->type == WIRE_INT32 && !(f->flags & WIRE_ARRAY) && wire_in(f->in, version) &&
+            strcmp(f->name, name) == 0)
+            return (int32_t *)((char *)object + f->at);
+    }
+    return NULL;
+}

@@ -64,6 +64,9 @@ void wire_default(const struct wire_message *m, void *object);
  * metadata_response_metadata_response_topic_struct. */
 void wire_default_struct(const struct wire_struct *s, void *object);
 
+/* The int32 of this name right under the message, in its struct; NULL when this version has none. */
+int32_t *wire_find_int32(const struct wire_message *m, int16_t version, const char *name, void *object);
+
 /* Reads one message. Strings and bytes are views into `in`; arrays and nullable structs come from
  * the arena. Bytes behind the message are left alone; ret_used (NULL ok) says where it ended.
  * TRUNCATED, MALFORMED, NO_MEMORY (arena), UNSUPPORTED_VERSION; *ret_object is undefined then. */

@@ -2,6 +2,8 @@
  * after a restart. User:ANONYMOUS, who does not log in, is the super user here. */
 #include "unit/broker_rig.h"
 
+#include "broker/connection.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
@@ -285,6 +287,71 @@ static void test_quotas_are_set_described_and_survive_a_restart(void **state)
     assert_int_equal(describe_quotas(1)->entries_count, -1);
 }
 
+static int32_t metadata_throttle(int16_t version)
+{
+    struct metadata_request body;
+    wire_default(&metadata_request_message, &body);
+    body.topics_count = -1;
+    struct metadata_response *answer = raw_call(&rig, &client, 3, version, &body);
+    return answer->throttle_time_ms;
+}
+
+/* A tenth of a microsecond a second: any request owes. */
+static void test_a_share_of_the_loop_is_told_and_the_client_is_not_read(void **state)
+{
+    (void)state;
+    assert_int_equal(metadata_throttle(12), 0);
+    assert_int_equal(set_quota("user", "ANONYMOUS", "request_percentage", 0.00001), 0);
+    struct connection *c = rig.broker->connections;
+    assert_true(metadata_throttle(12) > 0);
+    assert_true(c->muted);
+    int64_t began = rig.broker->stats.throttle_ms;
+    assert_true(began > 0);
+    raw_close(&client);
+    raw_connect(&rig, &client); /* what is owed is the user's, not the connection's */
+    assert_int_equal(metadata_throttle(1), 0); /* this version cannot say it */
+    assert_true(rig.broker->stats.throttle_ms > began);
+}
+
+static int16_t make_topic(const char *name, int32_t partitions, int16_t version, int32_t *ret_throttle)
+{
+    struct create_topics_request_creatable_topic t = { .name = str_c(name), .num_partitions = partitions,
+                                                       .replication_factor = 1 };
+    struct create_topics_request body = { .topics = &t, .topics_count = 1, .timeout_ms = 1000 };
+    struct create_topics_response *answer = raw_call(&rig, &client, 19, version, &body);
+    *ret_throttle = answer->throttle_time_ms;
+    return answer->topics[0].error_code;
+}
+
+static void test_mutations_beyond_their_rate_are_refused_or_throttled_by_version(void **state)
+{
+    (void)state;
+    int32_t ms;
+    assert_int_equal(set_quota("user", NULL, "controller_mutation_rate", 100), 0);
+    assert_int_equal(make_topic("a", 110, 7, &ms), 0); /* more than the burst passes, and is owed */
+    assert_int_equal(ms, 0);
+    assert_int_equal(make_topic("b", 1, 7, &ms), 89);
+    assert_in_range(ms, 1, 100);
+    assert_null(image_topic(rig.broker->image, STR("b")));
+    assert_int_equal(make_topic("c", 150, 5, &ms), 0); /* a client that does not know the error */
+    assert_true(ms > 0);
+    assert_int_equal(make_topic("a", 1, 5, &ms), 36); /* nothing is made, nothing charged */
+}
+
+static void test_connections_beyond_their_rate_are_kept_and_closed(void **state)
+{
+    (void)state;
+    assert_int_equal(set_quota("ip", "127.0.0.1", "connection_creation_rate", 2), 0);
+    struct raw_client more[3];
+    for (int i = 0; i < 3; i++) raw_connect(&rig, &more[i]);
+    assert_true(raw_is_closed(&rig, &more[2]));
+    assert_int_equal(rig.broker->kept_count, 0);
+    struct metadata_request body;
+    wire_default(&metadata_request_message, &body);
+    (void)raw_call(&rig, &more[0], 3, 12, &body);
+    for (int i = 0; i < 3; i++) raw_close(&more[i]);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -296,6 +363,9 @@ int main(void)
         T(test_scram_users_have_both_mechanisms_and_survive_a_restart),
         T(test_weak_unknown_and_foreign_scram_users_are_refused),
         T(test_quotas_are_set_described_and_survive_a_restart),
+        T(test_a_share_of_the_loop_is_told_and_the_client_is_not_read),
+        T(test_mutations_beyond_their_rate_are_refused_or_throttled_by_version),
+        T(test_connections_beyond_their_rate_are_kept_and_closed),
         T(test_a_filter_with_an_unknown_type_is_refused_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -212,6 +212,121 @@ static void test_many_users_do_not_grow_the_tables_without_end(void **state)
     assert_true(mem_outstanding() < 20000);
 }
 
+static struct quota entity_of(struct str user, bool has_user, struct str client, bool has_client)
+{
+    struct quota q;
+    quota_init(&q);
+    q.has_user = has_user;
+    q.user = user;
+    q.has_client_id = has_client;
+    q.client_id = client;
+    return q;
+}
+
+/* One quota a rate from 1 (the most specific) to 8; the ones from `first` on. */
+static int first_rank;
+static void ranks(struct buf *out)
+{
+    const struct str u = STR("u"), c = STR("c");
+    struct quota all[] = {
+        entity_of(u, true, c, true),        entity_of(u, true, STR_NULL, true),
+        entity_of(u, true, STR_NULL, false), entity_of(STR_NULL, true, c, true),
+        entity_of(STR_NULL, true, STR_NULL, true), entity_of(STR_NULL, true, STR_NULL, false),
+        entity_of(STR_NULL, false, c, true), entity_of(STR_NULL, false, STR_NULL, true),
+    };
+    for (size_t i = ARRAY_LEN(all); i-- > 0;) {
+        all[i].request_percentage = (double)i + 1;
+        if ((int)i + 1 >= first_rank) delta_quota(out, &all[i]);
+        else delta_quota_deleted(out, &all[i]);
+    }
+}
+
+static int rank_of(const char *user, const char *client)
+{
+    double rate = 0;
+    return image_quota(image, QUOTA_REQUEST, str_c(user), str_c(client), &rate, NULL) ? (int)rate : 0;
+}
+
+static void test_entities_match_in_kafkas_order(void **state)
+{
+    (void)state;
+    for (first_rank = 1; first_rank <= 9; first_rank++) {
+        apply(ranks);
+        assert_int_equal(rank_of("u", "c"), first_rank % 9);
+    }
+    first_rank = 1;
+    apply(ranks);
+    assert_int_equal(rank_of("u", "x"), 2);
+    assert_int_equal(rank_of("x", "c"), 4);
+    assert_int_equal(rank_of("x", "x"), 5);
+    assert_int_equal(rank_of("x", NULL), 5); /* no client id is the empty one */
+}
+
+static void request_quota(struct buf *out)
+{
+    struct quota q;
+    quota_init(&q);
+    q.has_user = true;
+    q.user = STR("u");
+    q.request_percentage = 5;
+    q.controller_mutation_rate = 0.5;
+    delta_quota(out, &q);
+}
+
+static void test_percentages_are_milliseconds_of_a_second_and_mutations_partitions(void **state)
+{
+    (void)state;
+    apply(request_quota);
+    assert_false(quotas_any(quotas, QUOTA_PRODUCER_BYTES));
+    assert_true(quotas_any(quotas, QUOTA_REQUEST));
+    assert_int_equal(quotas_charge(quotas, QUOTA_REQUEST, STR("User:u"), STR(""), 50, 1000), 0);
+    assert_int_equal(quotas_charge(quotas, QUOTA_REQUEST, STR("User:u"), STR(""), 5, 1000), 100);
+    assert_int_equal(quotas_charge(quotas, QUOTA_REQUEST, STR("User:v"), STR(""), 1e6, 1000), 0);
+    assert_int_equal(quotas_charge(quotas, QUOTA_MUTATION, STR("User:u"), STR(""), 1, 1000), 1000);
+    assert_int_equal(quotas_owed(quotas, QUOTA_MUTATION, STR("User:u"), STR(""), 2000), 0);
+}
+
+static void ip_quota(struct buf *out)
+{
+    struct quota q;
+    quota_init(&q);
+    q.has_ip = true;
+    q.connection_creation_rate = 2;
+    delta_quota(out, &q);
+    q.ip = STR("2001:db8:0:0::1"); /* as somebody else writes it */
+    q.connection_creation_rate = 4;
+    delta_quota(out, &q);
+}
+
+static void test_each_address_opens_connections_at_its_rate(void **state)
+{
+    (void)state;
+    apply(ip_quota);
+    for (int i = 0; i < 2; i++) assert_int_equal(quotas_connect(quotas, STR("192.0.2.1"), 0), 0);
+    assert_in_range(quotas_connect(quotas, STR("192.0.2.1"), 0), 500, 501);
+    assert_in_range(quotas_connect(quotas, STR("192.0.2.1"), 0), 500, 501); /* not charged */
+    assert_int_equal(quotas_connect(quotas, STR("192.0.2.2"), 0), 0);
+    assert_int_equal(quotas_connect(quotas, STR("192.0.2.1"), 500), 0);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(quotas_connect(quotas, STR("2001:db8::1"), 0), 0); /* its own quota */
+    assert_int_equal(quotas_connect(quotas, STR("2001:db8::1"), 0), 251);
+}
+
+static void test_what_is_in_use_outlives_what_is_not(void **state)
+{
+    (void)state;
+    apply(default_user_quota);
+    char name[32];
+    assert_int_equal(produce("User:keeps-on", "c", 31000), 30000);
+    for (int i = 0; i < 20000; i++) { /* all owe: none is idle */
+        snprintf(name, sizeof(name), "User:u-%d", i);
+        assert_int_equal(produce(name, "c", 1500), 500);
+        if (i % 1000 == 0) assert_int_equal(produce("User:keeps-on", "c", 0), 30000);
+    }
+    assert_int_equal(produce("User:keeps-on", "c", 0), 30000);
+    assert_int_equal(produce("User:u-0", "c", 0), 0); /* forgotten */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +345,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_cluster_limit_holds_for_all_users_together, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_throttled_time_is_told_by_principal, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_entities_match_in_kafkas_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_percentages_are_milliseconds_of_a_second_and_mutations_partitions, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_each_address_opens_connections_at_its_rate, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_in_use_outlives_what_is_not, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_users_do_not_grow_the_tables_without_end, setup,
                                         teardown),
     };
