@@ -40,7 +40,7 @@ static json_t *group_json(struct view *v, const struct group_info *g)
     PUT(o, "partition_assignor", api_str(g->protocol.data ? g->protocol : STR("")));
     PUT(o, "state", upper_name(g->state));
     PUT(o, "type", upper_name(g->type));
-    PUT(o, "is_mixed_consumer_group", json_false());
+    PUT(o, "is_mixed_consumer_group", json_boolean(g->mixed));
     PUT(o, "coordinator", kafka_related(api_url(rq, KAFKA_BASE "/brokers/1", id)));
     PUT(o, "consumers", kafka_related(api_url(rq, GROUP_BASE "/consumers", id, g->id)));
     PUT(o, "lag_summary", kafka_related(api_url(rq, GROUP_BASE "/lag-summary", id, g->id)));

@@ -55,7 +55,7 @@ static void update(struct consumer_member *m, const struct join_request *q,
                    struct consumer_protocol_subscription *s)
 {
     if (!str_is_null(q->instance_id)) m->instance_id = q->instance_id;
-    if (!str_is_null(s->rack_id)) m->rack_id = s->rack_id;
+    if (s->rack_id.len > 0) m->rack_id = s->rack_id;
     m->rebalance_timeout_ms = q->rebalance_timeout_ms;
     m->names = s->topics;
     m->names_count = consumer_sort_names(s->topics, s->topics_count);

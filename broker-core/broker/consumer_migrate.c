@@ -96,7 +96,7 @@ static status convert_up(const struct group *g, const struct member *m, struct a
     if (failed(consumer_decode_subscription(arena, group_metadata_of(m, protocol), &s)))
         return FAIL(GROUP_ID_NOT_FOUND);
     *out = (struct consumer_member){
-        .id = m->id, .instance_id = m->instance_id, .rack_id = s.rack_id,
+        .id = m->id, .instance_id = m->instance_id, .rack_id = s.rack_id.len > 0 ? s.rack_id : STR_NULL,
         .client_id = m->client_id, .client_host = m->client_host, .names = s.topics,
         .names_count = consumer_sort_names(s.topics, s.topics_count),
         .rebalance_timeout_ms = m->rebalance_timeout_ms, .classic = true,
@@ -195,7 +195,9 @@ static struct bytes metadata_of(const struct consumer_member *m, struct str prot
     return bytes_of("", 0);
 }
 
-static status write_downgrade(struct consumer_op *op, const struct consumer_member **all, size_t n)
+/* Without a leader when a rebalance has to follow: a restart in between then knows, too. */
+static status write_downgrade(struct consumer_op *op, const struct consumer_member **all, size_t n,
+                              bool keep)
 {
     struct group *g = op->group;
     struct group_metadata_key key = { .group = g->id };
@@ -206,7 +208,7 @@ static status write_downgrade(struct consumer_op *op, const struct consumer_memb
     v.protocol_type = STR("consumer");
     v.generation = op->consumer->epoch;
     v.protocol = vote(all, n);
-    v.leader = all[0]->id;
+    v.leader = keep ? all[0]->id : STR_NULL;
     v.current_state_timestamp = loop_wall(g->coordinator->options.loop);
     for (size_t i = 0; i < n; i++) {
         struct group_metadata_value_member_metadata *e = &v.members[v.members_count++];
@@ -261,7 +263,8 @@ status consumer_downgrade(struct consumer_op *op, bool keep)
     const struct consumer_member **all = consumer_op_members(op, &n);
     TRY(arena_check(&op->arena));
     TRY(keep_protocols(op, all, n, &kept));
-    TRY(write_downgrade(op, all, n));
+    TRY(write_downgrade(op, all, n, keep));
+    if (g->leader == NULL) g->leader = g->members;
     for (size_t i = 0; i < n; i++) {
         struct member *m = group_find_member(g, kept[i].id);
         if (m == NULL) continue;

@@ -57,6 +57,10 @@ static void begin(struct group_coordinator *c)
         }
         for (struct member *m = g->members; m != NULL; m = m->hh.next)
             group_restart_session(m, m->session_timeout_ms);
+        if (g->members != NULL && g->leader == NULL) {
+            g->leader = g->members;
+            group_prepare_rebalance(g);
+        }
         group_expire_by(c, group_next_expiry(g));
     }
 }

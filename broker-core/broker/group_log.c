@@ -352,6 +352,7 @@ static status load_metadata(struct group *g, const struct group_metadata_value *
         return FAIL(NO_MEMORY);
     g->generation = v->generation;
     for (int32_t i = 0; i < v->members_count; i++) TRY(load_member(g, v, &v->members[i]));
+    if (str_is_null(v->leader)) g->leader = NULL; /* a rebalance was about to begin */
     group_enter(g, g->members ? GROUP_STABLE : GROUP_EMPTY);
     if (v->current_state_timestamp >= 0) g->state_at = v->current_state_timestamp;
     return OK;

@@ -1,5 +1,6 @@
 /* groups.c - the join behind every view of groups: ListGroups, DescribeGroups, OffsetFetch, and
- * ListOffsets for all partitions that any of them committed. Four requests, however many groups.
+ * ListOffsets for all partitions that any of them committed. Four requests (five with groups of
+ * the consumer protocol), however many groups.
  * Domain thread. What a broker answers is only believed as far as the codec checked it. */
 #include "domain/groups.h"
 
@@ -7,9 +8,10 @@
 
 #include <stdlib.h>
 
-enum { OFFSET_FETCH = 9, DESCRIBE_GROUPS = 15, LIST_GROUPS = 16, DELETE_GROUPS = 42 };
+enum { OFFSET_FETCH = 9, DESCRIBE_GROUPS = 15, LIST_GROUPS = 16, DELETE_GROUPS = 42,
+       CONSUMER_GROUP_DESCRIBE = 69 };
 enum { OFFSET_FETCH_VERSION = 9, DESCRIBE_GROUPS_VERSION = 5, LIST_GROUPS_VERSION = 5,
-       DELETE_GROUPS_VERSION = 2 };
+       DELETE_GROUPS_VERSION = 2, CONSUMER_GROUP_DESCRIBE_VERSION = 1 };
 
 struct groups_load {
     struct domain *domain;
@@ -269,6 +271,77 @@ static void take_description(struct groups_load *l, struct group_info *g,
     }
 }
 
+/* --- those of the consumer protocol (KIP-848), which DescribeGroups takes for dead ------------ */
+static void go_on(struct groups_load *l)
+{
+    if (l->arena->failed) fail(l, FAIL(NO_MEMORY));
+    else if (l->lags && l->count) ask_offsets(l);
+    else l->done(l->arg, OK, l->groups, l->count);
+}
+
+static void take_consumer(struct groups_load *l, struct group_info *g,
+                          const struct consumer_group_describe_response_described_group *d)
+{
+    g->result = status_from_kafka(d->error_code);
+    if (failed(g->result)) return;
+    g->state = arena_str(l->arena, d->group_state);
+    g->type = STR("consumer");
+    g->protocol_type = STR("consumer");
+    g->protocol = arena_str(l->arena, d->assignor_name);
+    g->members = ARENA_ARRAY(l->arena, struct group_member, d->members_count + 1);
+    for (int32_t i = 0; g->members && i < d->members_count; i++) {
+        const struct consumer_group_describe_response_member *from = &d->members[i];
+        struct group_member *m = &g->members[g->member_count++];
+        m->member_id = arena_str(l->arena, from->member_id);
+        m->instance_id = arena_str(l->arena, from->instance_id);
+        m->client_id = arena_str(l->arena, from->client_id);
+        m->client_host = arena_str(l->arena, from->client_host);
+        g->mixed = g->mixed || from->member_type == 0; /* a classic one */
+        size_t count = 0;
+        for (int32_t k = 0; k < from->assignment.topic_partitions_count; k++)
+            count += (size_t)from->assignment.topic_partitions[k].partitions_count;
+        m->assigned = ARENA_ARRAY(l->arena, struct group_partition, count + 1);
+        for (int32_t k = 0; m->assigned && k < from->assignment.topic_partitions_count; k++) {
+            const struct consumer_group_describe_response_topic_partitions *t =
+                &from->assignment.topic_partitions[k];
+            struct str topic = arena_str(l->arena, t->topic_name);
+            for (int32_t p = 0; p < t->partitions_count; p++)
+                m->assigned[m->assigned_count++] =
+                    (struct group_partition){ topic, t->partitions[p] };
+        }
+    }
+}
+
+static void consumers_described(void *arg, status result, const void *response)
+{
+    struct groups_load *l = arg;
+    if (failed(result)) {
+        fail(l, result);
+        return;
+    }
+    const struct consumer_group_describe_response *r = response;
+    for (int32_t i = 0; i < r->groups_count; i++) {
+        struct group_info *g = group_find(l, r->groups[i].group_id, i);
+        if (g) take_consumer(l, g, &r->groups[i]);
+    }
+    go_on(l);
+}
+
+static void ask_consumer_descriptions(struct groups_load *l)
+{
+    struct consumer_group_describe_request request;
+    wire_default(&consumer_group_describe_request_message, &request);
+    request.group_ids = ARENA_ARRAY(l->arena, struct str, l->count + 1);
+    for (int32_t i = 0; request.group_ids && i < l->count; i++)
+        if (l->groups[i].result.code == E_GROUP_ID_NOT_FOUND)
+            request.group_ids[request.group_ids_count++] = l->groups[i].id;
+    if (l->arena->failed || request.group_ids_count == 0) {
+        go_on(l);
+        return;
+    }
+    call(l, CONSUMER_GROUP_DESCRIBE, CONSUMER_GROUP_DESCRIBE_VERSION, &request, consumers_described);
+}
+
 static void described(void *arg, status result, const void *response)
 {
     struct groups_load *l = arg;
@@ -281,9 +354,7 @@ static void described(void *arg, status result, const void *response)
         struct group_info *g = group_find(l, r->groups[i].group_id, i);
         if (g) take_description(l, g, &r->groups[i]);
     }
-    if (l->arena->failed) fail(l, FAIL(NO_MEMORY));
-    else if (l->lags && l->count) ask_offsets(l);
-    else l->done(l->arg, OK, l->groups, l->count);
+    ask_consumer_descriptions(l);
 }
 
 static void ask_descriptions(struct groups_load *l)

@@ -29,6 +29,7 @@ struct group_info {
     int32_t lag_count;
     int64_t total_lag, max_lag;
     const struct group_lag *worst; /* NULL: no lags */
+    bool mixed;               /* members of both protocols, during a migration */
     status result;            /* of this group: GROUP_ID_NOT_FOUND, GROUP_AUTHORIZATION_FAILED */
 };
 /* All groups that the principal may see (id null), or one. Results live in the arena, which must
