@@ -375,8 +375,9 @@ static void connection_request(struct connection *c, struct bytes frame)
     struct bytes body = bytes_of(frame.data + body_at, frame.len - body_at);
     status decoded = fallback ? OK : request_decode(r, body);
     if (failed(decoded)) {
-        char why[128];
-        snprintf(why, sizeof why, "a %s request version %d cannot be read (%s)",
+        char why[256];
+        snprintf(why, sizeof why, "\"%.*s\" sent a %s request version %d that cannot be read (%s)",
+                 (int)(header.client_id.len > 64 ? 64 : header.client_id.len), header.client_id.data,
                  wire_api_name(header.api_key), header.api_version, status_name(decoded));
         request_free(r);
         connection_refuse(c, why);

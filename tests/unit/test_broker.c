@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct rig rig;
 static struct raw_client one, two;
@@ -180,6 +181,50 @@ static void test_an_unknown_api_or_version_or_body_closes_the_connection(void **
         assert_true(raw_is_closed(&rig, &c));
         assert_int_equal(c.in.len, 0);
         raw_close(&c);
+    }
+}
+
+/* What is logged while `bytes` are sent and the connection is closed. */
+static void log_of(const uint8_t *bytes, size_t len, char *ret_text, size_t size)
+{
+    struct raw_client c;
+    FILE *log = tmpfile();
+    int own = dup(STDERR_FILENO);
+    assert_true(log && own >= 0);
+    fflush(stderr);
+    dup2(fileno(log), STDERR_FILENO);
+    raw_connect(&rig, &c);
+    raw_send_bytes(&c, bytes, len);
+    bool closed = raw_is_closed(&rig, &c);
+    raw_close(&c);
+    fflush(stderr);
+    dup2(own, STDERR_FILENO);
+    close(own);
+    rewind(log);
+    ret_text[fread(ret_text, 1, size - 1, log)] = 0;
+    fclose(log);
+    assert_true(closed);
+}
+
+static void test_what_is_not_served_is_one_log_line_with_client_api_and_version(void **state)
+{
+    (void)state;
+    const uint8_t api[] = { 0, 0, 0, 13, 3, 18, 0, 2, 0, 0, 0, 7, 0, 3, 'a', 'p', 'p' };
+    const uint8_t version[] = { 0, 0, 0, 13, 0, 1, 0, 99, 0, 0, 0, 7, 0, 3, 'a', 'p', 'p' };
+    const uint8_t body[] = { 0, 0, 0, 15, 0, 3, 0, 1, 0, 0, 0, 7, 0, 3, 'a', 'p', 'p', 0, 0 };
+    const struct { const uint8_t *bytes; size_t len; const char *api, *version; } bad[] = {
+        { api, sizeof api, "key 786", "version 2" },
+        { version, sizeof version, "Fetch (key 1)", "version 99" },
+        { body, sizeof body, "Metadata", "version 1" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        char text[2048];
+        log_of(bad[i].bytes, bad[i].len, text, sizeof text);
+        assert_non_null(strstr(text, bad[i].api));
+        assert_non_null(strstr(text, bad[i].version));
+        assert_non_null(strstr(text, "127.0.0.1"));
+        assert_non_null(strstr(text, "\"app\""));
+        assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
     }
 }
 
@@ -613,6 +658,7 @@ int main(void)
         TEST(test_an_unknown_version_of_api_versions_is_answered_in_version_0),
         TEST(test_an_illegal_software_name_is_refused),
         TEST(test_an_unknown_api_or_version_or_body_closes_the_connection),
+        TEST(test_what_is_not_served_is_one_log_line_with_client_api_and_version),
         TEST(test_a_reply_that_waits_holds_back_the_later_ones),
         TEST(test_a_full_queue_stops_reading_until_replies_leave),
         TEST(test_a_connection_that_ends_takes_its_waiting_requests_along),
