@@ -30,7 +30,8 @@ const char options_help[] =
     "                      connections.max.reauth.ms, sasl.oauthbearer.jwks.endpoint.url=file:PATH,\n"
     "                      sasl.oauthbearer.expected.issuer, ….expected.audience, ….sub.claim.name;\n"
     "                      authorizer.class.name=" STANDARD_AUTHORIZER "\n"
-    "                      turns ACLs on, super.users=User:a;User:b names who is above them\n"
+    "                      turns ACLs on, super.users=User:a;User:b names who is above them;\n"
+    "                      leat.strict.replication=true refuses replication factors above 1\n"
     "\n"
     "  Files of a standalone broker, read again on SIGHUP:\n"
     "  --tls-certificate FILE  PEM, the certificate first, then its chain\n"
@@ -198,6 +199,8 @@ static status set_one(struct options *o, struct str name, struct str value, bool
         limits->default_partitions = (int32_t)n;
     } else if (str_eq(name, STR("auto.create.topics.enable"))) {
         TRY(set_bool(value, &limits->auto_create_topics));
+    } else if (str_eq(name, STR("leat.strict.replication"))) {
+        TRY(set_bool(value, &limits->strict_replication));
     } else if (str_eq(name, STR("group.initial.rebalance.delay.ms"))) {
         TRY(set_int(value, 0, INT32_MAX, &n));
         limits->group_initial_delay_ms = (int32_t)n;

@@ -126,10 +126,23 @@ static status plan_assignment(const creatable *wanted, struct delta_topic *topic
     return OK;
 }
 
+/* The virtual factor of the architecture is a plan's to switch off: then one broker holds one replica. */
+static status check_factor(const struct topic_facts *facts, int16_t factor, struct why *why)
+{
+    if (factor <= 1 || !facts->limits->strict_replication) return OK;
+    why_set(why, "Unable to replicate the partition %d time(s): The target replication factor of %d "
+                 "cannot be reached because only 1 broker(s) are registered.", factor, factor);
+    return FAIL(INVALID_REPLICATION_FACTOR);
+}
+
 static status plan_counts(const struct topic_facts *facts, const creatable *wanted,
                           struct delta_topic *topic, struct why *why)
 {
-    if (wanted->assignments_count > 0) return plan_assignment(wanted, topic, why);
+    if (wanted->assignments_count > 0) {
+        TRY(plan_assignment(wanted, topic, why));
+        if (is_ok(check_factor(facts, topic->replication_factor, why))) return OK;
+        return FAIL(INVALID_REPLICA_ASSIGNMENT);
+    }
     if (wanted->replication_factor < -1 || wanted->replication_factor == 0) {
         why_set(why, "Replication factor must be larger than 0, or -1 to use the default value.");
         return FAIL(INVALID_REPLICATION_FACTOR);
@@ -142,7 +155,7 @@ static status plan_counts(const struct topic_facts *facts, const creatable *want
     topic->partitions =
         wanted->num_partitions == -1 ? facts->limits->default_partitions : wanted->num_partitions;
     topic->replication_factor = wanted->replication_factor == -1 ? factor : wanted->replication_factor;
-    return OK;
+    return check_factor(facts, topic->replication_factor, why);
 }
 
 /* `more` partitions on top of those in use: does the plan allow it? */
@@ -221,6 +234,13 @@ struct topic_plan plan_topic_partitions(struct topic_facts *facts, const struct 
     if (wanted->assignments_count >= 0 && wanted->assignments_count != more)
         return REFUSE(INVALID_REPLICA_ASSIGNMENT, "Attempted to add %d additional partition(s), but "
                       "%d assignment(s) were specified.", more, wanted->assignments_count);
+    for (int32_t i = 0; i < wanted->assignments_count; i++) {
+        if (wanted->assignments[i].broker_ids_count == topic->replication_factor) continue;
+        return REFUSE(INVALID_REPLICA_ASSIGNMENT, "The manual partition assignment includes a "
+                      "partition with %d replica(s), but this is not consistent with previous "
+                      "partitions, which have %d replica(s).", wanted->assignments[i].broker_ids_count,
+                      topic->replication_factor);
+    }
     plan.result = check_partitions(facts, wanted->count, more, &plan.why);
     if (failed(plan.result)) return plan;
     facts->partitions_used += more;

@@ -49,6 +49,7 @@ void delta_limits(struct buf *out, const struct limits *limits)
             .default_partitions = limits->default_partitions,
             .group_initial_delay_ms = limits->group_initial_delay_ms,
             .authorise = limits->authorise,
+            .strict_replication = limits->strict_replication,
         });
 }
 

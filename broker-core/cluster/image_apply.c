@@ -187,7 +187,8 @@ static void apply_limits(struct applying *a, const struct limits *limits)
                 own->auto_create_topics == limits->auto_create_topics &&
                 own->default_partitions == limits->default_partitions &&
                 own->group_initial_delay_ms == limits->group_initial_delay_ms &&
-                own->authorise == limits->authorise;
+                own->authorise == limits->authorise &&
+                own->strict_replication == limits->strict_replication;
     if (same) return;
     *own = *limits;
     tell(a, LIMITS_CHANGED, NULL, STR_NULL);

@@ -36,6 +36,7 @@ static status read_limits(const struct image_record *record, struct arena *arena
         .default_partitions = r.default_partitions < 1 ? 1 : r.default_partitions,
         .group_initial_delay_ms = r.group_initial_delay_ms < 0 ? 0 : r.group_initial_delay_ms,
         .authorise = r.authorise,
+        .strict_replication = r.strict_replication,
     };
     return OK;
 }

@@ -15,5 +15,7 @@ struct limits {
     int32_t default_partitions;   /* num.partitions */
     int32_t group_initial_delay_ms; /* group.initial.rebalance.delay.ms */
     bool authorise;               /* false: standalone, no ACLs */
+    bool strict_replication;      /* a replication factor above 1 is refused, as by one Kafka broker;
+                                     false: accepted and shown, one replica is kept */
 };
 extern const struct limits limits_standalone;

@@ -2,8 +2,9 @@
 #include "domain/plans.h"
 
 #define COLUMNS                                                                                    \
-    "SELECT name, ingress_bytes_per_s, egress_bytes_per_s, storage_bytes, partitions, connections, " \
-    "message_bytes, memory_bytes, auto_create_topics, default_partitions FROM plan "
+    "SELECT name, ingress_bytes_per_s, egress_bytes_per_s, storage_bytes, partitions, "            \
+    "connections, message_bytes, memory_bytes, auto_create_topics, default_partitions, "           \
+    "strict_replication FROM plan "
 
 static const struct { const char *kind, *plan; } kinds[] = {
     { "Basic", "basic" }, { "Standard", "standard" }, { "Dedicated", "dedicated" },
@@ -35,6 +36,7 @@ static void read_plan(const struct db_query *q, struct plan *plan)
         .message_bytes = db_i64(q, 6), .memory_bytes = db_i64(q, 7),
         .auto_create_topics = db_i64(q, 8) != 0, .default_partitions = (int32_t)db_i64(q, 9),
         .group_initial_delay_ms = 3000, .authorise = true,
+        .strict_replication = db_i64(q, 10) != 0,
     };
 }
 

@@ -117,6 +117,26 @@ static void test_a_manual_assignment_counts_partitions_and_replicas(void **state
     assert_int_equal(create(wanted, false), E_INVALID_REQUEST);
 }
 
+static void test_a_plan_may_refuse_more_than_one_replica(void **state)
+{
+    (void)state;
+    int32_t brokers[] = { 1, 2 };
+    struct create_topics_request_creatable_replica_assignment row = { 0, brokers, 2 };
+    creatable assigned = topic("b", -1, -1);
+    assigned.assignments = &row;
+    assigned.assignments_count = 1;
+    assert_int_equal(create(topic("a", 1, 3), false), E_OK);
+    limits.strict_replication = true;
+    facts.default_replication = 1;
+    assert_int_equal(create(topic("a", 1, 3), false), E_INVALID_REPLICATION_FACTOR);
+    assert_int_equal(create(assigned, false), E_INVALID_REPLICA_ASSIGNMENT);
+    assert_int_equal(create(topic("a", 1, 1), false), E_OK);
+    assert_int_equal(create(topic("a", 1, -1), false), E_OK);
+    row.broker_ids_count = 1;
+    assert_int_equal(create(assigned, false), E_OK);
+    limits.strict_replication = false;
+}
+
 static const struct delta_config own_config = { { "cleanup.policy", 14 }, { "compact", 7 } };
 static const struct delta_topic existing = { .name = { "a", 1 }, .partitions = 3,
                                              .replication_factor = 1, .configs = &own_config,
@@ -132,6 +152,16 @@ static void test_partitions_only_grow(void **state)
     assert_int_equal(plan.result.code, E_OK);
     assert_int_equal(plan.topic.partitions, 5);
     assert_int_equal(facts.partitions_used, 12);
+    int32_t brokers[] = { 1, 1 };
+    struct create_partitions_request_create_partitions_assignment rows[] = { { brokers, 1 },
+                                                                             { brokers, 2 } };
+    wanted.assignments = rows;
+    wanted.assignments_count = 2;
+    assert_int_equal(plan_topic_partitions(&facts, &existing, &wanted, &arena).result.code,
+                     E_INVALID_REPLICA_ASSIGNMENT);
+    rows[1].broker_ids_count = 1;
+    assert_int_equal(plan_topic_partitions(&facts, &existing, &wanted, &arena).result.code, E_OK);
+    wanted.assignments_count = -1;
     wanted.count = 3;
     assert_int_equal(plan_topic_partitions(&facts, &existing, &wanted, &arena).result.code,
                      E_INVALID_PARTITIONS);
@@ -207,6 +237,7 @@ int main(void)
         T(test_creation_takes_defaults_and_gives_an_id),
         T(test_creation_is_refused_as_kafka_refuses_it),
         T(test_a_manual_assignment_counts_partitions_and_replicas),
+        T(test_a_plan_may_refuse_more_than_one_replica),
         T(test_partitions_only_grow),
         T(test_configs_are_set_unset_and_joined),
         T(test_wrong_alterations_are_refused),
