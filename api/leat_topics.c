@@ -99,7 +99,7 @@ static json_t *partitions_json(const struct entry *e)
         PUT(o, "start_offset", known_i64(start));
         PUT(o, "end_offset", known_i64(end));
         PUT(o, "high_watermark", known_i64(end));
-        PUT(o, "bytes", json_null());
+        PUT(o, "bytes", known_i64(known ? e->offsets.partitions[i].bytes : -1));
         json_array_append_new(list, o);
     }
     return list;
@@ -208,6 +208,15 @@ static void sort_entries(struct view *v)
     }
 }
 
+/* Sizes may be missing (the principal may not describe the cluster): they are null then. */
+static void sizes_known(void *arg, status result)
+{
+    struct view *v = arg;
+    (void)result;
+    groups_load(v->rq->domain, v->scope->id, v->scope->principal, STR_NULL, true, v->rq->arena,
+                groups_known, v);
+}
+
 static void offsets_known(void *arg, status result)
 {
     struct view *v = arg;
@@ -228,8 +237,10 @@ static void offsets_known(void *arg, status result)
         reply(v);
         return;
     }
-    groups_load(v->rq->domain, v->scope->id, v->scope->principal, STR_NULL, true, v->rq->arena,
-                groups_known, v);
+    if (v->single)
+        sizes_load(v->rq->domain, v->scope->id, v->scope->principal, v->asked,
+                   (int32_t)v->asked_count, v->rq->arena, sizes_known, v);
+    else sizes_known(v, OK);
 }
 
 static void ask_offsets(struct view *v, bool all)

@@ -117,7 +117,7 @@ static void collect_topics(struct groups_load *l, struct group_partition *all, s
             last = &l->topics[l->topic_count++];
             *last = (struct topic_offsets){ all[i].topic, &partitions[used], 0 };
         }
-        partitions[used++] = (struct partition_offsets){ all[i].partition, -1, -1, OK };
+        partitions[used++] = (struct partition_offsets){ all[i].partition, -1, -1, OK, -1 };
         last->count++;
     }
 }

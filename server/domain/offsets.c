@@ -1,9 +1,10 @@
-/* offsets.c - ListOffsets for many topics at once. Domain thread. */
+/* offsets.c - ListOffsets and DescribeLogDirs for many topics at once. Domain thread. */
 #include "domain/offsets.h"
 
 #include "wire/messages.h"
 
-enum { LIST_OFFSETS = 2, LIST_OFFSETS_VERSION = 7 };
+enum { LIST_OFFSETS = 2, LIST_OFFSETS_VERSION = 7, DESCRIBE_LOG_DIRS = 35,
+       DESCRIBE_LOG_DIRS_VERSION = 4 };
 enum { LATEST = -1, EARLIEST = -2 };
 
 struct load {
@@ -124,9 +125,60 @@ void offsets_at_time(struct domain *domain, const char *cluster_id, struct str p
                        arg });
 }
 
+/* --- sizes -------------------------------------------------------------------------------------- */
+
+typedef struct describe_log_dirs_request_describable_log_dir_topic sized_topic;
+
+static void take_sizes(struct topic_offsets *topic,
+                       const struct describe_log_dirs_response_describe_log_dirs_topic *answer)
+{
+    for (int32_t i = 0; i < answer->partitions_count; i++) {
+        for (int32_t k = 0; k < topic->count; k++) {
+            struct partition_offsets *mine = &topic->partitions[(i + k) % topic->count];
+            if (mine->partition != answer->partitions[i].partition_index) continue;
+            mine->bytes = answer->partitions[i].partition_size;
+            break;
+        }
+    }
+}
+
+static void sizes_answered(void *arg, status result, const void *response)
+{
+    struct load *l = arg;
+    const struct describe_log_dirs_response *r = response;
+    if (is_ok(result)) result = status_from_kafka(r->error_code);
+    for (int32_t d = 0; is_ok(result) && d < r->results_count; d++) {
+        for (int32_t i = 0; i < r->results[d].topics_count; i++) {
+            struct topic_offsets *topic = topic_find(l, r->results[d].topics[i].name, i);
+            if (topic) take_sizes(topic, &r->results[d].topics[i]);
+        }
+    }
+    l->done(l->arg, result);
+}
+
+void sizes_load(struct domain *domain, const char *cluster_id, struct str principal,
+                struct topic_offsets *topics, int32_t count, struct arena *arena, offsets_done done,
+                void *arg)
+{
+    struct load *l = ARENA_NEW(arena, struct load);
+    struct describe_log_dirs_request request = { ARENA_ARRAY(arena, sized_topic, count), count };
+    for (int32_t i = 0; request.topics && i < count; i++) {
+        int32_t *p = ARENA_ARRAY(arena, int32_t, topics[i].count);
+        for (int32_t k = 0; p && k < topics[i].count; k++) p[k] = topics[i].partitions[k].partition;
+        request.topics[i] = (sized_topic){ topics[i].topic, p, p ? topics[i].count : 0 };
+    }
+    if (arena->failed) {
+        done(arg, FAIL(NO_MEMORY));
+        return;
+    }
+    *l = (struct load){ domain, cluster_id, principal, topics, count, arena, 0, true, done, arg };
+    engine_call(domain->engine, cluster_id, principal, DESCRIBE_LOG_DIRS, DESCRIBE_LOG_DIRS_VERSION,
+                &request, arena, CALL_TIMEOUT_MS, sizes_answered, l);
+}
+
 struct topic_offsets offsets_of_topic(struct str topic, int32_t count, struct arena *arena)
 {
     struct partition_offsets *p = ARENA_ARRAY(arena, struct partition_offsets, count);
-    for (int32_t i = 0; p && i < count; i++) p[i] = (struct partition_offsets){ i, -1, -1, OK };
+    for (int32_t i = 0; p && i < count; i++) p[i] = (struct partition_offsets){ i, -1, -1, OK, -1 };
     return (struct topic_offsets){ topic, p, p ? count : 0 };
 }

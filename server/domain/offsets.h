@@ -1,4 +1,5 @@
-/* offsets.h - where the logs of partitions begin and end, asked of the broker. Domain thread. */
+/* offsets.h - where the logs of partitions begin and end and how large they are, asked of the broker.
+ * Domain thread. */
 #pragma once
 #include "domain/domain.h"
 
@@ -8,6 +9,7 @@ struct partition_offsets {
     int32_t partition;
     int64_t start, end;  /* -1: not known */
     status result;       /* of this partition */
+    int64_t bytes;       /* on disk; -1: not known */
 };
 struct topic_offsets {
     struct str topic;    /* the caller's */
@@ -24,5 +26,9 @@ void offsets_load(struct domain *domain, const char *cluster_id, struct str prin
 void offsets_at_time(struct domain *domain, const char *cluster_id, struct str principal,
                      int64_t time_ms, struct topic_offsets *topics, int32_t count,
                      struct arena *arena, offsets_done done, void *arg);
+/* How large each partition is, into bytes (DescribeLogDirs: the principal may describe the cluster). */
+void sizes_load(struct domain *domain, const char *cluster_id, struct str principal,
+                struct topic_offsets *topics, int32_t count, struct arena *arena, offsets_done done,
+                void *arg);
 /* Room for partitions 0 … count-1 of a topic. */
 struct topic_offsets offsets_of_topic(struct str topic, int32_t count, struct arena *arena);

@@ -256,6 +256,7 @@ def test_the_table_of_topics_filters_sorts_and_pages(t):
     assert any(x["is_internal"] for x in t.s.good("GET", f"{t.leat}/topics?internal=true")["data"])
     topic = t.s.good("GET", f"{t.leat}/topics/many")
     assert sum(p["end_offset"] - p["start_offset"] for p in topic["partitions"]) == 2000
+    assert all(p["bytes"] > 0 for p in topic["partitions"] if p["end_offset"] > 0), topic["partitions"]
     t.s.refused(404, "GET", f"{t.leat}/topics/none")
 
 

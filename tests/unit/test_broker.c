@@ -618,6 +618,35 @@ static void test_produce_works_by_name_and_by_id_in_every_version(void **state)
     }
 }
 
+static struct produce_response_partition_produce_response *produce_to(struct uuid topic)
+{
+    struct produce_request_partition_produce_data data = { 0, rig_batch(1, -1, -1) };
+    struct produce_request_topic_produce_data t = { .topic_id = topic, .partition_data = &data,
+                                                    .partition_data_count = 1 };
+    struct produce_request body;
+    wire_default(&produce_request_message, &body);
+    body.acks = -1;
+    body.timeout_ms = 30000;
+    body.topic_data = &t;
+    body.topic_data_count = 1;
+    struct produce_response *answer = raw_call(&rig, &one, 0, 13, &body);
+    return &answer->responses[0].partition_responses[0];
+}
+
+static void test_a_producer_by_id_learns_that_its_topic_was_made_again(void **state)
+{
+    (void)state;
+    rig_create_topic(&rig, &one, "t", 1);
+    struct uuid first = image_topic(rig.broker->image, STR("t"))->id;
+    assert_int_equal(produce_to(first)->base_offset, 0);
+    assert_int_equal(produce_to(first)->base_offset, 1);
+    delete_topic("t");
+    assert_int_equal(produce_to(first)->error_code, 100);
+    rig_create_topic(&rig, &one, "t", 1);
+    assert_int_equal(produce_to(first)->error_code, 100); /* nothing goes to the new one by mistake */
+    assert_int_equal(produce_to(image_topic(rig.broker->image, STR("t"))->id)->base_offset, 0);
+}
+
 static void test_list_offsets_and_metadata_fit_every_version(void **state)
 {
     (void)state;
@@ -679,6 +708,7 @@ int main(void)
         TEST(test_every_version_of_every_api_has_an_answer_that_can_be_read),
         TEST(test_fetch_works_by_name_and_by_id_in_every_version),
         TEST(test_produce_works_by_name_and_by_id_in_every_version),
+        TEST(test_a_producer_by_id_learns_that_its_topic_was_made_again),
         TEST(test_list_offsets_and_metadata_fit_every_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
