@@ -160,6 +160,7 @@ void broker_log_config(const struct broker *b, const struct topic *topic, struct
     *ret = topic->config.log;
     if (!b->options.defaults_count) return;
     struct topic_config mixed;
+    topic_config_init(&mixed);
     if (failed(topic_config_copy(&topic->config, &mixed))) return;
     for (size_t i = 0; i < b->options.defaults_count; i++) {
         const struct broker_default *d = &b->options.defaults[i];
