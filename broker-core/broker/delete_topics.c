@@ -3,6 +3,7 @@
 #include "broker/admin.h"
 #include "broker/authorizer.h"
 #include "broker/handler.h"
+#include "cluster/admin_topics.h"
 
 #define STRICT_SINCE 5 /* KIP-599: these clients know THROTTLING_QUOTA_EXCEEDED */
 
@@ -12,6 +13,7 @@ typedef struct delete_topics_response_deletable_topic_result topic_answer;
 struct delete_topics { /* of one request, in its arena */
     struct request *request;
     struct delete_topics_request forwarded;
+    bool *repeated; /* of each forwarded topic: it is named more than once */
     struct delete_topics_response response; /* rows of what is refused, then the controller's */
 };
 
@@ -51,7 +53,25 @@ static void delete_one(struct delete_topics *d, const asked_topic *asked)
         row_add(d, asked->name, asked->topic_id, checked);
         return;
     }
+    /* A list that is too long to be served is not searched. */
+    for (int32_t i = 0; i < d->forwarded.topics_count && i < ADMIN_TOPICS_MAX; i++)
+        if (uuid_eq(d->forwarded.topics[i].topic_id, topic->id)) {
+            d->repeated[i] = true;
+            return;
+        }
     d->forwarded.topics[d->forwarded.topics_count++] = (asked_topic){ name, topic->id };
+}
+
+/* Kafka refuses a topic that is named twice, once. */
+static void refuse_repeated(struct delete_topics *d)
+{
+    int32_t kept = 0;
+    for (int32_t i = 0; i < d->forwarded.topics_count; i++) {
+        asked_topic asked = d->forwarded.topics[i];
+        if (d->repeated[i]) row_add(d, asked.name, (struct uuid){ { 0 } }, FAIL(INVALID_REQUEST));
+        else d->forwarded.topics[kept++] = asked;
+    }
+    d->forwarded.topics_count = kept;
 }
 
 static void delete_topics_done(void *arg, status result, void *answer)
@@ -77,8 +97,13 @@ void handle_delete_topics(struct request *r)
     int32_t n = states ? body->topics_count : body->topic_names_count;
     if (n < 0) n = 0;
     struct delete_topics *d = ARENA_NEW(r->arena, struct delete_topics);
+    if (!d) {
+        (void)request_out_of_memory(r);
+        return;
+    }
     asked_topic *allowed = ARENA_ARRAY(r->arena, asked_topic, n);
     topic_answer *rows = ARENA_ARRAY(r->arena, topic_answer, n);
+    d->repeated = ARENA_ARRAY(r->arena, bool, n);
     if (request_out_of_memory(r)) return;
     d->request = r;
     wire_default(&delete_topics_response_message, &d->response);
@@ -88,8 +113,12 @@ void handle_delete_topics(struct request *r)
     d->forwarded.timeout_ms = body->timeout_ms;
     for (int32_t i = 0; i < n; i++) {
         asked_topic asked = states ? body->topics[i] : (asked_topic){ .name = body->topic_names[i] };
-        delete_one(d, &asked);
+        bool has_name = !str_is_null(asked.name);
+        if (states && has_name == !uuid_is_zero(asked.topic_id))
+            row_add(d, asked.name, asked.topic_id, FAIL(INVALID_REQUEST)); /* exactly one of the two */
+        else delete_one(d, &asked);
     }
+    refuse_repeated(d);
     if (!d->forwarded.topics_count) {
         request_reply(r, &d->response);
         return;

@@ -4,6 +4,7 @@
 #include "broker/authorizer.h"
 
 #define ENDPOINT_BROKERS 1
+#define ENDPOINT_CONTROLLERS 2
 
 void handle_describe_cluster(struct request *r)
 {
@@ -21,7 +22,9 @@ void handle_describe_cluster(struct request *r)
     response.controller_id = b->options.node_id;
     if (r->version >= 1 && body->endpoint_type != ENDPOINT_BROKERS) {
         /* KIP-919: controllers are asked on their own listener, which clients cannot reach. */
-        response.error_code = status_kafka(FAIL(MISMATCHED_ENDPOINT_TYPE));
+        response.error_code = status_kafka(body->endpoint_type == ENDPOINT_CONTROLLERS
+                                               ? FAIL(MISMATCHED_ENDPOINT_TYPE)
+                                               : FAIL(UNSUPPORTED_ENDPOINT_TYPE));
         response.error_message = STR("This listener serves brokers.");
     } else {
         response.brokers = &self;

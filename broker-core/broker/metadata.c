@@ -68,6 +68,13 @@ static status creation_error(const struct metadata *m, struct str name)
     return FAIL(UNKNOWN_TOPIC_OR_PARTITION);
 }
 
+/* Versions 10 and 11 have a field for ids, which Kafka does not serve before 12. */
+static bool ids_too_early(const struct request *r,
+                          const struct metadata_request_metadata_request_topic *asked)
+{
+    return r->version < 12 && (str_is_null(asked->name) || !uuid_is_zero(asked->topic_id));
+}
+
 static void topic_named(const struct metadata *m,
                         const struct metadata_request_metadata_request_topic *asked,
                         topic_answer *answer)
@@ -79,7 +86,10 @@ static void topic_named(const struct metadata *m,
                                       : image_topic(image, asked->name);
     struct str name = topic ? topic->name : asked->name;
     struct uuid none = { { 0 } };
-    if (by_id && !topic)
+    if (ids_too_early(r, asked))
+        topic_error(answer, str_is_null(asked->name) ? STR("") : asked->name, asked->topic_id,
+                    FAIL(INVALID_REQUEST));
+    else if (by_id && !topic)
         topic_error(answer, STR_NULL, asked->topic_id, FAIL(UNKNOWN_TOPIC_ID));
     else if (!authorize(r, OP_DESCRIBE, RES_TOPIC, name))
         /* Who may not see the topic does not learn its id or name from us. */
