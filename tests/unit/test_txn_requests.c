@@ -418,6 +418,76 @@ static void test_an_administrator_ends_a_transaction_in_a_partition(void **state
     assert_false(plog_txn_open(store_find(rig.broker->store, topic->id, 0), id, NULL, NULL));
 }
 
+static void allow(enum acl_resource resource, const char *name, enum acl_operation operation)
+{
+    struct buf delta;
+    rig_delta_begin(&rig, &delta);
+    delta_acl(&delta, &(struct acl){ resource, PAT_LITERAL, operation, PERM_ALLOW, str_c(name),
+                                     STR("User:ANONYMOUS"), STR("*") });
+    rig_delta_apply(&rig, &delta);
+}
+
+static int16_t find_coordinator(void)
+{
+    struct find_coordinator_request q;
+    wire_default(&find_coordinator_request_message, &q);
+    q.key_type = 1;
+    q.key = STR("tx");
+    const struct find_coordinator_response *a = raw_call(&rig, &one, FIND_COORDINATOR, 3, &q);
+    return a->error_code;
+}
+
+static int16_t write_markers(void)
+{
+    int32_t partition = 0;
+    struct write_txn_markers_request_writable_txn_marker_topic t = {
+        .name = STR("t"), .partition_indexes = &partition, .partition_indexes_count = 1 };
+    struct write_txn_markers_request_writable_txn_marker m = {
+        .producer_id = id, .producer_epoch = epoch, .topics = &t, .topics_count = 1 };
+    struct write_txn_markers_request q = { .markers = &m, .markers_count = 1 };
+    const struct write_txn_markers_response *a = raw_call(&rig, &one, MARKERS, 1, &q);
+    return a->markers[0].topics[0].partitions[0].error_code;
+}
+
+static void test_every_step_needs_its_acl(void **state)
+{
+    (void)state;
+    init();
+    rig.broker->image->limits.authorise = true;
+    assert_int_equal(find_coordinator(), 53);
+    assert_int_equal(init_as(5, -1, -1), 53);
+    assert_int_equal(add_to(3, "t", 0), 53);
+    assert_int_equal(batched(0, false), 31);
+    assert_int_equal(add_offsets(), 53);
+    assert_int_equal(commit_offset(3, 1), 53);
+    assert_int_equal(end_as(5, true), 53);
+    assert_int_equal(produce_as(12, 0, 0), 53);
+    assert_int_equal(write_markers(), 31);
+    assert_string_equal(state_name(), "error");
+    assert_int_equal(list(STR_NULL, -1, NULL), 0);
+
+    allow(RES_TRANSACTIONAL_ID, "tx", OP_WRITE); /* which includes Describe */
+    assert_int_equal(find_coordinator(), 0);
+    assert_string_equal(state_name(), "Empty");
+    assert_int_equal(list(STR_NULL, -1, NULL), 1);
+    assert_int_equal(add_to(3, "t", 0), 29);
+    assert_int_equal(add_offsets(), 30);
+    assert_int_equal(commit_offset(3, 1), 30);
+    assert_int_equal(produce_as(12, 0, 0), 29); /* and is not added either */
+    assert_string_equal(state_name(), "Empty");
+
+    allow(RES_TOPIC, "t", OP_WRITE);
+    allow(RES_GROUP, "g", OP_READ);
+    assert_int_equal(produce_as(12, 0, 0), 0);
+    assert_int_equal(commit_offset(5, 1), 29);
+    allow(RES_TOPIC, "t", OP_READ);
+    assert_int_equal(commit_offset(5, 1), 0);
+    assert_int_equal(end_as(5, true), 0);
+    allow(RES_CLUSTER, "kafka-cluster", OP_CLUSTER_ACTION);
+    assert_int_equal(batched(0, true) == 31, 0);
+    rig.broker->image->limits.authorise = false;
+}
+
 static void test_a_restart_ends_what_was_being_ended(void **state)
 {
     (void)state;
@@ -449,6 +519,7 @@ int main(void)
         X(test_offsets_hold_with_the_commit_and_are_unstable_before),
         X(test_transactions_are_listed_by_what_is_asked),
         X(test_an_administrator_ends_a_transaction_in_a_partition),
+        X(test_every_step_needs_its_acl),
         X(test_a_restart_ends_what_was_being_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
