@@ -284,7 +284,8 @@ static void check_batch(const struct batch_header *h, struct bytes batch, int32_
     enum control_type type;
     int32_t epoch;
     if (!(h->attributes & BATCH_CONTROL)) {
-        open[(*open_count)++] = (struct seen){ ledger_find(h->producer_id, h->producer_epoch), h->base_offset };
+        open[(*open_count)++] =
+            (struct seen){ ledger_find(h->producer_id, h->producer_epoch), h->base_offset };
         return;
     }
     assert_true(is_ok(batch_get_marker(batch, &type, &epoch)));
