@@ -14,6 +14,8 @@ const sentences: Record<string, string> = {
   empty: 'It has committed offsets but no member now, so nobody reads.',
   'preparing rebalance': 'Members are joining; reading pauses until they have.',
   'completing rebalance': 'Members wait for the leader to share out the partitions.',
+  assigning: 'Its partitions are being shared out anew.',
+  reconciling: 'Members are giving partitions back and taking over others.',
   dead: 'It is being removed.',
 };
 // Some lag is how reading looks; lag that nobody reads or that grows is worth amber.
