@@ -23,6 +23,8 @@
 #include "broker/group.h"
 
 enum consumer_state { CONSUMER_STABLE = 0, CONSUMER_UNREVOKED = 1, CONSUMER_UNRELEASED = 2 };
+/* Of one member: more makes records whose replay would need too much memory. */
+enum { CONSUMER_NAMES_MAX = 100000, CONSUMER_PROTOCOLS_MAX = 1000 };
 enum { CONSUMER_JOIN_EPOCH = 0, CONSUMER_LEAVE_EPOCH = -1, CONSUMER_LEAVE_STATIC_EPOCH = -2 };
 
 struct consumer_member {

@@ -90,7 +90,8 @@ static status build(struct consumer_op *op, const struct join_request *q, struct
 {
     struct consumer_protocol_subscription subscription;
     bool joining = str_is_null(q->instance_id) || q->member_id.len == 0, ignored = false;
-    TRY(consumer_decode_subscription(&op->arena, q->protocols[0].metadata, &subscription));
+    if (failed(consumer_decode_subscription(&op->arena, q->protocols[0].metadata, &subscription)))
+        return FAIL(INCONSISTENT_GROUP_PROTOCOL);
     TRY(consumer_op_member(op, id, q->instance_id, joining, true));
     *ret_downgrade = is_last_one(op->group, q->instance_id);
     struct consumer_member base = op->now;
@@ -155,6 +156,7 @@ static status check_join(const struct group *g, const struct join_request *q, st
     if (HASH_COUNT(g->consumer->members) >= (size_t)g->coordinator->options.group_max_size &&
         consumer_find(g, id) == NULL)
         return FAIL(GROUP_MAX_SIZE_REACHED);
+    if (q->protocols_count > CONSUMER_PROTOCOLS_MAX) return FAIL(INCONSISTENT_GROUP_PROTOCOL);
     return is_supported(g, q) ? OK : FAIL(INCONSISTENT_GROUP_PROTOCOL);
 }
 

@@ -67,6 +67,7 @@ static status check_form(const struct request *r)
     if ((needs_id && body->member_id.len == 0) || body->member_id.len > 500 ||
         body->group_id.len == 0 || is_empty(body->instance_id) || is_empty(body->rack_id))
         return FAIL(INVALID_REQUEST);
+    if (body->subscribed_topic_names_count > CONSUMER_NAMES_MAX) return FAIL(INVALID_REQUEST);
     if (body->member_epoch == CONSUMER_JOIN_EPOCH &&
         (body->rebalance_timeout_ms == -1 || body->topic_partitions_count != 0 ||
          (body->subscribed_topic_names_count < 0 && str_is_null(body->subscribed_topic_regex))))

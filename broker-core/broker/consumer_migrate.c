@@ -27,8 +27,9 @@ status consumer_decode_subscription(struct arena *arena, struct bytes in,
     int16_t version;
     TRY(read_version(in, &consumer_protocol_subscription_message, &version));
     wire_default(&consumer_protocol_subscription_message, ret);
-    return wire_decode(&consumer_protocol_subscription_message, version,
-                       bytes_of(in.data + 2, in.len - 2), arena, ret, NULL);
+    TRY(wire_decode(&consumer_protocol_subscription_message, version,
+                    bytes_of(in.data + 2, in.len - 2), arena, ret, NULL));
+    return ret->topics_count <= CONSUMER_NAMES_MAX ? OK : FAIL(MALFORMED);
 }
 
 static status decode_assignment(struct arena *arena, const struct image *image, struct bytes in,
@@ -93,7 +94,8 @@ static status convert_up(const struct group *g, const struct member *m, struct a
 {
     struct consumer_protocol_subscription s;
     struct str protocol = str_is_null(g->protocol) ? group_vote(g) : g->protocol;
-    if (failed(consumer_decode_subscription(arena, group_metadata_of(m, protocol), &s)))
+    if (m->protocols_count > CONSUMER_PROTOCOLS_MAX ||
+        failed(consumer_decode_subscription(arena, group_metadata_of(m, protocol), &s)))
         return FAIL(GROUP_ID_NOT_FOUND);
     *out = (struct consumer_member){
         .id = m->id, .instance_id = m->instance_id, .rack_id = s.rack_id.len > 0 ? s.rack_id : STR_NULL,

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-enum { OP_ARENA = 256 << 20 };
+enum { OP_ARENA = 128 << 20 };
 
 /* --- a change, from begin to end -------------------------------------------------------------- */
 status consumer_op_init(struct consumer_op *op, struct group *g)
