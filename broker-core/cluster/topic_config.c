@@ -255,6 +255,12 @@ static void effect(struct topic_config *config, enum config_symbol symbol, struc
         log->cleanup_delete = list_value_has(value, "delete");
         log->cleanup_compact = list_value_has(value, "compact");
         break;
+    case DELETE_RETENTION_MS: log->delete_retention_ms = v; break;
+    case MAX_COMPACTION_LAG_MS: log->max_compaction_lag_ms = v; break;
+    case MIN_COMPACTION_LAG_MS: log->min_compaction_lag_ms = v; break;
+    case MIN_CLEANABLE_DIRTY_RATIO:
+        (void)parse_double(value, &log->min_cleanable_dirty_ratio);
+        break;
     case COMPRESSION_TYPE: log->compression = codec_of(value); break;
     case LEAT_FLUSH: log->flush = str_eq_c(trimmed(value), "fsync"); break;
     case MAX_MESSAGE_BYTES: log->max_message_bytes = v; break;

@@ -57,7 +57,8 @@ void loop_unwatch(struct loop *loop, struct watch *watch); /* safe inside any ca
 /* --- blocking work ------------------------------------------------------------------------------ */
 enum lane {
     LANE_COMMIT,     /* one thread: journal commits, in order of submission */
-    LANE_BACKGROUND, /* one thread: checkpoints, deletion, compaction, cold reads, hashing */
+    LANE_BACKGROUND, /* one thread: checkpoints, deletion, cold reads, hashing */
+    LANE_COMPACTION, /* one thread: writing logs anew takes long, and nothing waits for it */
     LANE_COUNT
 };
 struct job {

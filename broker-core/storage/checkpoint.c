@@ -6,6 +6,7 @@
 #include "storage/checkpoint.h"
 
 #include "base/crc32c.h"
+#include "storage/compact.h"
 #include "storage/files.h"
 #include "storage/sync_set.h"
 
@@ -182,7 +183,7 @@ static void checkpoint_finish(struct task *task)
     store->journal_full = false;
     if (t->first == store->first) store->other_free = true;
     for (size_t i = 0; i < t->count; i++) capture_settle(&t->captures[i]);
-    store_want_turn(store);
+    compact_want(store); /* may have waited for the recovery points */
 }
 
 static void checkpoint_free(struct task *task)

@@ -3,7 +3,7 @@
 #include "base/buf.h"
 #include "io/fs.h"
 
-#define PATH_SIZE 96 /* "trash/", wall clock, topic, partition, offset, suffix */
+#define PATH_SIZE 128 /* "trash/", wall clock, topic, partition, two offsets, suffix */
 
 /* Appends the whole file to `out`; NOT_FOUND, LIMIT beyond out's maximum. */
 status files_read(struct fs *fs, const char *path, struct buf *out);

@@ -29,4 +29,7 @@
 #define ABORTED_MEMORY_MAX (4 * ABORTED_ROLL) /* in memory, per partition: a checkpoint is wanted */
 #define BATCH_PLAIN_MAX (64u * MIB)    /* what decompressing one batch may make */
 #define BATCH_STORED_MAX (128 * MIB)   /* no stored batch is larger */
+#define KEY_MAP_MAX 786432             /* keys of one compaction pass: 24 MiB */
+#define COMPACT_GROUP_MAX 64           /* segments that become one */
+#define COMPACT_RETRY_MS (60LL * 1000) /* after a full disk */
 #define TRASH_KEEP_MS (24LL * 3600 * 1000)

@@ -14,6 +14,9 @@ struct log_config {
     bool log_append_time;    /* message.timestamp.type=LogAppendTime */
     bool cleanup_delete;     /* cleanup.policy contains delete */
     bool cleanup_compact;    /* … contains compact */
+    int64_t delete_retention_ms;   /* compaction: of tombstones, after they were met first */
+    int64_t min_compaction_lag_ms, max_compaction_lag_ms; /* age of records, see Kafka */
+    double min_cleanable_dirty_ratio;
     bool flush;              /* false: leat.flush=os, the page cache is enough */
     int8_t compression;      /* -1 = producer's; else a codec to enforce (0 none … 4 zstd) */
 };

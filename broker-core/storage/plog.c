@@ -5,6 +5,7 @@
  * sync gets it in order, without a gap. */
 #include "storage/plog.h"
 
+#include "storage/compact.h"
 #include "storage/storage_int.h"
 #include "storage/validate.h"
 
@@ -123,6 +124,7 @@ status plog_roll(struct plog *log)
         log->handed_position = 0;
     }
     if (before) segment_save_index(before);
+    if (before && log->config.cleanup_compact) compact_want(store);
     return OK;
 }
 

@@ -5,6 +5,7 @@
  * fits, has a good CRC and the expected base offset; what counts is written again, from the very
  * bytes that were checked: after a failed sync the page cache may be clean and right while the disk
  * is wrong, and a sync alone would then prove nothing. */
+#include "storage/compact.h"
 #include "storage/files.h"
 #include "storage/recovery.h"
 
@@ -334,7 +335,13 @@ static status recover_folder(struct recovered *r, struct folder *f)
 {
     struct plog *log = r->log;
     int64_t now = store_wall(log->store);
+    bool changed;
     TRY(files_list(log->store->fs, log->folder, &f->names));
+    TRY(compact_recover(log->store->fs, log->folder, &f->names, &changed));
+    if (changed) {
+        name_list_done(&f->names);
+        TRY(files_list(log->store->fs, log->folder, &f->names));
+    }
     TRY(folder_sort(r, f));
     TRY(need_segment(r, f));
     TRY(load_snapshot(r, now));

@@ -4,6 +4,7 @@
  * Cleaner limit: a segment may go only if it lies wholly below the exposed log start, its base is
  * below the persisted recovery segment and its end at or below the persisted snapshot offset. Then
  * no live frame, scan or state fold ever meets a segment that is gone. */
+#include "storage/compact.h"
 #include "storage/files.h"
 #include "storage/storage_int.h"
 
@@ -71,6 +72,7 @@ static uint32_t removable(const struct plog *log, bool *ret_blocked)
     uint32_t n = 0;
     *ret_blocked = false;
     while (n + 1 < log->count && log->segments[n + 1]->base <= log->start) {
+        if (log->segments[n]->swapping) break; /* comes back when it has its name */
         if (log->segments[n]->base >= log->rp.segment ||
             log->segments[n + 1]->base > log->rp.snapshot) {
             *ret_blocked = true;
@@ -131,7 +133,9 @@ static int64_t retention_target(struct plog *log, int64_t now, int64_t *ret_next
 static void retain_log(struct plog *log, int64_t now, int64_t *ret_next)
 {
     producer_state_expire(&log->producers, now - PRODUCER_EXPIRATION_MS);
-    if (log->count == 0 || !log->config.cleanup_delete) return;
+    if (log->count == 0) return;
+    if (log->config.cleanup_compact) compact_check(log, now, ret_next);
+    if (!log->config.cleanup_delete) return;
     int64_t target = retention_target(log, now, ret_next);
     struct segment *active = plog_active(log);
     /* Wholly expired: an empty successor lets the active segment go, too. */

@@ -87,6 +87,15 @@ void segment_close(struct segment *s)
     s->file = NULL;
 }
 
+void segment_adopt(struct segment *s, struct file *file)
+{
+    assert(!s->file && !segment_dirty(s));
+    s->file = file;
+    DL_APPEND(s->cache->open, s);
+    s->cache->count++;
+    segment_cache_trim(s->cache);
+}
+
 void segment_pin(struct segment *s)
 {
     assert(s->file);

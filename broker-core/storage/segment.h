@@ -28,6 +28,7 @@ struct segment {
     bool suspect;            /* not touched since recovery: what is on disk may not be synced */
     bool indexed;            /* index, timestamps and last_position cover the segment */
     bool doomed;             /* removed from its log; goes with the last pin */
+    bool swapping;           /* its file does not have its name yet (compact.c) */
     struct index index;
     pthread_mutex_t sync_lock; /* one sync at a time, see segment_sync */
     struct segment *prev, *next; /* in the cache, when open */
@@ -47,6 +48,8 @@ void segment_path(const struct segment *s, const char *suffix, char *ret_path, s
 /* Opens the file when it is closed (FS_CREATE: and makes it). */
 status segment_open(struct segment *s, int flags);
 void segment_close(struct segment *s);
+/* Takes over the descriptor of a file that is whole and durable; s has none. */
+void segment_adopt(struct segment *s, struct file *file);
 void segment_pin(struct segment *s); /* must be open */
 void segment_unpin(struct segment *s);
 /* Closes what was used longest ago, until no more clean ones than the limit are open. */

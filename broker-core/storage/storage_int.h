@@ -54,6 +54,9 @@ struct plog {
     bool gone;      /* the topic is deleted */
     bool cut;       /* recovery cut something off */
     bool pending, moved_listed;
+    int64_t clean_end;   /* compaction: keys of the records below stand once, as far as they may */
+    bool clean_known;    /* clean_end was read */
+    bool uncleanable;    /* compaction met damage: not again in this life */
 };
 
 /* Something that runs on a lane. Freed with the store when it never came back. */
@@ -104,6 +107,11 @@ struct store {
     int64_t tail_bytes;    /* appended since the last capture */
     int64_t checkpoint_retry_at; /* tail_bytes at which a failed one is tried again */
     uint32_t root_made, root_synced;
+    struct cleaning *cleaning; /* the pass of compaction that runs */
+    bool compact_wanted;
+    int64_t compact_retry_at;  /* wall ms; after a pass that found no space */
+    atomic_bool compact_cancel;
+
     int64_t bytes;
     int64_t trash_next;    /* wall ms when something in the trash is due; INT64_MAX: nothing */
 };

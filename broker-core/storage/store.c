@@ -6,6 +6,7 @@
 #include "storage/store.h"
 
 #include "base/log.h"
+#include "storage/compact.h"
 #include "storage/files.h"
 #include "storage/storage_int.h"
 
@@ -74,6 +75,7 @@ void store_turn(struct store *store)
     store_tell_moved(store);
     checkpoint_start(store);
     commit_start(store);
+    compact_start(store);
     store->in_turn = false;
 }
 
@@ -237,6 +239,7 @@ static status journals_cut(struct store *store)
 
 status store_stop(struct store *store)
 {
+    compact_cancel(store);
     store_drain(store);
     store->stopping = true;
     if (store->options.loop) loop_undefer(store->options.loop, &store->turn);
@@ -254,6 +257,7 @@ status store_stop(struct store *store)
 void store_free(struct store *store)
 {
     if (!store) return;
+    compact_cancel(store);
     if (store->options.loop) {
         store_drain(store);
         loop_undefer(store->options.loop, &store->turn);

@@ -124,6 +124,7 @@ struct batch_options {
     int64_t producer_id;
     int16_t producer_epoch;
     int32_t base_sequence;
+    int64_t delete_horizon;  /* ms since 1970; used when attributes say DELETE_HORIZON */
     size_t max;              /* largest uncompressed size */
 };
 /* codec none, level default, base 0, epoch -1, no producer, 64 MiB. */

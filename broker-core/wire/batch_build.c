@@ -53,7 +53,9 @@ static status put_record(struct batch_builder *b, const struct record *record,
     if (delta <= b->last_delta || delta > INT32_MAX - 1) return FAIL(INVALID);
     if (record->key.len > INT32_MAX || record->value.len > INT32_MAX) return FAIL(LIMIT);
     bool first = b->count == 0;
-    int64_t base = first ? record->timestamp : b->base_timestamp;
+    bool horizon = b->options.attributes & BATCH_DELETE_HORIZON;
+    int64_t from = horizon ? b->options.delete_horizon : record->timestamp;
+    int64_t base = first ? from : b->base_timestamp;
     int64_t time_delta;
     if (__builtin_sub_overflow(record->timestamp, base, &time_delta)) return FAIL(INVALID);
     size_t size = 1 + varint_size(time_delta) + varint_size(delta) + text_size(record->key) +

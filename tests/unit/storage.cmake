@@ -5,5 +5,6 @@ leat_test(aborted KIND unit SOURCES ${PROJECT_SOURCE_DIR}/tests/fault/fs_sim.c L
 leat_test(producer_state KIND unit LINK storage)
 leat_test(journal KIND unit SOURCES ${sim} LINK storage)
 leat_test(retention KIND unit SOURCES ${sim} LINK storage)
+leat_test(compaction KIND unit SOURCES ${sim} ${PROJECT_SOURCE_DIR}/tests/fault/compact_kit.c LINK storage)
 leat_test(plog_time KIND unit SOURCES ${sim} LINK storage)
 leat_test(store KIND unit LINK storage)

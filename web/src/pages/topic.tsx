@@ -135,7 +135,7 @@ export function TopicPage({ c, name, query }: { c: Cluster; name: string; query:
   const t = topic.value;
   if (!t) return topic.error ? <Empty title={topic.error}><a href={`/clusters/${c.id}/topics`}>All topics</a></Empty> : <Skeleton />;
   const base = `/clusters/${c.id}/topics/${seg(name)}`;
-  const kept = t.cleanup_policy === 'compact' ? 'every record is kept (the log is not compacted yet)' : `kept for ${retention(t.retention_ms)}`;
+  const kept = t.cleanup_policy === 'compact' ? 'the last record of each key is kept' : `kept for ${retention(t.retention_ms)}`;
   return (
     <>
       <Head title={name} mono lead={`${plural(t.partitions_count, 'partition')}, ${t.records === null ? 'records unknown' : plural(t.records, 'record')} in ${bytes(t.bytes_stored)}, ${kept}. ${t.last_record_at ? `Last record ${ago(t.last_record_at)}.` : ''}`}

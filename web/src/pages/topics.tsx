@@ -31,7 +31,7 @@ export function CreateTopic({ c, onClose }: { c: Cluster; onClose: () => void })
       <Field label="Partitions" help={`How many consumers of a group can share the work. ${left === Infinity ? '' : `${count(left)} are left in this plan.`}`}>{(id, d) => <input id={id} aria-describedby={d} class="in" inputMode="numeric" value={partitions} placeholder="6" onInput={e => setPartitions(e.currentTarget.value.replace(/\D/g, ''))} />}</Field>
       <Field label="Keep records for" help="Older ones are deleted. Empty: 7 days.">{(id, d) => <Pick id={id} describe={d} value={time} units={TIME_UNITS} start={2} onChange={setTime} placeholder="7" />}</Field>
       <Field label="Keep at most, per partition" help="The oldest go first. Empty: no limit by size.">{(id, d) => <Pick id={id} describe={d} value={size} units={SIZE_UNITS} onChange={setSize} placeholder="no limit" />}</Field>
-      <Field label="Cleanup" help="Delete by age and size. The log is not compacted yet: under compact every record is kept.">{(id, d) => <select id={id} aria-describedby={d} class="in" value={policy} onChange={e => setPolicy(e.currentTarget.value)}><option value="">delete (default)</option><option value="compact">compact</option><option value="compact,delete">compact and delete</option></select>}</Field>
+      <Field label="Cleanup" help="Delete by age and size, keep the last record of each key, or both.">{(id, d) => <select id={id} aria-describedby={d} class="in" value={policy} onChange={e => setPolicy(e.currentTarget.value)}><option value="">delete (default)</option><option value="compact">compact</option><option value="compact,delete">compact and delete</option></select>}</Field>
       <p class="help">Records are kept once, on this machine. acks=all is answered when they are on disk.</p>
     </FormOverlay>
   );
@@ -68,7 +68,7 @@ export function Topics({ c, query }: { c: Cluster; query: URLSearchParams }) {
           { title: 'Partitions', num: true, sort: 'partitions', cell: t => count(t.partitions_count) },
           { title: 'Records', num: true, sort: 'records', cell: t => count(t.records) },
           { title: 'Size', num: true, sort: 'bytes', narrow: 'p2', cell: t => <Bytes n={t.bytes_stored} /> },
-          { title: 'Kept for', num: true, narrow: 'p3', cell: t => t.cleanup_policy === 'compact' ? 'every record' : retention(t.retention_ms) },
+          { title: 'Kept for', num: true, narrow: 'p3', cell: t => t.cleanup_policy === 'compact' ? 'last of each key' : retention(t.retention_ms) },
           { title: 'In', num: true, sort: 'in', cell: t => <Rate n={t.in_per_s} /> },
           { title: 'Last record', num: true, narrow: 'p3', cell: t => t.last_record_at ? ago(t.last_record_at) : '–' },
           { title: 'Groups', cell: t => t.worst_group && t.worst_group.lag > 0 ? <><span class="badge warn">{t.worst_group.group} {count(t.worst_group.lag)}</span>{t.group_count > 1 && <span class="unit"> and {t.group_count - 1} more</span>}</> : t.group_count ? <span class="quiet-ink">{t.group_count} in step</span> : <span class="quiet-ink">none</span> },
