@@ -1,7 +1,7 @@
 /* broker_config.c - the values behind broker_config.def. */
 #include "broker/broker_config.h"
 
-#include "broker/sasl.h"
+#include "broker/connection.h"
 
 #include <string.h>
 
@@ -122,8 +122,33 @@ static struct str value_mechanisms(struct request *r)
     bool sasl = false;
     for (size_t i = 0; i < b->options.endpoint_count; i++)
         sasl = sasl || security_has_sasl(b->options.endpoints[i].security);
-    return sasl ? STR("PLAIN,SCRAM-SHA-256,SCRAM-SHA-512") : STR_NULL;
+    if (!sasl) return STR_NULL;
+    const struct sasl any = { .state = SASL_IDLE };
+    struct sasl_source source = connection_sasl_source(r->connection);
+    struct str names[SASL_MECHANISMS_MAX], text = STR("");
+    size_t n = sasl_mechanisms(&any, &source, names);
+    for (size_t i = 0; i < n; i++)
+        text = i ? arena_printf(r->arena, "%.*s,%.*s", STR_ARG(text), STR_ARG(names[i])) : names[i];
+    return text;
 }
+
+static const struct authentication *authentication_of(struct request *r)
+{
+    struct sasl_source source = connection_sasl_source(r->connection);
+    return source.files ? &source.files->authentication : &source.image->authentication;
+}
+
+static struct str told(struct str text) { return text.len ? text : STR_NULL; }
+
+static struct str value_reauth(struct request *r)
+{
+    int64_t ms = authentication_of(r)->max_reauth_ms;
+    return ms ? number(r, ms) : STR_NULL;
+}
+
+static struct str value_audience(struct request *r) { return told(authentication_of(r)->audience); }
+static struct str value_claim(struct request *r) { return told(authentication_of(r)->claim); }
+static struct str value_issuer(struct request *r) { return told(authentication_of(r)->issuer); }
 
 static struct str value_client_auth(struct request *r)
 {

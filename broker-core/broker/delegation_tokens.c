@@ -1,16 +1,19 @@
 /* delegation_tokens.c - CreateDelegationToken (key 38), RenewDelegationToken (39),
  * ExpireDelegationToken (40), DescribeDelegationToken (41): answered as a Kafka without a token secret
- * does. Kafka takes these requests from authenticated clients alone, which is asked first. */
+ * does. It takes these requests from authenticated clients alone, which is asked first. */
 #include "broker/handler.h"
 
-#include "broker/connection.h"
+#include "broker/sasl.h"
 
 #define NO_TIME -1
 
 static int16_t tokens_refused(const struct request *r)
 {
-    return status_kafka(r->broker->options.standalone ? FAIL(DELEGATION_TOKEN_REQUEST_NOT_ALLOWED)
-                                                      : FAIL(DELEGATION_TOKEN_AUTH_DISABLED));
+    enum security security = r->endpoint->options->security;
+    bool certified = security == SECURITY_SSL && !str_eq_c(r->principal, PRINCIPAL_ANONYMOUS);
+    bool known = r->local || security_has_sasl(security) || certified;
+    return status_kafka(known ? FAIL(DELEGATION_TOKEN_AUTH_DISABLED)
+                              : FAIL(DELEGATION_TOKEN_REQUEST_NOT_ALLOWED));
 }
 
 /* "User:alice" in its two halves. */

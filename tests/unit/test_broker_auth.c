@@ -176,6 +176,66 @@ static void test_admin_requests_are_authorised_here(void **state)
     assert_int_equal(id->error_code, 0);
 }
 
+/* The error code of an answer as a whole, to a request with nothing in it. */
+#define ASK(key, version, type)                                                                    \
+    ({                                                                                             \
+        struct type##_request body_;                                                               \
+        wire_default(&type##_request_message, &body_);                                             \
+        ((struct type##_response *)raw_call(&rig, &client, key, version, &body_))->error_code;     \
+    })
+
+static void test_the_cluster_is_described_and_altered_by_who_may(void **state)
+{
+    (void)state;
+    login(&client);
+    assert_int_equal(ASK(35, 4, describe_log_dirs), 31);
+    assert_int_equal(ASK(43, 2, elect_leaders), 31);
+    assert_int_equal(ASK(45, 0, alter_partition_reassignments), 31);
+    assert_int_equal(ASK(46, 0, list_partition_reassignments), 31);
+    assert_int_equal(ASK(55, 2, describe_quorum), 31);
+    assert_int_equal(ASK(57, 2, update_features), 31);
+    assert_int_equal(ASK(64, 0, unregister_broker), 31);
+    assert_int_equal(ASK(74, 1, list_config_resources), 31);
+    assert_int_equal(ASK(41, 3, describe_delegation_token), 61); /* who logged in may ask: they are off */
+    struct buf delta;
+    rig_delta_begin(&rig, &delta);
+    delta_acl(&delta, &(struct acl){ RES_CLUSTER, PAT_LITERAL, OP_DESCRIBE, PERM_ALLOW,
+                                     STR("kafka-cluster"), STR("User:sa-1"), STR("*") });
+    rig_delta_apply(&rig, &delta);
+    assert_int_equal(ASK(35, 4, describe_log_dirs), 0);
+    assert_int_equal(ASK(46, 0, list_partition_reassignments), 0);
+    assert_int_equal(ASK(43, 2, elect_leaders), 31);
+}
+
+static void test_the_logs_of_a_topic_are_closed_to_who_may_not(void **state)
+{
+    (void)state;
+    login(&client);
+    struct delete_records_request_delete_records_partition cut = { 0, 0 };
+    struct delete_records_request_delete_records_topic cut_topic = { STR("t"), &cut, 1 };
+    struct delete_records_request delete = { &cut_topic, 1, 1000 };
+    struct delete_records_response *deleted = raw_call(&rig, &client, 21, 2, &delete);
+    assert_int_equal(deleted->topics[0].partitions[0].error_code, 29);
+    struct offset_for_leader_epoch_request_offset_for_leader_partition p = { 0, -1, 0 };
+    struct offset_for_leader_epoch_request_offset_for_leader_topic t = { STR("t"), &p, 1 };
+    struct offset_for_leader_epoch_request epoch;
+    wire_default(&offset_for_leader_epoch_request_message, &epoch);
+    epoch.topics = &t;
+    epoch.topics_count = 1;
+    struct offset_for_leader_epoch_response *ends = raw_call(&rig, &client, 23, 4, &epoch);
+    assert_int_equal(ends->topics[0].partitions[0].error_code, 29);
+    struct describe_topic_partitions_request_topic_request named = { STR("t") };
+    struct describe_topic_partitions_request describe;
+    wire_default(&describe_topic_partitions_request_message, &describe);
+    describe.topics = &named;
+    describe.topics_count = 1;
+    struct describe_topic_partitions_response *topics = raw_call(&rig, &client, 75, 0, &describe);
+    assert_int_equal(topics->topics[0].error_code, 29);
+    describe.topics_count = 0; /* all: what may not be seen is left out */
+    topics = raw_call(&rig, &client, 75, 0, &describe);
+    assert_int_equal(topics->topics_count, 0);
+}
+
 static void test_without_leatd_an_allowed_admin_request_times_out_at_once(void **state)
 {
     (void)state;
@@ -351,6 +411,8 @@ int main(void)
         TEST(test_tokens_without_headers_follow_handshake_version_0),
         TEST(test_acls_decide_what_is_seen_written_and_read),
         TEST(test_admin_requests_are_authorised_here),
+        TEST(test_the_cluster_is_described_and_altered_by_who_may),
+        TEST(test_the_logs_of_a_topic_are_closed_to_who_may_not),
         TEST(test_without_leatd_an_allowed_admin_request_times_out_at_once),
         TEST(test_deleting_a_key_closes_its_connections),
         TEST(test_leatd_names_its_principal_on_the_unix_socket),
