@@ -94,6 +94,7 @@ static void put_group(struct request *r, struct str id, described *out)
     out->group_id = id;
     status s = authorize(r, OP_DESCRIBE, RES_GROUP, id) ? group_coordinator_ready(r->broker->groups)
                                                         : FAIL(GROUP_AUTHORIZATION_FAILED);
+    if (is_ok(s) && id.len == 0) s = FAIL(INVALID_GROUP_ID);
     const struct group *g = is_ok(s) ? group_find(r->broker->groups, id) : NULL;
     if (failed(s)) {
         fail(out, s, STR_NULL);

@@ -72,7 +72,7 @@ static void begin_member(struct consumer_op *op, const struct consumer_member *m
     if (m != NULL)
         op->now = *m;
     else
-        op->now = (struct consumer_member){ .group = op->group, .id = id,
+        op->now = (struct consumer_member){ .group = op->group, .id = id, .regex = STR(""),
                                             .rebalance_timeout_ms = -1 };
 }
 

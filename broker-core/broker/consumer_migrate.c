@@ -99,6 +99,7 @@ static status convert_up(const struct group *g, const struct member *m, struct a
         return FAIL(GROUP_ID_NOT_FOUND);
     *out = (struct consumer_member){
         .id = m->id, .instance_id = m->instance_id, .rack_id = s.rack_id.len > 0 ? s.rack_id : STR_NULL,
+        .regex = STR(""),
         .client_id = m->client_id, .client_host = m->client_host, .names = s.topics,
         .names_count = consumer_sort_names(s.topics, s.topics_count),
         .rebalance_timeout_ms = m->rebalance_timeout_ms, .classic = true,

@@ -12,7 +12,7 @@ static bool put_members(struct request *r, const struct group *g, described *out
     out->members = ARENA_ARRAY(r->arena, struct describe_groups_response_described_group_member,
                                HASH_COUNT(g->members));
     if (out->members == NULL) return false;
-    bool stable = g->state == GROUP_STABLE; /* else there is no assignment to show */
+    bool stable = g->state == GROUP_STABLE; /* else the protocol is not chosen yet */
     for (const struct member *m = g->members; m != NULL; m = m->hh.next) {
         struct describe_groups_response_described_group_member *e =
             &out->members[out->members_count++];
@@ -21,7 +21,7 @@ static bool put_members(struct request *r, const struct group *g, described *out
         e->client_id = m->client_id;
         e->client_host = m->client_host;
         e->member_metadata = stable ? group_metadata_of(m, g->protocol) : bytes_of("", 0);
-        e->member_assignment = stable ? m->assignment : bytes_of("", 0);
+        e->member_assignment = m->assignment;
     }
     return true;
 }
@@ -35,10 +35,11 @@ static bool put_group(struct request *r, struct str id, described *out)
                                                         : FAIL(GROUP_AUTHORIZATION_FAILED);
     out->error_code = status_kafka(s);
     if (failed(s)) return true;
-    if (body->include_authorized_operations)
-        out->authorized_operations = authorized_operations(r, RES_GROUP, id);
     const struct group *g = group_find(r->broker->groups, id);
-    if (g == NULL || g->consumer != NULL) { /* to ConsumerGroupDescribe it is there */
+    bool found = g != NULL && g->consumer == NULL;
+    if (body->include_authorized_operations && (found || r->version < 6))
+        out->authorized_operations = authorized_operations(r, RES_GROUP, id);
+    if (!found) { /* to ConsumerGroupDescribe it is there */
         out->group_state = str_c(group_state_name(GROUP_DEAD));
         if (r->version < 6) return true;
         out->error_code = status_kafka(FAIL(GROUP_ID_NOT_FOUND));

@@ -63,6 +63,11 @@ void handle_sync_group(struct request *r)
         reply(r, &refused);
         return;
     }
+    if (r->version >= 5 && (str_is_null(body->protocol_type) || str_is_null(body->protocol_name))) {
+        refused.error = FAIL(INCONSISTENT_GROUP_PROTOCOL); /* KIP-559 demands both */
+        reply(r, &refused);
+        return;
+    }
     struct syncing *s = ARENA_NEW(r->arena, struct syncing);
     if (s != NULL) fill(s, r);
     if (request_out_of_memory(r)) return;
