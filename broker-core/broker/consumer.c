@@ -36,6 +36,14 @@ int32_t consumer_sort_names(struct str *names, int32_t count)
     return n;
 }
 
+bool consumer_same_names(const struct consumer_member *a, const struct consumer_member *b)
+{
+    if (a->names_count != b->names_count) return false;
+    for (int32_t i = 0; i < a->names_count; i++)
+        if (str_cmp(a->names[i], b->names[i]) != 0) return false;
+    return true;
+}
+
 bool consumer_has_name(const struct str *names, int32_t count, struct str name)
 {
     return count > 0 && bsearch(&name, names, (size_t)count, sizeof(name), name_cmp) != NULL;

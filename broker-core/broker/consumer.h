@@ -80,6 +80,7 @@ void consumer_drop_regex(struct group *group, struct consumer_regex *regex);
 /* One block with copies; NULL: no memory. `names` of an arena: consumer_sort_names. */
 struct str *consumer_copy_names(const struct str *names, int32_t count);
 int32_t consumer_sort_names(struct str *names, int32_t count); /* doubles go; the new count */
+bool consumer_same_names(const struct consumer_member *a, const struct consumer_member *b);
 bool consumer_has_name(const struct str *names, int32_t count, struct str name);
 const char *consumer_group_state(const struct group *group); /* "Stable", "Reconciling" … */
 bool consumer_reconciled(const struct consumer_member *member, int32_t assignment_epoch);

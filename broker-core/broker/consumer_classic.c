@@ -68,14 +68,6 @@ static void update(struct consumer_member *m, const struct join_request *q,
     m->protocols_count = q->protocols_count;
 }
 
-static bool same_names(const struct consumer_member *a, const struct consumer_member *b)
-{
-    if (a->names_count != b->names_count) return false;
-    for (int32_t i = 0; i < a->names_count; i++)
-        if (str_cmp(a->names[i], b->names[i]) != 0) return false;
-    return true;
-}
-
 /* The one member of the consumer protocol is replaced by this: then all are classic. */
 static bool is_last_one(const struct group *g, struct str instance_id)
 {
@@ -97,7 +89,7 @@ static status build(struct consumer_op *op, const struct join_request *q, struct
     struct consumer_member base = op->now;
     update(&op->now, q, &subscription);
     consumer_batch_member(op->batch, &op->now);
-    bool changed = !same_names(&base, &op->now) || base.regex.len > 0;
+    bool changed = !consumer_same_names(&base, &op->now) || base.regex.len > 0;
     if (base.regex.len > 0) TRY(consumer_op_regexes(op, NULL, &ignored));
     op->subscription_changed = changed;
     struct tps owned = owned_by(op, &subscription);

@@ -126,21 +126,13 @@ static status check_epoch(const struct consumer_member *m, const struct consumer
 }
 
 /* --- a heartbeat ------------------------------------------------------------------------------ */
-static bool same_names(const struct consumer_member *a, const struct consumer_member *b)
-{
-    if (a->names_count != b->names_count) return false;
-    for (int32_t i = 0; i < a->names_count; i++)
-        if (str_cmp(a->names[i], b->names[i]) != 0) return false;
-    return true;
-}
-
 static bool same_metadata(const struct consumer_member *a, const struct consumer_member *b)
 {
     return str_eq(a->instance_id, b->instance_id) && str_eq(a->rack_id, b->rack_id) &&
            str_cmp(a->client_id, b->client_id) == 0 &&
            str_cmp(a->client_host, b->client_host) == 0 && str_eq(a->regex, b->regex) &&
            str_eq(a->assignor, b->assignor) && a->classic == b->classic &&
-           a->rebalance_timeout_ms == b->rebalance_timeout_ms && same_names(a, b);
+           a->rebalance_timeout_ms == b->rebalance_timeout_ms && consumer_same_names(a, b);
 }
 
 static void update(struct consumer_op *op, const struct consumer_heartbeat *q)
@@ -174,7 +166,7 @@ static status beat(struct consumer_op *op, const struct consumer_heartbeat *q,
     TRY(arena_check(&op->arena));
     bool is_new = op->before == NULL && op->replaced == NULL;
     if (is_new || !same_metadata(ret_base, &op->now)) consumer_batch_member(op->batch, &op->now);
-    bool names_changed = !same_names(ret_base, &op->now), regexes_changed = false;
+    bool names_changed = !consumer_same_names(ret_base, &op->now), regexes_changed = false;
     bool regex_changed = str_cmp(ret_base->regex, op->now.regex) != 0;
     bool image_changed = op->consumer->checked_version != c->options.image->version;
     if (regex_changed || image_changed)

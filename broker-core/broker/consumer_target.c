@@ -94,13 +94,18 @@ static struct str *all_names(struct consumer_op *op, const struct consumer_membe
 {
     const struct consumer_regex *r;
     int32_t max = 0, n = 0;
-    for (size_t i = 0; i < count; i++) max += members[i]->names_count;
+    /* Mostly all subscribe to the same: who is like the one before adds nothing. */
+    for (size_t i = 0; i < count; i++)
+        if (i == 0 || !consumer_same_names(members[i], members[i - 1]))
+            max += members[i]->names_count;
     DL_FOREACH(op->regexes, r) max += r->topics_count;
     struct str *names = ARENA_ARRAY(&op->arena, struct str, max);
     *ret_count = 0;
     if (names == NULL) return NULL;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0 && consumer_same_names(members[i], members[i - 1])) continue;
         for (int32_t k = 0; k < members[i]->names_count; k++) names[n++] = members[i]->names[k];
+    }
     DL_FOREACH(op->regexes, r)
         for (int32_t k = 0; k < r->topics_count; k++) names[n++] = r->topics[k];
     *ret_count = consumer_sort_names(names, n);
@@ -204,6 +209,14 @@ static status fill_member(struct consumer_op *op, struct assign_problem *p,
     return OK;
 }
 
+static void fill_alike(const struct consumer_member *m, const struct assign_member *like,
+                       struct assign_member *out)
+{
+    *out = (struct assign_member){ .id = m->id, .instance_id = m->instance_id,
+                                   .topics = like->topics, .topics_count = like->topics_count,
+                                   .before = m->target };
+}
+
 status consumer_op_target(struct consumer_op *op)
 {
     if (op->epoch <= op->assignment_epoch) return OK;
@@ -213,7 +226,12 @@ status consumer_op_target(struct consumer_op *op)
     p.members = ARENA_ARRAY(&op->arena, struct assign_member, n);
     TRY(arena_check(&op->arena));
     TRY(list_topics(op, &p, members));
-    for (size_t i = 0; i < n; i++) TRY(fill_member(op, &p, members[i], &p.members[i]));
+    for (size_t i = 0; i < n; i++)
+        if (i > 0 && str_eq(members[i]->regex, members[i - 1]->regex) &&
+            consumer_same_names(members[i], members[i - 1]))
+            fill_alike(members[i], &p.members[i - 1], &p.members[i]);
+        else
+            TRY(fill_member(op, &p, members[i], &p.members[i]));
     TRY(consumer_assignor(members, n)->assign(&p));
     for (size_t i = 0; i < n; i++) {
         const struct tps *after = &p.members[i].after;
