@@ -88,6 +88,12 @@ static json_t *head_of(struct domain *domain, const struct cluster *c)
                      (json_int_t)c->metadata_version, "deletion_protection", c->deletion_protection);
 }
 
+static json_t *tls_of(const struct domain *domain, const struct cluster *c)
+{
+    const char *host = domain->options.advertise ? domain->options.advertise : "127.0.0.1";
+    return c->tls_port ? json_sprintf("%s:%u", host, c->tls_port) : json_null();
+}
+
 static json_t *worst_lag_of(struct domain *domain, const char *id)
 {
     struct lag_worst worst;
@@ -107,6 +113,7 @@ static json_t *to_json(struct domain *domain, const struct cluster *c, bool with
     if (!f || !f->known) f = &nothing;
     int64_t acknowledged = domain->engine ? engine_version(domain->engine, c->id) : -1;
     json_t *json = head_of(domain, c);
+    json_object_set_new(json, "tls_bootstrap_servers", tls_of(domain, c));
     json_object_set_new(json, "acknowledged_version", json_integer(acknowledged));
     json_object_set_new(json, "state", state_of(c, &info, known, !domain->engine || acknowledged > 0));
     json_object_set_new(json, "use", use_of(domain, c->id, f, &info));

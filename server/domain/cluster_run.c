@@ -6,6 +6,7 @@
 #include "domain/cluster_run.h"
 
 #include "base/log.h"
+#include "domain/certificates.h"
 #include "domain/clusters.h"
 #include "domain/watchers.h"
 
@@ -40,7 +41,8 @@ status cluster_run_port(struct domain *domain, uint16_t *ret_port, struct why *w
 {
     int64_t next = domain->options.broker_port_first;
     uint16_t found = 0;
-    struct db_query *q = DB(domain->db, "SELECT port FROM broker WHERE port BETWEEN ? AND ? ORDER BY port",
+    struct db_query *q = DB(domain->db, "SELECT port FROM (SELECT port FROM broker UNION SELECT tls_port "
+                                        "FROM broker) WHERE port BETWEEN ? AND ? ORDER BY port",
                             domain->options.broker_port_first, domain->options.broker_port_last);
     bool row = db_next(q);
     for (; next <= domain->options.broker_port_last && !found; next++) {
@@ -95,8 +97,9 @@ static status make_folders(const struct domain *domain, const char *folder)
 
 static status want_broker(struct domain *domain, const struct cluster *c, const char *folder)
 {
-    struct proc_spec spec = { .is_broker = true, .port = c->port };
+    struct proc_spec spec = { .is_broker = true };
     char program[PATH_BYTES], data[PATH_BYTES + 8], run[PATH_BYTES + 8], listen[32], told[300];
+    char tls_listen[48], tls_told[320];
     const char *host = domain->options.advertise;
     clusters_proc_id(c->id, spec.id);
     str_copy(spec.cluster_id, sizeof spec.cluster_id, str_c(c->id));
@@ -106,8 +109,12 @@ static status want_broker(struct domain *domain, const struct cluster *c, const 
     snprintf(run, sizeof run, "%s/run", folder);
     snprintf(listen, sizeof listen, "%s:%u", host ? "0.0.0.0" : "127.0.0.1", c->port);
     snprintf(told, sizeof told, "%s:%u", host ? host : "127.0.0.1", c->port);
-    char *argv[] = { program, "--data", data, "--run", run, "--listen", listen, "--advertise", told,
-                     "--cluster-id", (char *)c->id, "--node-id", "1", NULL };
+    snprintf(tls_listen, sizeof tls_listen, "SASL_SSL://%s:%u", host ? "0.0.0.0" : "127.0.0.1", c->tls_port);
+    snprintf(tls_told, sizeof tls_told, "SASL_SSL://%s:%u", host ? host : "127.0.0.1", c->tls_port);
+    char *argv[] = { program, "--data", data, "--run", run, "--cluster-id", (char *)c->id, "--node-id", "1",
+                     "--listen", listen, "--advertise", told, "--listen", tls_listen, "--advertise",
+                     tls_told, NULL };
+    if (!c->tls_port) argv[ARRAY_LEN(argv) - 5] = NULL;
     static_assert(sizeof argv <= sizeof spec.argv, "the arguments of a broker fit");
     memcpy(spec.argv, argv, sizeof argv);
     return supervisor_want(domain->supervisor, &spec);
@@ -151,11 +158,25 @@ static status note_helper(struct domain *domain, const char *cluster_id)
     return OK;
 }
 
+/* A cluster from before there was TLS gets its port. Without a free one it goes on without. */
+static status give_tls_port(struct domain *domain, struct cluster *c)
+{
+    struct why why = { "" };
+    if (c->tls_port || c->deleting) return OK;
+    if (failed(cluster_run_port(domain, &c->tls_port, &why))) {
+        log_warn("%s: it serves no TLS: %s", c->id, why.text);
+        return OK;
+    }
+    return db_run(DB(domain->db, "UPDATE broker SET tls_port = ? WHERE cluster_id = ?", c->tls_port,
+                     (const char *)c->id));
+}
+
 status clusters_launch(struct domain *domain, const char *id)
 {
     char folder[PATH_BYTES];
     struct cluster c;
     TRY(clusters_get(domain->db, str_c(id), &c));
+    TRY(give_tls_port(domain, &c));
     if (!folder_of(domain, id, folder)) return FAIL(INVALID);
     TRY(make_folders(domain, folder));
     if (!c.deleting) TRY(note_helper(domain, id));
@@ -235,6 +256,8 @@ static status delete_rows(struct db *db, const char *id)
         "DELETE FROM scram_user WHERE cluster_id = ?", "DELETE FROM kafka_quota WHERE cluster_id = ?",
         "DELETE FROM acl WHERE cluster_id = ?", "DELETE FROM api_key WHERE cluster_id = ?",
         "DELETE FROM topic_config WHERE cluster_id = ?", "DELETE FROM topic WHERE cluster_id = ?",
+        "DELETE FROM cluster_tls WHERE cluster_id = ?",
+        "DELETE FROM cluster_authentication WHERE cluster_id = ?",
         "DELETE FROM broker WHERE cluster_id = ?", "DELETE FROM cluster WHERE id = ?",
         "INSERT OR IGNORE INTO removal VALUES (?)",
     };
@@ -255,6 +278,7 @@ static void process_ended(void *arg)
     struct domain *domain = ending->domain;
     if (domain->engine) engine_detach(domain->engine, ending->cluster_id);
     status result = delete_rows(domain->db, ending->cluster_id);
+    if (is_ok(result)) certificates_forget(domain, ending->cluster_id);
     if (is_ok(result)) watchers_tell(domain, ending->cluster_id, "cluster");
     if (is_ok(result)) result = start_removal(ending);
     if (failed(result)) {

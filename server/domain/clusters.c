@@ -5,6 +5,7 @@
 #include "domain/clusters.h"
 
 #include "cluster/delta.h"
+#include "domain/certificates.h"
 #include "domain/cluster_image.h"
 #include "domain/cluster_run.h"
 #include "domain/environments.h"
@@ -14,7 +15,8 @@
 #define COLUMNS                                                                                    \
     "SELECT c.id, c.environment_id, e.display_name, c.display_name, c.plan, c.kind, c.availability, " \
     "c.cloud, c.region, c.tag, c.cku, c.metadata_version, c.created_at, c.updated_at, "            \
-    "c.deletion_protection, c.deleting, b.port FROM cluster c "                                    \
+    "c.deletion_protection, c.deleting, b.port, coalesce(b.tls_port, 0) "                           \
+    "FROM cluster c "                                                                               \
     "JOIN environment e ON e.id = c.environment_id "                                               \
     "JOIN broker b ON b.cluster_id = c.id AND b.node_id = 1 "
 
@@ -26,6 +28,7 @@ static void read_row(const struct db_query *q, struct cluster *c)
         .cku = db_i64(q, 10), .metadata_version = db_i64(q, 11), .created_at = db_i64(q, 12),
         .updated_at = db_i64(q, 13), .deletion_protection = db_i64(q, 14) != 0,
         .deleting = db_i64(q, 15) != 0, .port = (uint16_t)db_i64(q, 16),
+        .tls_port = (uint16_t)db_i64(q, 17),
     };
     DB_COPY(q, 0, c->id);
     DB_COPY(q, 1, c->environment_id);
@@ -85,6 +88,12 @@ struct str clusters_bootstrap(const struct domain *domain, const struct cluster 
 {
     const char *host = domain->options.advertise ? domain->options.advertise : "127.0.0.1";
     return arena_printf(arena, "%s:%u", host, c->port);
+}
+
+struct str clusters_bootstrap_tls(const struct domain *domain, const struct cluster *c, struct arena *arena)
+{
+    const char *host = domain->options.advertise ? domain->options.advertise : "127.0.0.1";
+    return c->tls_port ? arena_printf(arena, "%s:%u", host, c->tls_port) : STR_NULL;
 }
 
 /* --- making -------------------------------------------------------------------------------------- */
@@ -159,7 +168,10 @@ status clusters_insert(struct domain *domain, const struct cluster_spec *spec, s
     TRY(result);
     TRY(db_run(DB(db, "INSERT INTO broker (cluster_id, node_id, port) VALUES (?, 1, ?)",
                   (const char *)id, port)));
+    TRY(cluster_run_port(domain, &port, why));
+    TRY(db_run(DB(db, "UPDATE broker SET tls_port = ? WHERE cluster_id = ?", port, (const char *)id)));
     TRY(internal_topics_insert(db, id, now));
+    TRY(certificates_insert(domain, id));
     return clusters_get(db, str_c(id), ret);
 }
 

@@ -11,7 +11,7 @@ struct cluster {
     char plan[32], kind[16], availability[16], cloud[65], region[65], tag[16];
     int64_t cku, metadata_version, created_at, updated_at;
     bool deletion_protection, deleting;
-    uint16_t port;
+    uint16_t port, tls_port; /* tls_port 0: none was free when TLS came */
 };
 
 status clusters_get(struct db *db, struct str id, struct cluster *ret); /* NOT_FOUND */
@@ -20,8 +20,9 @@ status clusters_find(struct db *db, struct str environment_id, struct str name, 
 status clusters_list(struct db *db, struct str environment_id, struct str after, int64_t limit,
                      void (*each)(void *arg, const struct cluster *c), void *arg);
 status clusters_count(struct db *db, struct str environment_id, int64_t *ret);
-/* "HOST:PORT" that clients are told. */
+/* "HOST:PORT" that clients are told; of TLS: null without. */
 struct str clusters_bootstrap(const struct domain *domain, const struct cluster *c, struct arena *arena);
+struct str clusters_bootstrap_tls(const struct domain *domain, const struct cluster *c, struct arena *arena);
 void clusters_proc_id(const char *cluster_id, char ret_id[64]); /* of its broker, for the supervisor */
 
 struct cluster_spec {

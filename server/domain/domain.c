@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "domain/admin.h"
+#include "domain/certificates.h"
 #include "domain/cluster_image.h"
 #include "domain/cluster_run.h"
 #include "domain/clusters.h"
@@ -32,7 +33,8 @@ static void on_admin(void *arg, const char *cluster_id, const struct engine_admi
 static status on_image(void *arg, const char *cluster_id, struct buf *out)
 {
     struct domain *domain = arg;
-    return cluster_image_build(domain->db, cluster_id, out);
+    TRY(cluster_image_build(domain->db, cluster_id, out));
+    return certificates_record(domain, cluster_id, out);
 }
 
 static void on_changed(void *arg, const char *cluster_id)
@@ -51,7 +53,8 @@ static status open_database(struct domain *domain, struct why *why)
     TRY(result);
     TRY(db_migrate(domain->db, why));
     TRY(internal_topics_complete(domain->db, domain_wall()));
-    return settings_organisation(domain->db, domain->organisation_id);
+    TRY(settings_organisation(domain->db, domain->organisation_id));
+    return certificates_open(domain, why);
 }
 
 status domain_new(const struct domain_options *options, struct why *why, struct domain **ret_domain)
@@ -77,7 +80,9 @@ status domain_start(struct domain *domain)
     };
     TRY(supervisor_new(domain->loop, &none, &domain->supervisor));
     TRY(engine_new(domain->loop, domain->supervisor, &events, &domain->engine));
-    return clusters_resume(domain);
+    TRY(clusters_resume(domain));
+    certificates_start(domain);
+    return OK;
 }
 
 void domain_free(struct domain *domain)
@@ -87,6 +92,7 @@ void domain_free(struct domain *domain)
     supervisor_free(domain->supervisor);
     if (domain->watchers) watchers_done(domain);
     lags_done(domain);
+    certificates_close(domain);
     loop_free(domain->loop);
     db_free(domain->db);
     mem_free(domain->lockout);

@@ -38,6 +38,7 @@ struct domain {
     int64_t started_at;           /* ms since 1970 */
     char helper_waits[ID_TEXT];   /* the demo's cluster until its generator may start; "" none */
     bool stopping;                /* all processes are being ended: nothing is started any more */
+    struct certificates *certificates; /* certificates.c's own */
     void *watchers;               /* watchers.c's own */
     void *lags;                   /* lags.c's own */
 };

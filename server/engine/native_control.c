@@ -73,6 +73,14 @@ static void hello_received(struct node *node, const struct control_hello *hello)
         node_hang_up(node);
         return;
     }
+    if (hello->max_version < CONTROL_VERSION_MAX) {
+        /* It would refuse an image with what is new; records it has are none the worse for it. */
+        log_info("%s: its broker is of an older version (%.*s) and is started anew", node->id,
+                 STR_ARG(hello->program));
+        node_hang_up(node);
+        (void)supervisor_restart(node->engine->supervisor, node->proc_id); /* tried again at its hello */
+        return;
+    }
     node->greeted = true;
     node->refused = false;
     node->watched_at = 0;

@@ -4,6 +4,8 @@
  * folder; a plain process by a pid file that also names its start time, since pids are used again. */
 #include "supervise/process.h"
 
+#include "base/bytes.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -176,26 +178,41 @@ status process_probe(int run_fd, int *ret_pid)
 
 int process_pidfd(int pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 
+/* "KIND://HOST:PORT" or "HOST:PORT"; false: no such address. */
+static bool listen_parse(const char *text, struct sockaddr_in *ret)
+{
+    char host[64];
+    const char *kind = strstr(text, "://"), *begin = kind ? kind + 3 : text, *colon = strrchr(begin, ':');
+    int64_t port;
+    if (!colon || !str_to_i64(str_c(colon + 1), &port) || port < 1 || port > 65535 ||
+        !str_copy(host, sizeof host, (struct str){ begin, (size_t)(colon - begin) }))
+        return false;
+    *ret = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+    return inet_pton(AF_INET, host, &ret->sin_addr) == 1;
+}
+
+static bool address_taken(const struct sockaddr_in *address)
+{
+    int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return false;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    bool taken = bind(fd, (const struct sockaddr *)address, sizeof *address) != 0 && errno == EADDRINUSE;
+    close(fd);
+    return taken;
+}
+
 bool process_port_free(const struct proc_spec *spec, struct why *why)
 {
-    if (!spec->is_broker || !spec->port) return true;
-    char host[64] = "127.0.0.1";
-    for (int i = 0; i + 1 < 24 && spec->argv[i]; i++) {
-        const char *colon = spec->argv[i + 1] ? strrchr(spec->argv[i + 1], ':') : NULL;
-        if (strcmp(spec->argv[i], "--listen") != 0 || !colon) continue;
-        snprintf(host, sizeof host, "%.*s", (int)(colon - spec->argv[i + 1]), spec->argv[i + 1]);
-    }
-    struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons(spec->port) };
-    if (inet_pton(AF_INET, host, &addr.sin_addr) != 1) return true; /* the broker will say */
-    int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) return true;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    bool taken = bind(fd, (struct sockaddr *)&addr, sizeof addr) != 0 && errno == EADDRINUSE;
-    close(fd);
-    if (taken)
+    struct sockaddr_in address;
+    for (int i = 0; spec->is_broker && spec->argv[i] && spec->argv[i + 1]; i++) {
+        /* What cannot be read is said by the broker. */
+        if (strcmp(spec->argv[i], "--listen") != 0 || !listen_parse(spec->argv[i + 1], &address)) continue;
+        if (!address_taken(&address)) continue;
         why_set(why, "port %u is taken by another process; waiting until it is free",
-                (unsigned)spec->port);
-    return !taken;
+                (unsigned)ntohs(address.sin_port));
+        return false;
+    }
+    return true;
 }
 
 static void last_log_line(const struct proc_spec *spec, char *ret, size_t size)

@@ -16,7 +16,7 @@ status process_probe(int run_fd, int *ret_pid);
 /* The plain process that its pid file names, if it is still the same one. */
 bool process_find(const struct proc_spec *spec, int *ret_pid);
 int process_pidfd(int pid); /* -1 when it is gone */
-/* Can its port be bound now? False also says who asks for it in why. */
+/* Can the ports it listens on be bound now? False also says which one cannot in why. */
 bool process_port_free(const struct proc_spec *spec, struct why *why);
 /* Why it ended: exit status or signal of a child, and the last line of its log. */
 void process_reason(const struct proc_spec *spec, int pidfd, struct why *why);

@@ -17,7 +17,6 @@ struct proc_spec {
     char cluster_id[40];
     bool is_broker;      /* has sockets and a data folder; else a plain process (demo generator) */
     char folder[512];    /* DATA/clusters/<id>: data/, run/, log/ */
-    uint16_t port;       /* broker: the Kafka port */
     char *argv[24];      /* program and arguments, NULL at the end; owned by the spec's maker,
                             copied by supervisor_want. Secrets never travel in argv */
 };

@@ -2,12 +2,14 @@
 records, lag, a quota; then everything is deleted. Every answer is held against the contract."""
 import contextlib
 import json
+import tempfile
 import time
 import urllib.parse
 
 import client
 import contract
 from client import text, wait_for
+from certificates import Authority  # of tests/lib, which client adds to the path
 
 CLUSTERS = 0  # --clusters N: test_many_clusters makes so many
 
@@ -23,7 +25,7 @@ class Story:
 
 @contextlib.contextmanager
 def fixture():
-    with client.running(ports=max(20, CLUSTERS + 10)) as server:
+    with client.running(ports=max(20, 2 * CLUSTERS + 10)) as server:
         yield Story(server)
 
 
@@ -52,6 +54,33 @@ def test_lists_come_in_pages_that_next_leads_through(t):
     for e in t.s.good("GET", "/org/v2/environments?page_size=100")["data"]:
         if e["display_name"].startswith("page "):
             t.s.good("DELETE", f"/org/v2/environments/{e['id']}", status=204)
+
+
+def test_a_cluster_tells_what_it_serves_tls_with_and_takes_another(t):
+    own = t.s.good("GET", "/leat/v1/certificate-authority")
+    served = t.s.good("GET", f"{t.leat}/certificate")
+    assert served["issuer"] == own["subject"] and served["source"] == "leat" and served["fits_host"]
+    assert t.s.call("GET", f"{t.leat}/ca.pem").body.decode() == own["certificate"]
+    with tempfile.TemporaryDirectory() as folder:
+        authority = Authority(folder)
+        pem, key = authority.issue("kafka")
+
+        def read(path):
+            with open(path, encoding="utf-8") as f:
+                return f.read()
+
+        given = {"certificate": read(pem), "private_key": read(key)}
+        assert t.s.good("PUT", f"{t.leat}/certificate", given)["source"] == "operator"
+        other, _ = authority.issue("other")
+        t.s.refused(400, "PUT", f"{t.leat}/certificate", {**given, "certificate": read(other)})
+        t.s.refused(400, "PUT", f"{t.leat}/certificate", {"certificate": read(pem)})
+        clients = {"client_auth": "requested", "client_ca": read(authority.pem)}
+        assert t.s.good("PUT", f"{t.leat}/client-auth", clients)["client_auth"] == "requested"
+        t.s.refused(422, "PUT", f"{t.leat}/client-auth", {"client_auth": "maybe"})
+        assert t.s.good("PUT", f"{t.leat}/client-auth", {"client_auth": "none"})["client_ca"] == ""
+    again = t.s.good("DELETE", f"{t.leat}/certificate")
+    assert again["source"] == "leat" and again["sha256_fingerprint"] != served["sha256_fingerprint"]
+    assert t.s.good("GET", t.leat)["tls_bootstrap_servers"] == again["bootstrap_servers"]
 
 
 def test_a_cluster_shows_state_limits_and_how_to_connect(t):

@@ -169,7 +169,7 @@ static void leatd_up(void)
     assert_true(is_ok(engine_new(loop, supervisor, &events, &engine)));
     snprintf(data, sizeof(data), "%s/data", folder);
     snprintf(run, sizeof(run), "%s/run", folder);
-    struct proc_spec spec = { .id = PROC, .cluster_id = ID, .is_broker = true, .port = port };
+    struct proc_spec spec = { .id = PROC, .cluster_id = ID, .is_broker = true};
     snprintf(spec.folder, sizeof(spec.folder), "%s", folder);
     char *argv[] = { LEAT_BROKER, "--data", data, "--run", run, "--listen", address,
                      "--advertise", address, "--cluster-id", ID, "--node-id", "1", NULL };
