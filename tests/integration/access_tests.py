@@ -1,13 +1,17 @@
 """Who may do what, changed by Kafka's own admin clients: under leatd and against a broker alone."""
 import os
 import signal
+import time
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient, NewTopic,
                                    ResourcePatternType, ResourceType, ScramCredentialInfo, ScramMechanism,
                                    UserScramCredentialDeletion, UserScramCredentialUpsertion)
+from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaError as KafkaPythonError
+from kafka.protocol.admin.client_quotas import AlterClientQuotasRequest, DescribeClientQuotasRequest
 from leatd import Leatd, free_ports, kcat, wait_for
-from managed_tests import config, first_error, send, start_cluster
+from managed_tests import config, first_error, make_quota, send, start_cluster
 from standalone import Standalone
 
 
@@ -127,3 +131,103 @@ def test_scram_users_and_acls_of_a_broker_alone_hold_through_a_kill():
         assert len(next(iter(admin.delete_acls([everything("t")]).values())).result(20)) == 1
         outcome = send(cluster, alice, "t", [b"x"], "SCRAM-SHA-512")
         assert outcome[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED, outcome
+
+
+def ask(admin, request):
+    """The answer; a broker that was just restarted is looked for again."""
+    def answer():
+        try:
+            return admin._manager.run(admin._manager.send, request)
+        except KafkaPythonError as e:
+            if not e.retriable:
+                raise
+    return wait_for(answer, "the broker answers")
+
+
+def alter_quota(admin, entity, **rates):
+    """Sets rates of an entity ({"user": "alice"}; None is the default one), or removes those that are None."""
+    ops = [(key, rate or 0.0, rate is None) for key, rate in rates.items()]
+    answer = ask(admin, AlterClientQuotasRequest(entries=[(list(entity.items()), ops)], validate_only=False))
+    return answer.entries[0].error_code
+
+
+def quotas_told(admin):
+    answer = ask(admin, DescribeClientQuotasRequest(components=[], strict=False))
+    assert answer.error_code == 0, answer
+    return {tuple(sorted((e.entity_type, e.entity_name) for e in entry.entity)): {v.key: v.value for v in entry.values}
+            for entry in answer.entries}
+
+
+def bytes_a_second(settings, seconds):
+    """What a producer gets through behind the first second, which is the bucket's; and what it was told."""
+    throttled, delivered = [], 0
+
+    def on_delivery(error, message):
+        nonlocal delivered
+        assert error is None, error
+        delivered += len(message.value())
+    p = Producer({**settings, "acks": "all", "linger.ms": 5, "batch.size": 50_000, "queue.buffering.max.kbytes": 2_000,
+                  "message.timeout.ms": 120_000, "throttle_cb": throttled.append})
+    began = counted_from = time.monotonic()
+    before = 0
+    while time.monotonic() - began < seconds + 2:
+        if counted_from == began and time.monotonic() - began >= 2:
+            counted_from, before = time.monotonic(), delivered
+        try:
+            p.produce("t", b"x" * 5_000, on_delivery=on_delivery)
+            p.poll(0)
+        except BufferError:
+            p.poll(0.02)
+    measured = (delivered - before) / (time.monotonic() - counted_from)
+    p.purge()
+    return measured, max((e.throttle_time for e in throttled), default=0)
+
+
+def quotas_hold(admin, settings, user, restart):
+    assert alter_quota(admin, {"user": user, "client-id": "slow"}, producer_byte_rate=400_000.0) == 0
+    assert alter_quota(admin, {"user": None}, consumer_byte_rate=1_000_000.0, request_percentage=90.0) == 0
+    assert alter_quota(admin, {"ip": "192.0.2.9"}, connection_creation_rate=3.0) == 0
+    assert alter_quota(admin, {"ip": "192.0.2.9"}, producer_byte_rate=3.0) == 42
+    restart()
+    assert quotas_told(admin) == {
+        (("client-id", "slow"), ("user", user)): {"producer_byte_rate": 400_000.0},
+        (("user", None),): {"consumer_byte_rate": 1_000_000.0, "request_percentage": 90.0},
+        (("ip", "192.0.2.9"),): {"connection_creation_rate": 3.0}}
+    measured, told = bytes_a_second({**settings, "client.id": "slow"}, 4)
+    assert 0.9 * 400_000 <= measured <= 1.1 * 400_000, f"{measured:.0f} bytes a second"
+    assert told > 0
+    measured, _ = bytes_a_second({**settings, "client.id": "fast"}, 1)
+    assert measured > 600_000, f"{measured:.0f} bytes a second"
+    assert alter_quota(admin, {"user": user, "client-id": "slow"}, producer_byte_rate=None) == 0
+    assert len(quotas_told(admin)) == 2
+
+
+def test_quotas_of_a_kafka_admin_hold_clients_under_leatd():
+    with Leatd() as leat:
+        environment, cluster = start_cluster(leat)
+        key = leat.make_key(cluster["id"])
+        leat.make_topic(cluster["id"], "t", 1)
+        make_quota(leat, environment, cluster, key[2], 20_000_000, 20_000_000)
+
+        def restart():
+            pid = leat.running(cluster["id"])["state"]["pid"]
+            os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: leat.running(cluster["id"])["state"]["pid"] != pid, "the broker is back")
+        admin = KafkaAdminClient(bootstrap_servers=cluster["bootstrap_servers"], security_protocol="SASL_PLAINTEXT",
+                                 sasl_mechanism="PLAIN", sasl_plain_username=key[0], sasl_plain_password=key[1])
+        # The user's own entity is REST's.
+        assert alter_quota(admin, {"user": key[2]}, producer_byte_rate=1.0) == 44
+        leat.call("DELETE", "/kafka-quotas/v1/client-quotas/" + leat.call(
+            "GET", f"/kafka-quotas/v1/client-quotas?spec.cluster={cluster['id']}&environment={environment}")
+            .json["data"][0]["id"])
+        quotas_hold(admin, config(cluster, key), key[2], restart)
+        admin.close()
+
+
+def test_quotas_of_a_kafka_admin_hold_clients_of_a_broker_alone():
+    with Standalone() as broker:
+        admin = KafkaAdminClient(bootstrap_servers=broker.address)
+        maker = AdminClient({"bootstrap.servers": broker.address, "log_level": 0})
+        maker.create_topics([NewTopic("t", 1, 1)])["t"].result(20)
+        quotas_hold(admin, {"bootstrap.servers": broker.address, "log_level": 0}, "ANONYMOUS", broker.kill_and_start)
+        admin.close()
