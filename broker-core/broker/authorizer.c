@@ -4,9 +4,21 @@
 
 #include "broker/handler.h"
 
+/* Is the principal one of "User:a;User:b"? */
+static bool names(const char *super_users, struct str principal)
+{
+    while (super_users && *super_users) {
+        size_t n = strcspn(super_users, ";");
+        if (str_eq((struct str){ super_users, n }, principal)) return true;
+        super_users += n + (super_users[n] == ';');
+    }
+    return false;
+}
+
 static bool is_free(const struct image *image, struct str principal)
 {
-    return !image->limits.authorise || str_eq(principal, AUTHORIZER_SUPER);
+    return !image->limits.authorise || str_eq(principal, AUTHORIZER_SUPER) ||
+           names(image->super_users, principal);
 }
 
 bool authorizer_allows(const struct image *image, struct str principal, struct str host,
@@ -61,16 +73,6 @@ status authorizer_configured(const struct request *r, struct why *why)
     if (r->broker->image->limits.authorise) return OK;
     why_set(why, "No Authorizer is configured on the broker.");
     return FAIL(SECURITY_DISABLED);
-}
-
-bool authorizer_names(const char *super_users, struct str principal)
-{
-    while (super_users && *super_users) {
-        size_t n = strcspn(super_users, ";");
-        if (str_eq((struct str){ super_users, n }, principal)) return true;
-        super_users += n + (super_users[n] == ';');
-    }
-    return false;
 }
 
 bool authorize(struct request *r, enum acl_operation operation, enum acl_resource resource,

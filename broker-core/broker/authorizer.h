@@ -1,7 +1,7 @@
 /* authorizer.h - may this principal do this? The one question every handler asks.
  *
  * The rules are cluster/acl.h's; here stand what lies around them: the super users (leatd itself,
- * and super.users of a standalone broker) and clusters without authorisation (limits.authorise is
+ * and image->super_users) and clusters without authorisation (limits.authorise is
  * false: everything is allowed). */
 #pragma once
 #include "cluster/image.h"
@@ -25,8 +25,6 @@ int32_t authorized_operations(struct request *r, enum acl_resource resource, str
 
 /* SECURITY_DISABLED with a sentence when the broker has no ACLs (limits.authorise is off). */
 status authorizer_configured(const struct request *r, struct why *why);
-/* Is the principal one of `super_users` ("User:a;User:b", NULL: none)? */
-bool authorizer_names(const char *super_users, struct str principal);
 
 /* Kafka's authorized_operations bit field: bit i = operation code i, of those the resource has. */
 int32_t authorizer_operations(const struct image *image, struct str principal, struct str host,

@@ -302,8 +302,7 @@ static struct request *request_new(struct connection *c, const struct handler *h
     r->client_id = r->header.client_id = arena_str(r->arena, header->client_id);
     r->endpoint = c->endpoint ? c->endpoint : &c->broker->endpoints[0];
     r->local = c->local;
-    r->super = c->local ? str_eq(c->principal, AUTHORIZER_SUPER)
-                        : authorizer_names(c->broker->options.super_users, c->principal);
+    r->super = c->local && str_eq(c->principal, AUTHORIZER_SUPER);
     r->frame_bytes = frame_bytes;
     r->arrived = loop_now(c->broker->loop);
     buf_init(&r->reply, REPLY_MAX);

@@ -34,8 +34,7 @@ struct request {
     struct str principal;  /* "User:alice"; standalone: "User:ANONYMOUS" */
     struct str client_host; /* "127.0.0.1" */
     struct str client_id;  /* "" when the client sent none */
-    bool super;            /* leatd itself (kafka.sock as User:leat), or one of super.users: ACLs
-                              do not apply */
+    bool super;            /* leatd itself (kafka.sock as User:leat): ACLs and quotas do not apply */
     bool local;            /* came over kafka.sock */
     const struct endpoint *endpoint; /* it came by; the first one for kafka.sock */
     size_t frame_bytes;    /* size of the request on the wire */

@@ -75,6 +75,19 @@ static bool ids_too_early(const struct request *r,
     return r->version < 12 && (str_is_null(asked->name) || !uuid_is_zero(asked->topic_id));
 }
 
+static bool asks_to_create(const struct request *r)
+{
+    const struct metadata_request *body = r->body;
+    return r->broker->image->limits.auto_create_topics &&
+           (r->version < 4 || body->allow_auto_topic_creation);
+}
+
+static bool may_create(struct request *r, struct str name)
+{
+    return authorize(r, OP_CREATE, RES_CLUSTER, AUTHORIZER_CLUSTER) ||
+           authorize(r, OP_CREATE, RES_TOPIC, name);
+}
+
 static void topic_named(const struct metadata *m,
                         const struct metadata_request_metadata_request_topic *asked,
                         topic_answer *answer)
@@ -92,13 +105,15 @@ static void topic_named(const struct metadata *m,
     else if (by_id && !topic)
         topic_error(answer, STR_NULL, asked->topic_id, FAIL(UNKNOWN_TOPIC_ID));
     else if (!authorize(r, OP_DESCRIBE, RES_TOPIC, name))
-        /* Who may not see the topic does not learn its id or name from us. */
-        topic_error(answer, by_id ? STR_NULL : asked->name, by_id ? asked->topic_id : none,
-                    by_id ? FAIL(UNKNOWN_TOPIC_ID) : FAIL(TOPIC_AUTHORIZATION_FAILED));
+        /* Who may not see the topic does not learn its id from its name, nor the name from its id. */
+        topic_error(answer, asked->name, by_id ? asked->topic_id : none,
+                    FAIL(TOPIC_AUTHORIZATION_FAILED));
     else if (topic)
         topic_fill(r, topic, answer);
     else if (failed(topic_name_check(asked->name, NULL)))
         topic_error(answer, asked->name, none, FAIL(INVALID_TOPIC_EXCEPTION));
+    else if (asks_to_create(r) && !may_create(r, asked->name))
+        topic_error(answer, asked->name, none, FAIL(TOPIC_AUTHORIZATION_FAILED));
     else
         topic_error(answer, asked->name, none, creation_error(m, asked->name));
 }
@@ -153,12 +168,10 @@ static void metadata_answer(struct metadata *m)
 
 /* --- auto-creation ------------------------------------------------------------------------------------- */
 
-static bool may_create(struct request *r, struct str name)
+static bool is_missing(struct request *r, struct str name)
 {
     return !str_is_null(name) && !image_topic(r->broker->image, name) &&
-           is_ok(topic_name_check(name, NULL)) && authorize(r, OP_DESCRIBE, RES_TOPIC, name) &&
-           (authorize(r, OP_CREATE, RES_CLUSTER, AUTHORIZER_CLUSTER) ||
-            authorize(r, OP_CREATE, RES_TOPIC, name));
+           is_ok(topic_name_check(name, NULL)) && authorize(r, OP_DESCRIBE, RES_TOPIC, name);
 }
 
 static bool listed(const struct create_topics_request *create, struct str name)
@@ -173,12 +186,11 @@ static void metadata_missing(struct metadata *m)
 {
     struct request *r = m->request;
     const struct metadata_request *body = r->body;
-    bool wanted = r->version < 4 || body->allow_auto_topic_creation;
     wire_default(&create_topics_request_message, &m->create);
-    if (!wanted || !r->broker->image->limits.auto_create_topics || body->topics_count <= 0) return;
+    if (!asks_to_create(r) || body->topics_count <= 0) return;
     for (int32_t i = 0; i < body->topics_count; i++) {
         struct str name = body->topics[i].name;
-        if (!may_create(r, name) || listed(&m->create, name)) continue;
+        if (!is_missing(r, name) || !may_create(r, name) || listed(&m->create, name)) continue;
         if (!m->create.topics)
             m->create.topics = ARENA_ARRAY(
                 r->arena, struct create_topics_request_creatable_topic, body->topics_count);

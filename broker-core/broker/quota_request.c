@@ -10,7 +10,7 @@ enum { SASL_HANDSHAKE_KEY = 17, SASL_AUTHENTICATE_KEY = 36 };
 
 static bool is_limited(const struct request *r)
 {
-    return !(r->super && r->local) && r->broker->quotas != NULL;
+    return !r->super && r->broker->quotas != NULL;
 }
 
 static int32_t charge(struct request *r, enum quota_kind kind, double amount)

@@ -1,6 +1,8 @@
 /* sasl.c - the mechanisms a connection may authenticate with. Loop thread. */
 #include "broker/sasl.h"
 
+#include "broker/authorizer.h"
+
 #include "base/mem.h"
 #include "broker/jwt.h"
 #include "broker/oauth.h"
@@ -36,7 +38,12 @@ void sasl_done(struct sasl *sasl)
 status sasl_external(struct sasl *sasl, struct str name)
 {
     memcpy(sasl->principal, "User:", 5);
-    return str_copy(sasl->principal + 5, sizeof(sasl->principal) - 5, name) ? OK : FAIL(INVALID);
+    if (str_eq(name, STR("leat")) ||
+        !str_copy(sasl->principal + 5, sizeof(sasl->principal) - 5, name)) {
+        sasl->principal[0] = 0;
+        return FAIL(INVALID); /* too long, or leatd's own name */
+    }
+    return OK;
 }
 
 static const struct authentication *authentication_of(const struct sasl_source *source)
@@ -80,11 +87,13 @@ status sasl_start(struct sasl *sasl, const struct sasl_source *source, struct st
     return OK;
 }
 
-/* Takes the identity; on re-authentication it must be the same principal. */
+/* Takes the identity; on re-authentication it must be the same principal. leatd's own is to be had on the
+ * Unix socket alone, whoever (a certificate's name, a token's subject) says so elsewhere. */
 static status become(struct sasl *sasl, struct str login, struct str principal)
 {
     if (sasl->authenticated_with != NONE && !str_eq(sasl_principal(sasl), principal))
         return FAIL(SASL_AUTHENTICATION_FAILED);
+    if (!sasl->local && str_eq(principal, AUTHORIZER_SUPER)) return FAIL(SASL_AUTHENTICATION_FAILED);
     if (principal.len == 0 || !str_copy(sasl->principal, sizeof(sasl->principal), principal) ||
         !str_copy(sasl->login, sizeof(sasl->login), login))
         return FAIL(SASL_AUTHENTICATION_FAILED);

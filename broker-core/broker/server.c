@@ -279,6 +279,7 @@ static status broker_start(struct broker *b, struct why *why)
     TRY(fs_posix_new(fs_fd, &b->fs));
     TRY(loop_new(&b->loop));
     TRY(image_new(&b->image));
+    b->image->super_users = b->options.super_users;
     TRY(listeners_bind(b, why));
     TRY(files_start(b, why));
     int folders[FILES_MAX];

@@ -67,6 +67,7 @@ struct image {
     struct tls_material tls;       /* of listeners under TLS; no chain: none */
     struct authentication authentication;
     int64_t partition_count;       /* without internal topics */
+    const char *super_users;       /* no record: "User:a;User:b", for whom ACLs do not hold; or NULL */
 };
 
 status image_new(struct image **ret_image);

@@ -34,7 +34,7 @@ static int teardown(void **state)
 /* From here on User:ANONYMOUS is like anybody; false: again the super user. */
 static void as_anybody(bool anybody)
 {
-    rig.broker->options.super_users = anybody ? NULL : "User:ANONYMOUS";
+    rig.broker->image->super_users = anybody ? NULL : "User:ANONYMOUS";
 }
 
 /* --- ACLs ----------------------------------------------------------------------------------------- */
@@ -352,6 +352,43 @@ static void test_connections_beyond_their_rate_are_kept_and_closed(void **state)
     for (int i = 0; i < 3; i++) raw_close(&more[i]);
 }
 
+/* --- what Kafka asks for ------------------------------------------------------------------------------ */
+
+static struct metadata_response_metadata_response_topic *
+topic_metadata(struct str name, struct uuid id, bool create)
+{
+    struct metadata_request_metadata_request_topic t = { .name = name, .topic_id = id };
+    struct metadata_request body;
+    wire_default(&metadata_request_message, &body);
+    body.topics = &t;
+    body.topics_count = 1;
+    body.allow_auto_topic_creation = create;
+    struct metadata_response *answer = raw_call(&rig, &client, 3, 12, &body);
+    return &answer->topics[0];
+}
+
+static void test_metadata_tells_who_may_not_describe_or_create(void **state)
+{
+    (void)state;
+    rig_create_topic(&rig, &client, "t", 1);
+    struct uuid none = { { 0 } }, id = image_topic(rig.broker->image, STR("t"))->id;
+    assert_int_equal(create_acl(RES_TOPIC, "seen", OP_DESCRIBE), 0);
+    as_anybody(true);
+    struct metadata_response_metadata_response_topic *t = topic_metadata(STR("t"), none, false);
+    assert_int_equal(t->error_code, 29);
+    assert_true(uuid_is_zero(t->topic_id));
+    t = topic_metadata(STR_NULL, id, false);
+    assert_int_equal(t->error_code, 29);
+    assert_true(str_is_null(t->name));
+    assert_int_equal(topic_metadata(STR_NULL, uuid_new(), false)->error_code, 100);
+    assert_int_equal(topic_metadata(STR("seen"), none, false)->error_code, 3);
+    assert_int_equal(topic_metadata(STR("seen"), none, true)->error_code, 29);
+    as_anybody(false);
+    assert_int_equal(create_acl(RES_TOPIC, "seen", OP_CREATE), 0);
+    as_anybody(true);
+    assert_int_equal(topic_metadata(STR("seen"), none, true)->error_code, 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -366,6 +403,7 @@ int main(void)
         T(test_a_share_of_the_loop_is_told_and_the_client_is_not_read),
         T(test_mutations_beyond_their_rate_are_refused_or_throttled_by_version),
         T(test_connections_beyond_their_rate_are_kept_and_closed),
+        T(test_metadata_tells_who_may_not_describe_or_create),
         T(test_a_filter_with_an_unknown_type_is_refused_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -213,6 +213,9 @@ static int setup(void **state)
     delta_cluster(&b, STR("lkc-test"), uuid_new());
     delta_limits(&b, &limits_standalone);
     delta_credential(&b, &c);
+    c.login = STR("FALSE");
+    c.principal = STR("User:leat");
+    delta_credential(&b, &c);
     status s = image_new(&image);
     if (is_ok(s)) s = image_apply(image, buf_bytes(&b), NULL);
     buf_done(&b);
@@ -236,6 +239,16 @@ static status plain(const char *token, size_t len)
     return sasl_step(&sasl, &source, bytes_of(token, len), &out);
 }
 #define PLAIN(text) plain(text, sizeof(text) - 1)
+
+static void test_nobody_becomes_leatd_by_a_credential_or_a_name(void **state)
+{
+    (void)state;
+    assert_true(is_ok(sasl_start(&sasl, &source, STR("PLAIN"))));
+    assert_true(failed(PLAIN("\0FALSE\0pencil")));
+    assert_true(failed(sasl_external(&sasl, STR("leat"))));
+    assert_int_equal(sasl_principal(&sasl).len, 0);
+    assert_true(is_ok(sasl_external(&sasl, STR("leat2"))));
+}
 
 static void test_plain_with_the_right_secret_gives_the_principal(void **state)
 {
@@ -313,6 +326,8 @@ int main(void)
         cmocka_unit_test(test_the_authorisation_id_may_be_the_user_itself),
         cmocka_unit_test(test_a_changed_nonce_is_refused),
         cmocka_unit_test(test_verifiers_want_a_salt_and_iterations_in_bounds),
+        cmocka_unit_test_setup_teardown(test_nobody_becomes_leatd_by_a_credential_or_a_name,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(test_plain_with_the_right_secret_gives_the_principal,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_plain_with_anything_wrong_is_refused, setup, teardown),
