@@ -360,6 +360,47 @@ static void test_the_partitions_of_all_sessions_are_bounded(void **state)
     assert_int_equal(consumer(1, 0), 0);
 }
 
+/* One full and one incremental request of three partitions; every step may find no memory. */
+static void requests_of_a_consumer(void)
+{
+    struct fetch_request_fetch_partition p[3] = { { .partition = 0 }, { .partition = 1 },
+                                                  { .partition = 2 } };
+    struct fetch_request_fetch_topic t[] = { { .topic = STR("t"), .partitions = p,
+                                               .partitions_count = 2 },
+                                             { .topic = STR("u"), .partitions = p + 2,
+                                               .partitions_count = 1 } };
+    struct fetch_response_partition_data answers[3] = { 0 };
+    bool send[3];
+    struct fetch_request body;
+    struct fetch_context c;
+    wire_default(&fetch_request_message, &body);
+    body.session_epoch = 0;
+    body.topics = t;
+    body.topics_count = 1;
+    if (failed(fetch_session_begin(cache, &body, false, 0, &arena, &c)) ||
+        failed(fetch_session_end(cache, &c, answers, 0, send)) || !c.session_id)
+        return;
+    body.session_id = c.session_id;
+    body.session_epoch = 1;
+    body.topics = t + 1;
+    if (failed(fetch_session_begin(cache, &body, false, 0, &arena, &c))) return;
+    assert_int_equal(c.count, 3);
+    assert_true(is_ok(fetch_session_end(cache, &c, answers, 0, send)));
+}
+
+static void test_without_memory_there_is_no_session_and_nothing_is_lost(void **state)
+{
+    (void)state;
+    for (int64_t n = 1; n < 60; n++) {
+        mem_fail_after(n);
+        requests_of_a_consumer();
+        mem_fail_after(0);
+        arena_done(&arena);
+        arena_init(&arena, 64u << 20);
+    }
+    assert_true(consumer(3, 0) > 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define CACHE_TEST(name) cmocka_unit_test_setup_teardown(name, cache_setup, cache_teardown)
 
@@ -377,6 +418,7 @@ int main(void)
         TEST(test_a_client_behind_is_told_the_leader_and_its_address),
         CACHE_TEST(test_a_full_cache_keeps_the_young_and_the_large),
         CACHE_TEST(test_a_larger_session_takes_the_place_of_the_smallest_that_is_not_young),
+        CACHE_TEST(test_without_memory_there_is_no_session_and_nothing_is_lost),
         CACHE_TEST(test_the_partitions_of_all_sessions_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
