@@ -19,6 +19,7 @@ static status find(struct request *r, struct group **ret_group)
 {
     const struct offset_delete_request *body = r->body;
     if (!authorize(r, OP_DELETE, RES_GROUP, body->group_id)) return FAIL(GROUP_AUTHORIZATION_FAILED);
+    if (body->group_id.len == 0) return FAIL(INVALID_GROUP_ID);
     TRY(group_coordinator_ready(r->broker->groups));
     struct group *g = group_find(r->broker->groups, body->group_id);
     if (g == NULL) return FAIL(GROUP_ID_NOT_FOUND);
@@ -45,10 +46,19 @@ static bool put_topic(struct request *r, struct group *g, const in_topic *in, ou
     out->name = in->name;
     out->partitions = ARENA_ARRAY(r->arena, out_partition, n);
     if (partitions == NULL || out->partitions == NULL) return false;
-    for (int32_t i = 0; i < n; i++) partitions[i] = in->partitions[i].partition_index;
-    status s = drop(r, g, in->name, partitions, (size_t)n);
-    for (int32_t i = 0; i < n; i++)
-        out->partitions[i] = (out_partition){ partitions[i], status_kafka(s) };
+    const struct topic *topic = image_topic(r->broker->image, in->name);
+    size_t known = 0;
+    for (int32_t i = 0; i < n; i++) {
+        int32_t index = in->partitions[i].partition_index;
+        if (topic != NULL && index >= 0 && index < topic->partitions) partitions[known++] = index;
+    }
+    status s = drop(r, g, in->name, partitions, known);
+    for (int32_t i = 0; i < n; i++) {
+        int32_t index = in->partitions[i].partition_index;
+        bool gone = topic == NULL || index < 0 || index >= topic->partitions;
+        status result = is_ok(s) && gone ? FAIL(UNKNOWN_TOPIC_OR_PARTITION) : s;
+        out->partitions[i] = (out_partition){ index, status_kafka(result) };
+    }
     out->partitions_count = n;
     return true;
 }
