@@ -65,7 +65,9 @@ struct consumer_group {
     int64_t metadata_hash;           /* of the subscribed topics, as of `epoch` */
     bool partition_metadata;         /* there is such a record of Kafka before 4.1 */
     int64_t checked_version;         /* image the topics were last compared with */
-    uint64_t topics_seen;            /* the set of topics the expressions were last matched with */
+    uint64_t topics_seen;            /* the set of topics the expressions are matched with */
+    int64_t topics_version;          /* the image it came with: older matches are out of date */
+    bool regexes_stale;              /* some are: the next heartbeats go on */
 };
 
 /* --- consumer.c: the data ---------------------------------------------------------------------- */
@@ -121,6 +123,8 @@ struct consumer_op {
     struct consumer_regex *regexes;   /* DL in the arena: those in effect afterwards */
     int32_t epoch, assignment_epoch;  /* afterwards */
     uint64_t topics_seen;             /* likewise */
+    int64_t topics_version;
+    bool regexes_stale;
 };
 status consumer_op_init(struct consumer_op *op, struct group *group);
 void consumer_op_done(struct consumer_op *op);
@@ -146,6 +150,8 @@ struct consumer_context { /* who asks, for the ACLs of topics an expression matc
  * expression did. */
 /* INVALID_REGULAR_EXPRESSION */
 status consumer_check_regex(struct str regex);
+/* Is it time, though neither topics nor subscriptions changed? */
+bool consumer_op_regexes_due(const struct consumer_op *op);
 /* `who` NULL: only drops those nobody subscribes with any more. */
 status consumer_op_regexes(struct consumer_op *op, const struct consumer_context *who,
                            bool *ret_changed);

@@ -169,7 +169,7 @@ static status beat(struct consumer_op *op, const struct consumer_heartbeat *q,
     bool names_changed = !consumer_same_names(ret_base, &op->now), regexes_changed = false;
     bool regex_changed = str_cmp(ret_base->regex, op->now.regex) != 0;
     bool image_changed = op->consumer->checked_version != c->options.image->version;
-    if (regex_changed || image_changed)
+    if (regex_changed || image_changed || consumer_op_regexes_due(op))
         TRY(consumer_op_regexes(op, &q->who, &regexes_changed));
     op->subscription_changed = names_changed || regex_changed;
     bool bump = op->epoch == 0 || op->subscription_changed || regexes_changed;

@@ -7,7 +7,7 @@
 
 #include "base/mem.h"
 
-enum { REFRESH_MS = 600000 };
+enum { REFRESH_MS = 600000, REFRESH_MAX = 16 /* in one request: the loop has others, too */ };
 
 /* Ids are random: their sum tells one set of topics from another. */
 static uint64_t fingerprint(const struct image *image)
@@ -71,12 +71,19 @@ static void drop_unused(struct consumer_op *op)
 static status refresh(struct consumer_op *op, const struct consumer_context *who, bool *ret_changed)
 {
     struct consumer_regex *r;
-    uint64_t seen = fingerprint(op->group->coordinator->options.image);
+    const struct image *image = op->group->coordinator->options.image;
+    uint64_t seen = fingerprint(image);
     int64_t now = loop_wall(op->group->coordinator->options.loop);
-    bool new_topics = seen != op->topics_seen;
+    int done = 0;
+    if (seen != op->topics_seen) op->topics_version = image->version;
     op->topics_seen = seen;
+    op->regexes_stale = false;
     DL_FOREACH(op->regexes, r) {
-        if (!new_topics && now - r->resolved_at < REFRESH_MS) continue;
+        if (r->version >= op->topics_version && now - r->resolved_at < REFRESH_MS) continue;
+        if (done++ == REFRESH_MAX) {
+            op->regexes_stale = true;
+            break;
+        }
         struct consumer_regex before = *r;
         TRY(resolve(op, who, r));
         if (!same_topics(&before, r)) *ret_changed = true;
@@ -88,6 +95,14 @@ status consumer_check_regex(struct str regex)
 {
     CLEANUP(topic_regex) struct topic_regex *compiled = NULL;
     return topic_regex_new(regex, &compiled);
+}
+
+bool consumer_op_regexes_due(const struct consumer_op *op)
+{
+    const struct consumer_regex *r;
+    int64_t now = loop_wall(op->group->coordinator->options.loop);
+    DL_FOREACH(op->regexes, r) if (now - r->resolved_at >= REFRESH_MS) return true;
+    return op->regexes_stale;
 }
 
 status consumer_op_regexes(struct consumer_op *op, const struct consumer_context *who,
@@ -102,7 +117,7 @@ status consumer_op_regexes(struct consumer_op *op, const struct consumer_context
     r->regex = regex;
     TRY(resolve(op, who, r));
     DL_APPEND(op->regexes, r);
-    op->topics_seen = fingerprint(op->group->coordinator->options.image);
+    if (op->topics_seen == 0) op->topics_seen = fingerprint(op->group->coordinator->options.image);
     *ret_changed = true;
     return OK;
 }

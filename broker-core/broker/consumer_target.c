@@ -17,6 +17,8 @@ status consumer_op_init(struct consumer_op *op, struct group *g)
     op->epoch = g->consumer->epoch;
     op->assignment_epoch = g->consumer->assignment_epoch;
     op->topics_seen = g->consumer->topics_seen;
+    op->topics_version = g->consumer->topics_version;
+    op->regexes_stale = g->consumer->regexes_stale;
     const struct consumer_regex *r;
     DL_FOREACH(g->consumer->regexes, r) {
         struct consumer_regex *copy = ARENA_NEW(&op->arena, struct consumer_regex);
@@ -40,7 +42,11 @@ status consumer_op_commit(struct consumer_op *op)
 {
     TRY(arena_check(&op->arena));
     TRY(group_batch_commit(op->batch));
-    if (op->group->consumer != NULL) op->group->consumer->topics_seen = op->topics_seen;
+    struct consumer_group *c = op->group->consumer;
+    if (c == NULL) return OK;
+    c->topics_seen = op->topics_seen;
+    c->topics_version = op->topics_version;
+    c->regexes_stale = op->regexes_stale;
     return OK;
 }
 

@@ -349,6 +349,29 @@ static void test_an_expression_finds_topics_now_and_later(void **unused)
     assert_null(group()->regexes);
 }
 
+static void test_many_expressions_are_matched_anew_in_turns(void **unused)
+{
+    (void)unused;
+    enum { MANY = 40 };
+    static struct consumer many[MANY];
+    static char regexes[MANY][32];
+    for (int i = 0; i < MANY; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "m%d", i);
+        snprintf(regexes[i], sizeof(regexes[i]), "refunds-%d|payments", i);
+        many[i] = consumer(id, NULL);
+        many[i].regex = regexes[i];
+        OKAY(join(&many[i]));
+    }
+    rig_topic("refunds-0", 1);
+    rig_topic("refunds-39", 1);
+    settle(many, MANY);
+    size_t have = 0;
+    for (int i = 0; i < MANY; i++) have += many[i].owned_count;
+    assert_int_equal(have, 5);
+    assert_string_equal(state(), "Stable");
+}
+
 static void test_a_malformed_expression_changes_nothing(void **unused)
 {
     (void)unused;
@@ -564,6 +587,7 @@ int main(void)
         CASE(test_a_topic_that_grows_is_given_out_again),
         CASE(test_a_topic_may_come_later_and_go),
         CASE(test_an_expression_finds_topics_now_and_later),
+        CASE(test_many_expressions_are_matched_anew_in_turns),
         CASE(test_a_malformed_expression_changes_nothing),
         CASE(test_a_restart_remembers_members_epochs_and_assignments),
         CASE(test_a_restart_does_not_bring_back_who_left),
