@@ -32,3 +32,25 @@ bool bytes_eq_secret(const void *a, const void *b, size_t len)
     for (size_t i = 0; i < len; i++) diff |= x[i] ^ y[i];
     return diff == 0;
 }
+
+size_t str_utf8_length(struct str s)
+{
+    const uint8_t *p = (const uint8_t *)s.data;
+    size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+    if (n > s.len) return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80) return 0;
+    bool wrong = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || /* long, surrogate */
+                 (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f);   /* long, beyond */
+    return wrong ? 0 : n;
+}
+
+bool str_is_text(struct str s)
+{
+    while (s.len > 0) {
+        size_t n = str_utf8_length(s);
+        if (n == 0 || s.data[0] == 0) return false;
+        s = (struct str){ s.data + n, s.len - n };
+    }
+    return true;
+}

@@ -51,6 +51,10 @@ static inline struct str bytes_str(struct bytes b) { return (struct str){ (const
 
 /* Copies s into a fixed field with a NUL; false (and an empty field) when it does not fit. */
 bool str_copy(char *field, size_t size, struct str s);
+/* Bytes of the UTF-8 character (RFC 3629) that s, which is not empty, begins with; 0: it is none. */
+size_t str_utf8_length(struct str s);
+/* Well-formed UTF-8 without a zero byte: fit for a name that JSON and a database keep. */
+bool str_is_text(struct str s);
 /* Decimal without sign, spaces or overflow; false otherwise. */
 bool str_to_i64(struct str s, int64_t *ret);
 /* Comparison that takes the same time wherever the difference is. */

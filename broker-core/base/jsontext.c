@@ -53,15 +53,7 @@ static bool take_unit(struct cursor *c, uint32_t *ret)
 /* Bytes of the UTF-8 character at the cursor; 0: it is none. */
 static size_t utf8_length(const struct cursor *c)
 {
-    const uint8_t *p = (const uint8_t *)c->p;
-    size_t left = (size_t)(c->end - c->p), n = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-    if (p[0] >= 0x80 && (p[0] < 0xc2 || p[0] > 0xf4)) return 0;
-    if (n > left) return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80) return 0;
-    bool wrong = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-                 (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f);
-    return wrong ? 0 : n;
+    return str_utf8_length((struct str){ c->p, (size_t)(c->end - c->p) });
 }
 
 static size_t utf8_put(uint32_t code, char *out)

@@ -12,7 +12,7 @@ typedef struct delete_acls_response_delete_acls_matching_acl matching;
 
 static bool is_text(struct str s)
 {
-    return s.len <= ADMIN_ACL_NAME_MAX && (s.len == 0 || memchr(s.data, 0, s.len) == NULL);
+    return s.len <= ADMIN_ACL_NAME_MAX && str_is_text(s);
 }
 
 status acl_check(const struct acl *acl, struct why *why)
@@ -35,7 +35,7 @@ status acl_check(const struct acl *acl, struct why *why)
     else if (acl->host.len == 0)
         why_set(why, "The host must be an address, or * for any.");
     else if (!is_text(acl->name) || !is_text(acl->principal) || !is_text(acl->host))
-        why_set(why, "Names, principals and hosts have at most %d bytes, none of them 0.",
+        why_set(why, "Names, principals and hosts have at most %d bytes of UTF-8 text.",
                 ADMIN_ACL_NAME_MAX);
     else
         return OK;

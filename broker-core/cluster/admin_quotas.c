@@ -99,8 +99,8 @@ static status read_entity(const asked_entry *asked, struct quota *q, struct why 
             why_set(why, "The entity type %s comes twice in one entity.", part_names[p]);
         else if (name.data && name.len == 0)
             why_set(why, "Empty %s is not supported.", part_names[p]);
-        else if (name.len > ADMIN_QUOTA_NAME_MAX || (name.len && memchr(name.data, 0, name.len)))
-            why_set(why, "A name has at most %d bytes, none of them 0.", ADMIN_QUOTA_NAME_MAX);
+        else if (name.len > ADMIN_QUOTA_NAME_MAX || !str_is_text(name))
+            why_set(why, "A name has at most %d bytes of UTF-8 text.", ADMIN_QUOTA_NAME_MAX);
         else if (p == PART_IP && name.data && !is_address(name))
             why_set(why, "%.*s is not a valid IP.", STR_ARG(name));
         else {

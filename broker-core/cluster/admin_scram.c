@@ -29,8 +29,8 @@ static status check_user(struct str name, int mechanism, struct why *why)
 {
     if (name.len == 0)
         why_set(why, "Username must not be empty.");
-    else if (name.len > ADMIN_SCRAM_NAME_MAX || memchr(name.data, 0, name.len))
-        why_set(why, "A username has at most %d bytes, none of them 0.", ADMIN_SCRAM_NAME_MAX);
+    else if (name.len > ADMIN_SCRAM_NAME_MAX || !str_is_text(name))
+        why_set(why, "A username has at most %d bytes of UTF-8 text.", ADMIN_SCRAM_NAME_MAX);
     else if (is_reserved(name))
         why_set(why, "%.*s is kept for service accounts, people and API keys (sa-…, u-…, leat…, key ids), "
                      "whose secrets are made and changed by REST.", STR_ARG(name));

@@ -117,6 +117,9 @@ static void test_an_entry_is_checked_as_kafka_does(void **state)
     assert_int_equal(WITH(principal, STR("nobody")), 42);
     assert_int_equal(WITH(principal, STR("Group:x")), 0);
     assert_int_equal(WITH(host, STR("")), 42);
+    assert_int_equal(WITH(resource_name, STR("caf\xc3\xa9")), 0);
+    assert_int_equal(WITH(resource_name, STR("caf\xe9")), 42); /* not UTF-8 */
+    assert_int_equal(WITH(resource_name, STR("a\0b")), 42);
 }
 
 static void test_a_full_cluster_takes_no_more(void **state)

@@ -83,9 +83,23 @@ static void test_secrets_compare_whole(void **state)
     assert_true(bytes_eq_secret("a", "b", 0));
 }
 
+static void test_text_is_utf8_without_zero_bytes(void **state)
+{
+    (void)state;
+    assert_true(str_is_text(STR("")));
+    assert_true(str_is_text(STR("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80")));
+    assert_false(str_is_text(STR("a\0")));
+    assert_false(str_is_text(STR("\xe9")));
+    assert_false(str_is_text(STR("\xc0\xaf")));         /* overlong */
+    assert_false(str_is_text(STR("\xed\xa0\x80")));     /* a surrogate */
+    assert_false(str_is_text(STR("\xf4\x90\x80\x80"))); /* beyond Unicode */
+    assert_false(str_is_text(STR("\xe2\x82")));         /* cut */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_text_is_utf8_without_zero_bytes),
         cmocka_unit_test(test_null_and_empty_are_not_equal),
         cmocka_unit_test(test_order_is_by_bytes_then_length),
         cmocka_unit_test(test_copy_into_a_field_fits_or_leaves_it_empty),
