@@ -10,6 +10,7 @@
 #include "domain/clusters.h"
 #include "domain/internal_topics.h"
 #include "domain/lags.h"
+#include "domain/logins.h"
 #include "domain/settings.h"
 #include "domain/watchers.h"
 
@@ -34,7 +35,8 @@ static status on_image(void *arg, const char *cluster_id, struct buf *out)
 {
     struct domain *domain = arg;
     TRY(cluster_image_build(domain->db, cluster_id, out));
-    return certificates_record(domain, cluster_id, out);
+    TRY(certificates_record(domain, cluster_id, out));
+    return logins_record(domain, cluster_id, out);
 }
 
 static void on_changed(void *arg, const char *cluster_id)
@@ -82,7 +84,7 @@ status domain_start(struct domain *domain)
     TRY(engine_new(domain->loop, domain->supervisor, &events, &domain->engine));
     TRY(clusters_resume(domain));
     certificates_start(domain);
-    return OK;
+    return logins_start(domain);
 }
 
 void domain_free(struct domain *domain)
@@ -92,6 +94,7 @@ void domain_free(struct domain *domain)
     supervisor_free(domain->supervisor);
     if (domain->watchers) watchers_done(domain);
     lags_done(domain);
+    logins_stop(domain);
     certificates_close(domain);
     loop_free(domain->loop);
     db_free(domain->db);

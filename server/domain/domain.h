@@ -39,6 +39,7 @@ struct domain {
     char helper_waits[ID_TEXT];   /* the demo's cluster until its generator may start; "" none */
     bool stopping;                /* all processes are being ended: nothing is started any more */
     struct certificates *certificates; /* certificates.c's own */
+    struct logins_state *logins;       /* logins.c's own; NULL before domain_start */
     void *watchers;               /* watchers.c's own */
     void *lags;                   /* lags.c's own */
 };

@@ -10,6 +10,7 @@ import client
 import contract
 from client import text, wait_for
 from certificates import Authority  # of tests/lib, which client adds to the path
+from tokens import Issuer
 
 CLUSTERS = 0  # --clusters N: test_many_clusters makes so many
 
@@ -81,6 +82,23 @@ def test_a_cluster_tells_what_it_serves_tls_with_and_takes_another(t):
     again = t.s.good("DELETE", f"{t.leat}/certificate")
     assert again["source"] == "leat" and again["sha256_fingerprint"] != served["sha256_fingerprint"]
     assert t.s.good("GET", t.leat)["tls_bootstrap_servers"] == again["bootstrap_servers"]
+
+
+def test_a_cluster_takes_bearer_tokens_of_an_issuer(t):
+    path = f"{t.leat}/authentication"
+    assert t.s.good("GET", path)["jwks"] == ""
+    with tempfile.TemporaryDirectory() as folder:
+        issuer = Issuer(folder)
+    wanted = {"issuer": issuer.url, "audience": "kafka", "jwks": json.dumps(issuer.key_set),
+              "connections_max_reauth_ms": 60000}
+    assert t.s.good("PUT", path, wanted)["principal_claim"] == "sub"
+    for bad in ({"jwks": "{}"}, {"issuer": ""}, {"jwks_url": "file:///etc/passwd"}, {"jwks_url": "http://h/jwks"},
+                {"jwks_url": "https://127.0.0.1:1/jwks"}, {"connections_max_reauth_ms": 5}):
+        answer = t.s.call("PUT", path, {**wanted, **bad})
+        assert answer.status in (400, 422), (bad, answer)
+    t.s.refused(422, "PUT", path, {"clock_skew_ms": -1})
+    assert t.s.good("GET", path)["connections_max_reauth_ms"] == 60000
+    assert t.s.good("PUT", path, {})["jwks"] == ""
 
 
 def test_a_cluster_shows_state_limits_and_how_to_connect(t):

@@ -5,11 +5,15 @@ import sqlite3
 import ssl
 import stat
 import tempfile
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 from certificates import Authority
 from confluent_kafka import Producer
 from leatd import Leatd, wait_for
 from managed_tests import start_cluster
+from tokens import Issuer
 
 
 class Clients:
@@ -189,3 +193,68 @@ def test_a_second_cluster_has_ports_and_a_key_of_its_own():
         leat.call("DELETE", f"/cmk/v2/clusters/{two['id']}?environment={environment}")
         tls = os.path.join(leat.data, "tls")
         wait_for(lambda: not [n for n in os.listdir(tls) if n.startswith(two["id"])], "its key is gone")
+
+
+class KeyServer:
+    """An issuer's key set by HTTP; `answer` is (status, body, more headers)."""
+
+    def __init__(self, body):
+        server = self
+        self.answer, self.asked = (200, body, {}), 0
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):  # noqa: N802, the library's name
+                server.asked += 1
+                status, text, headers = server.answer
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def log_message(self, *_):
+                pass
+
+        self.http = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_port}/jwks"
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.http.shutdown()
+        self.http.server_close()
+
+
+@with_cluster
+def test_bearer_tokens_by_a_key_set_that_leatd_fetches(leat, clients):
+    issuer = Issuer(clients.folder)
+    account = clients.key[2]
+    path = f"/leat/v1/clusters/{clients.cluster['id']}/authentication"
+    with open(issuer.jwks, encoding="utf-8") as f, KeyServer(f.read()) as keys:
+        wanted = {"issuer": issuer.url, "audience": "kafka", "jwks_url": keys.url, "jwks_insecure": True}
+        # What a service must not be made to ask, unless told to.
+        for bad in ({**wanted, "jwks_insecure": False}, {**wanted, "jwks_insecure": False,
+                                                         "jwks_url": keys.url.replace("http:", "https:")}):
+            assert leat.call("PUT", path, bad).status in (400, 422)
+        assert keys.asked == 0
+        good = keys.answer
+        for answer in ((302, "", {"Location": keys.url}), (200, "x" * 300000, {}), (200, "{}", {}), (404, "", {})):
+            keys.answer = answer
+            refused = leat.call("PUT", path, wanted)
+            assert refused.status in (400, 422), (answer[0], refused)
+        keys.answer = good
+        answer = leat.call("PUT", path, wanted)
+        assert answer.status == 200 and issuer.kid in answer.json["jwks"], answer
+    tokens = {"bootstrap.servers": clients.cluster["tls_bootstrap_servers"], "security.protocol": "SASL_SSL",
+              "ssl.ca.location": clients.ca, "sasl.mechanism": "OAUTHBEARER", "log_level": 0,
+              "message.timeout.ms": 5000}
+    mine = {**tokens, "oauth_cb": lambda _: (issuer.token(account), time.time() + 600)}
+    assert clients.send(b"x", **mine) is None  # the principal is User:sa-…, with its ACLs
+    nobodys = {**tokens, "oauth_cb": lambda _: (issuer.token("sa-nobody"), time.time() + 600)}
+    assert clients.send(b"x", **nobodys) is not None
+    leat.kill()
+    leat.start()
+    assert clients.send(b"x", **mine) is None
