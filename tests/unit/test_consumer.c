@@ -460,6 +460,22 @@ static void test_offsets_are_committed_in_the_members_epoch_only(void **unused)
     IS(group_delete(rig_groups, STR("other"), NULL, NULL), GROUP_ID_NOT_FOUND);
 }
 
+static void test_offsets_expire_when_nobody_subscribes_to_their_topic(void **unused)
+{
+    (void)unused;
+    rig_options.offsets_retention_ms = 20;
+    rig_restart();
+    struct consumer a = consumer("a", "payments");
+    OKAY(join(&a));
+    OKAY(commit("a", 1, 9));
+    int64_t begin = loop_now(rig_loop);
+    UNTIL(loop_now(rig_loop) > begin + 60);
+    group_expire_fire(&rig_groups->expiry);
+    assert_non_null(group_offset(group_find(rig_groups, G), STR("payments"), 0));
+    OKAY(leave(&a, -1));
+    UNTIL(group_find(rig_groups, G)->offsets == NULL);
+}
+
 static void test_a_group_of_plain_commits_becomes_one_of_members(void **unused)
 {
     (void)unused;
@@ -592,6 +608,7 @@ int main(void)
         CASE(test_a_restart_remembers_members_epochs_and_assignments),
         CASE(test_a_restart_does_not_bring_back_who_left),
         CASE(test_offsets_are_committed_in_the_members_epoch_only),
+        CASE(test_offsets_expire_when_nobody_subscribes_to_their_topic),
         CASE(test_a_group_of_plain_commits_becomes_one_of_members),
         CASE(test_no_two_members_ever_own_the_same),
     };
