@@ -2,7 +2,7 @@
  * tombstones are durable. */
 #include "base/mem.h"
 #include "broker/authorizer.h"
-#include "broker/group.h"
+#include "broker/consumer.h"
 #include "broker/handler.h"
 
 struct deleting {
@@ -67,7 +67,7 @@ void handle_delete_groups(struct request *r)
 {
     const struct delete_groups_request *body = r->body;
     struct deleting *d = ARENA_NEW(r->arena, struct deleting);
-    int32_t n = body->groups_names_count < 0 ? 0 : body->groups_names_count;
+    int32_t n = consumer_sort_names(body->groups_names, body->groups_names_count); /* each once */
     if (d != NULL) d->each = ARENA_ARRAY(r->arena, struct tombstone, n);
     if (request_out_of_memory(r)) return;
     d->request = r;

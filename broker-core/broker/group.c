@@ -42,7 +42,8 @@ bool group_set_bytes(struct bytes *field, struct bytes value)
 struct group *group_find(struct group_coordinator *c, struct str id)
 {
     struct group *group = NULL;
-    if (id.len > 0) HASH_FIND(hh, c->groups, id.data, id.len, group);
+    const char *key = id.len > 0 ? id.data : ""; /* old consumers commit for the group "" */
+    HASH_FIND(hh, c->groups, key, id.len, group);
     return group;
 }
 
@@ -50,7 +51,7 @@ static void rebalance_fired(struct timer *timer);
 
 status group_get(struct group_coordinator *c, struct str id, struct group **ret_group)
 {
-    if (id.len == 0) return FAIL(INVALID_GROUP_ID);
+    if (id.data == NULL) id = STR("");
     struct group *g = group_find(c, id);
     if (g != NULL) {
         *ret_group = g;

@@ -162,7 +162,7 @@ struct group_coordinator {
 
 /* --- group.c: the data ------------------------------------------------------------------------ */
 struct group *group_find(struct group_coordinator *c, struct str id);
-/* Made if absent. NO_MEMORY; INVALID_GROUP_ID when empty; LIMIT past groups_max. */
+/* Made if absent. NO_MEMORY; LIMIT past groups_max. The id may be empty: for offsets only. */
 status group_get(struct group_coordinator *c, struct str id, struct group **ret_group);
 void group_free(struct group *group); /* out of the table too; waiters get UNKNOWN_MEMBER_ID */
 void group_enter(struct group *group, enum group_state state);

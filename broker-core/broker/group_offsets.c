@@ -110,7 +110,6 @@ static status find_committing(struct group_coordinator *c, const struct committi
                               struct group **ret_group)
 {
     const struct member_key *key = q->key;
-    if (key->group_id.len == 0) return FAIL(INVALID_GROUP_ID);
     struct group *g = group_find(c, key->group_id);
     if (g == NULL) {
         if (key->generation >= 0)
@@ -187,7 +186,6 @@ status group_commit_txn(struct group_coordinator *c, const struct member_key *ke
 status group_delete(struct group_coordinator *c, struct str id, struct plog **ret_log,
                     int64_t *ret_end)
 {
-    if (id.len == 0) return FAIL(INVALID_GROUP_ID);
     struct group *g = group_find(c, id);
     if (g == NULL || g->state == GROUP_DEAD) return FAIL(GROUP_ID_NOT_FOUND);
     if (g->state != GROUP_EMPTY) return FAIL(NON_EMPTY_GROUP);
