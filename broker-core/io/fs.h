@@ -33,6 +33,9 @@ struct fs_ops {
     status (*datasync)(struct fs *fs, struct file *file);
     status (*size)(struct fs *fs, struct file *file, int64_t *ret_size);
     status (*sync_dir)(struct fs *fs, const char *path); /* "." is the root */
+    /* Everything written below the root, contents and folders, in one go (syncfs): for many files.
+     * May write what others have on the same file system. */
+    status (*sync_all)(struct fs *fs);
     status (*rename)(struct fs *fs, const char *from, const char *to);
     status (*unlink)(struct fs *fs, const char *path);
     status (*mkdir)(struct fs *fs, const char *path); /* exists: EXISTS */

@@ -146,6 +146,12 @@ static status posix_sync_dir(struct fs *fs, const char *path)
     return s;
 }
 
+/* By the descriptor that was there before anything was written: it sees every error since. */
+static status posix_sync_all(struct fs *fs)
+{
+    return result(syncfs(root_of(fs)));
+}
+
 static status posix_rename(struct fs *fs, const char *from, const char *to)
 {
     TRY(path_check(from));
@@ -203,6 +209,7 @@ static const struct fs_ops posix_ops = {
     .datasync = posix_datasync,
     .size = posix_size,
     .sync_dir = posix_sync_dir,
+    .sync_all = posix_sync_all,
     .rename = posix_rename,
     .unlink = posix_unlink,
     .mkdir = posix_mkdir,

@@ -324,6 +324,8 @@ static status recover(struct store *store, struct recovered *list, size_t *count
                       const struct name_list *foreign)
 {
     TRY(recover_logs(store, list, count));           /* steps 4 and 5 */
+    if (store->recovery_syncs > store->tuning.recovery_syncs)
+        TRY(store->fs->ops->sync_all(store->fs));
     TRY(files_sync_dir(store->fs, "."));             /* step 6 */
     store->generation++;
     TRY(write_checkpoint(store));                    /* step 7: all old frames are dead */

@@ -20,6 +20,13 @@ struct scan {
     int64_t now;
 };
 
+/* Many syncs take long one by one: from some number on they are left to one of everything, which
+ * recovery does before it writes the checkpoint. */
+static bool sync_now(struct store *store)
+{
+    return store->recovery_syncs++ < store->tuning.recovery_syncs;
+}
+
 static status drop_file(struct recovered *r, const char *folder, const char *name)
 {
     if (r->drop_count == r->drop_cap) {
@@ -196,7 +203,7 @@ static status take_tail(struct scan *sc)
     /* Synced here, unless nothing was above the recovery point: then what else lies in the file may
      * be unsynced, and it counts as dirty from the first touch. */
     if (sc->r->same) s->suspect = true;
-    else TRY(files_datasync(s->cache->fs, s->file));
+    else if (sync_now(log->store)) TRY(files_datasync(s->cache->fs, s->file));
     return OK;
 }
 
@@ -347,7 +354,7 @@ static status recover_folder(struct recovered *r, struct folder *f)
     TRY(load_snapshot(r, now));
     TRY(find_same(r, f));
     TRY(take_segments(r, f, now));
-    if (!r->same) TRY(files_sync_dir(log->store->fs, log->folder));
+    if (!r->same && sync_now(log->store)) TRY(files_sync_dir(log->store->fs, log->folder));
     struct segment *last = plog_active(log);
     if (log->start < log->segments[0]->base) log->start = log->segments[0]->base;
     if (log->start > log->end)

@@ -103,6 +103,7 @@ struct store {
     uint64_t rounds;       /* frames synced since the start, for tests and figures */
     uint32_t directs;      /* in flight */
 
+    int32_t recovery_syncs;  /* during recovery: so many were wanted */
     bool checkpoint_wanted, checkpoint_running;
     int64_t tail_bytes;    /* appended since the last capture */
     int64_t checkpoint_retry_at; /* tail_bytes at which a failed one is tried again */

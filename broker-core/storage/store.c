@@ -24,6 +24,7 @@ const struct store_tuning store_tuning_default = {
     .journal_hard = 32 * MIB,
     .tail_max = 256LL * MIB,
     .snapshot_every = 64LL * MIB,
+    .recovery_syncs = 128,
 };
 
 int64_t store_wall(struct store *store)

@@ -20,6 +20,7 @@ struct store_tuning {
     int64_t journal_hard; /* all commits are direct */
     int64_t tail_max;     /* bytes above the recovery points: a checkpoint is wanted */
     int64_t snapshot_every;
+    int32_t recovery_syncs; /* of files and folders one by one; more are synced all at once */
 };
 extern const struct store_tuning store_tuning_default;
 

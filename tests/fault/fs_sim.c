@@ -394,23 +394,30 @@ static status op_truncate(struct fs *fs, struct file *file, int64_t size)
     return s;
 }
 
-static status op_datasync(struct fs *fs, struct file *file)
+/* The contents of one file, in whole; a failure leaves pages clean in the cache. */
+static status file_sync(struct sim *sim, struct node *n)
 {
-    struct sim *sim = sim_of(fs);
-    struct node *n = file->node;
-    bool act;
-    status s = sim_tick(sim, SIM_DATASYNC, &act);
-    if (sim->dead) return FAIL(IO);
-    if (is_ok(s) && (n->writeback_failed || sim_chance(sim, sim->sync_percent))) s = FAIL(IO);
-    if (failed(s)) {
+    if (n->writeback_failed || sim_chance(sim, sim->sync_percent)) {
         n->writeback_failed = false;
         file_lose_pages(sim, n);
-        return s;
+        return FAIL(IO);
     }
     for (size_t i = 0; i < n->version_count; i++) disk_sector(n, &n->versions[i]);
     if (n->disk.len != n->cache.len) store_resize(&n->disk, n->cache.len);
     n->version_count = n->size_count = 0;
     return OK;
+}
+
+static status op_datasync(struct fs *fs, struct file *file)
+{
+    struct sim *sim = sim_of(fs);
+    bool act;
+    status s = sim_tick(sim, SIM_DATASYNC, &act);
+    if (sim->dead) return FAIL(IO);
+    if (is_ok(s)) return file_sync(sim, file->node);
+    file->node->writeback_failed = false;
+    file_lose_pages(sim, file->node);
+    return s;
 }
 
 static status op_size(struct fs *fs, struct file *file, int64_t *ret_size)
@@ -434,6 +441,27 @@ static status op_sync_dir(struct fs *fs, const char *path)
     for (size_t i = 0; i < d->change_count; i++) folder_apply(d, &d->changes[i]);
     d->change_count = 0;
     return OK;
+}
+
+static status op_sync_all(struct fs *fs)
+{
+    struct sim *sim = sim_of(fs);
+    bool act;
+    status s = sim_tick(sim, SIM_SYNC_ALL, &act);
+    if (sim->dead) return FAIL(IO);
+    for (struct node *n = sim->all; n; n = n->all_next) {
+        if (failed(s)) {
+            if (!n->folder) file_lose_pages(sim, n);
+            continue;
+        }
+        if (!n->folder) {
+            s = file_sync(sim, n);
+            continue;
+        }
+        for (size_t i = 0; i < n->change_count; i++) folder_apply(n, &n->changes[i]);
+        n->change_count = 0;
+    }
+    return s;
 }
 
 static status op_rename(struct fs *fs, const char *from, const char *to)
@@ -519,6 +547,7 @@ static const struct fs_ops sim_ops = {
     .datasync = op_datasync,
     .size = op_size,
     .sync_dir = op_sync_dir,
+    .sync_all = op_sync_all,
     .rename = op_rename,
     .unlink = op_unlink,
     .mkdir = op_mkdir,

@@ -15,7 +15,8 @@
 
 static const struct store_tuning small = { .direct_min = 1500, .span_max = 6000, .frame_max = 16384,
                                            .journal_cap = 3 * 4096, .journal_hard = 6 * 4096,
-                                           .tail_max = 12000, .snapshot_every = 4000 };
+                                           .tail_max = 12000, .snapshot_every = 4000,
+                                           .recovery_syncs = 1 };
 
 struct promise {
     struct plog_wait wait;
@@ -220,7 +221,7 @@ static void test_a_write_that_cannot_be_undone_ends_the_store(void **state)
 static void test_recovery_on_a_failing_disk_can_be_repeated(void **state)
 {
     (void)state;
-    static const enum sim_call calls[] = { SIM_PWRITE, SIM_DATASYNC, SIM_SYNC_DIR, SIM_RENAME };
+    static const enum sim_call calls[] = { SIM_PWRITE, SIM_DATASYNC, SIM_SYNC_DIR, SIM_SYNC_ALL, SIM_RENAME };
     for (size_t c = 0; c < ARRAY_LEN(calls); c++) {
         for (int64_t n = 1; n < RUNS_MAX; n++) {
             struct kit k;

@@ -602,7 +602,8 @@ static void world_init(struct world *w, int seed)
     w->tuning = (struct store_tuning){ .direct_min = 1700, .span_max = 6000, .frame_max = 16384,
                                        .journal_cap = 5 * 4096, .journal_hard = 12 * 4096,
                                        .tail_max = pick(w, 2) ? 1 << 20 : 20000,
-                                       .snapshot_every = pick(w, 2) ? 1 << 20 : 2000 };
+                                       .snapshot_every = pick(w, 2) ? 1 << 20 : 2000,
+                                       .recovery_syncs = (int32_t)pick(w, 6) };
     w->kit.options.tuning = &w->tuning;
     w->kit.options.submit = world_submit;
 }
