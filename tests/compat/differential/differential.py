@@ -15,7 +15,7 @@ from expected import Expected
 from real_kafka import RealKafka, jars
 from standalone import Standalone
 
-MODULES = ["connection", "topics", "configs", "data", "groups", "consumer_groups"]
+MODULES = ["connection", "topics", "configs", "data", "groups", "consumer_groups", "transactions"]
 KAFKA = {"authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer", "super.users": "User:ANONYMOUS"}
 
 
