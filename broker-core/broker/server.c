@@ -361,6 +361,7 @@ void broker_free(struct broker *b)
         }
         store_free(b->store);
         quotas_free(b->quotas);
+        b->quotas = NULL;
         endpoints_free(b);
         files_stop(b);
         fetch_sessions_free(b->fetch_sessions);
