@@ -1,5 +1,6 @@
 // What a new user does, in a browser, from signing in to a quota; every number is held against REST and kcat.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { kcat, openBrowser, runTests, startLeatd, waitFor } from './harness.mjs';
 
 const leatd = await startLeatd('--no-demo');
@@ -177,6 +178,21 @@ const tests = [
     assert.match(json, /9007199254740993/);
     await page.reload();
     await waitFor(async () => (await table.locator('tbody tr').count()) === 1, 'a reload keeps the filter');
+  }],
+
+  ['the way to connect is TLS, with the CA to download, or plain', async () => {
+    await visit(base(), 'till');
+    await button('Connect').click();
+    const security = inDialog().locator('dl.kv');
+    await security.getByText(cluster.tls_bootstrap_servers).waitFor();
+    const [file] = await Promise.all([page.waitForEvent('download'), inDialog().getByRole('link', { name: 'leat-ca.pem' }).click()]);
+    assert.equal(readFileSync(await file.path(), 'utf8'), (await leatd.rest('/leat/v1/certificate-authority')).certificate);
+    for (const part of ['-X ssl.ca.location=leat-ca.pem', 'ssl.truststore.location=leat-ca.pem'])
+      await inDialog().getByText(part).first().waitFor();
+    await inDialog().getByLabel('Transport').selectOption('plain');
+    await security.getByText(cluster.bootstrap_servers).waitFor();
+    assert.equal(await inDialog().getByText('SASL_SSL').count(), 0);
+    await page.keyboard.press('Escape');
   }],
 
   ['live tail shows a record that was just written', async () => {

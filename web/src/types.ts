@@ -11,7 +11,7 @@ export type Use = {
 export type Cluster = {
   id: string; display_name: string; environment: { id: string; display_name: string };
   plan: string; kind: string; tag: string; cloud: string; region: string; created_at: string;
-  bootstrap_servers: string; security_protocol: string; sasl_mechanisms: string[];
+  bootstrap_servers: string; tls_bootstrap_servers: string | null; security_protocol: string; sasl_mechanisms: string[];
   state: { name: string; reason: string; since: string; started_at: string | null; restarts: number; pid: number | null };
   metadata_version: number; acknowledged_version: number; deletion_protection: boolean;
   limits: Limits; use: Use;

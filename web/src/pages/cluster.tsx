@@ -9,26 +9,37 @@ import type { Cluster, Group } from '../types';
 import { Banner, Button, Code, Copy, DeleteOverlay, Empty, Field, FormOverlay, Gauge, Head, Overlay, Section, State, Strip, Table, Tag, toast } from '../ui';
 import { CreateTopic } from './topics';
 
-export function snippets(c: Cluster): [string, string][] {
-  const boot = c.bootstrap_servers;
+const CA_FILE = 'leat-ca.pem';
+const caPath = (c: Cluster) => `/leat/v1/clusters/${c.id}/ca.pem`;
+
+// What a client needs, by TLS (with the CA's file beside it) or in clear.
+export function snippets(c: Cluster, tls: boolean): [string, string][] {
+  const boot = tls && c.tls_bootstrap_servers ? c.tls_bootstrap_servers : c.bootstrap_servers;
+  const security = tls ? 'SASL_SSL' : 'SASL_PLAINTEXT';
+  const fetch: [string, string][] = tls ? [['CA', `curl -u KEY:SECRET -o ${CA_FILE} ${location.origin}${caPath(c)}`]] : [];
   return [
-    ['kcat', `kcat -b ${boot} \\\n  -X security.protocol=SASL_PLAINTEXT -X sasl.mechanism=PLAIN \\\n  -X sasl.username=KEY -X sasl.password=SECRET \\\n  -t TOPIC -P`],
-    ['Java', `bootstrap.servers=${boot}\nsecurity.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \\\n  username="KEY" password="SECRET";`],
-    ['Python', `from confluent_kafka import Producer\n\np = Producer({\n    "bootstrap.servers": "${boot}",\n    "security.protocol": "SASL_PLAINTEXT",\n    "sasl.mechanism": "PLAIN",\n    "sasl.username": "KEY",\n    "sasl.password": "SECRET",\n})\np.produce("TOPIC", b"hello")\np.flush()`],
-    ['Node', `import { Kafka } from "kafkajs";\n\nconst kafka = new Kafka({\n  brokers: ["${boot}"],\n  sasl: { mechanism: "plain", username: "KEY", password: "SECRET" },\n});`],
+    ...fetch,
+    ['kcat', `kcat -b ${boot} \\\n  -X security.protocol=${security} -X sasl.mechanism=PLAIN \\\n${tls ? `  -X ssl.ca.location=${CA_FILE} \\\n` : ''}  -X sasl.username=KEY -X sasl.password=SECRET \\\n  -t TOPIC -P`],
+    ['Java', `bootstrap.servers=${boot}\nsecurity.protocol=${security}\n${tls ? `ssl.truststore.type=PEM\nssl.truststore.location=${CA_FILE}\n` : ''}sasl.mechanism=PLAIN\nsasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \\\n  username="KEY" password="SECRET";`],
+    ['Python', `from confluent_kafka import Producer\n\np = Producer({\n    "bootstrap.servers": "${boot}",\n    "security.protocol": "${security}",\n${tls ? `    "ssl.ca.location": "${CA_FILE}",\n` : ''}    "sasl.mechanism": "PLAIN",\n    "sasl.username": "KEY",\n    "sasl.password": "SECRET",\n})\np.produce("TOPIC", b"hello")\np.flush()`],
+    ['Node', `${tls ? 'import { readFileSync } from "node:fs";\n' : ''}import { Kafka } from "kafkajs";\n\nconst kafka = new Kafka({\n  brokers: ["${boot}"],\n${tls ? `  ssl: { ca: [readFileSync("${CA_FILE}")] },\n` : ''}  sasl: { mechanism: "plain", username: "KEY", password: "SECRET" },\n});`],
   ];
 }
 
 function Connect({ c, onClose }: { c: Cluster; onClose: () => void }) {
+  const [tls, setTls] = useState(!!c.tls_bootstrap_servers);
+  const boot = tls ? c.tls_bootstrap_servers! : c.bootstrap_servers;
   return (
     <Overlay title={`Connect to ${c.display_name}`} onClose={onClose} drawer wide>
       <div class="dlg-body">
+        {c.tls_bootstrap_servers && <Field label="Transport" help={tls ? 'Encrypted; the broker shows a certificate of this service\'s own CA.' : 'In clear: for networks that you trust.'}>{(id, d) => <select id={id} aria-describedby={d} class="in" value={tls ? 'tls' : 'plain'} onChange={e => setTls(e.currentTarget.value === 'tls')}><option value="tls">TLS</option><option value="plain">Plain</option></select>}</Field>}
         <dl class="kv">
-          <dt>Bootstrap</dt><dd><span class="mono">{c.bootstrap_servers}</span><Copy text={c.bootstrap_servers} /></dd>
-          <dt>Security</dt><dd class="mono">{c.security_protocol}, {c.sasl_mechanisms.join(', ')}</dd>
+          <dt>Bootstrap</dt><dd><span class="mono">{boot}</span><Copy text={boot} /></dd>
+          <dt>Security</dt><dd class="mono">{tls ? 'SASL_SSL' : c.security_protocol}, {c.sasl_mechanisms.join(', ')}</dd>
+          {tls && <><dt>CA certificate</dt><dd><a href={caPath(c)} download={CA_FILE}>{CA_FILE}</a></dd></>}
         </dl>
         <p class="lead">KEY and SECRET are a cluster key: <a href={`/clusters/${c.id}/access`}>make one under Access</a>. Its service account needs an ACL for what it does.</p><br />
-        {snippets(c).map(([label, text]) => <Code label={label} text={text} />)}
+        {snippets(c, tls).map(([label, text]) => <Code label={label} text={text} />)}
       </div>
     </Overlay>
   );
