@@ -155,7 +155,7 @@ void consumer_batch_no_group(struct group_batch *b, const struct group *g)
         consumer_batch_no_member(b, m->id);
     put_of_group(b, TARGET_EPOCH, &consumer_group_target_assignment_metadata_key_message, NULL, NULL);
     DL_FOREACH(g->consumer->regexes, r) consumer_batch_no_regex(b, r->regex);
-    if (g->consumer->partition_metadata) consumer_batch_no_partition_metadata(b);
+    consumer_batch_no_partition_metadata(b); /* as Kafka, whether or not there is one */
     put_of_group(b, EPOCH, &consumer_group_metadata_key_message, NULL, NULL);
 }
 
@@ -216,6 +216,7 @@ static status set_protocols(struct consumer_member *m,
         v->classic_member_metadata;
     struct group_protocol *own = NULL;
     int32_t n = in ? in->supported_protocols_count : 0;
+    if (n == 0) in = NULL; /* what is left out reads as an empty one */
     if (in != NULL) {
         struct group_protocol *list = ARENA_ARRAY(arena, struct group_protocol, n);
         for (int32_t i = 0; list != NULL && i < n; i++)

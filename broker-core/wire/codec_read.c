@@ -162,7 +162,8 @@ static status read_nullable_struct(struct in *in, const struct wire_field *f, ui
     if (wire_in(f->null, in->version)) {
         const uint8_t *there;
         TRY(take(in, 1, &there));
-        if ((int8_t)*there < 0) {
+        bool tagged = in->flexible && wire_in(f->tagged, in->version);
+        if ((int8_t)*there < (tagged ? 1 : 0)) {
             *(void **)(void *)at = NULL;
             return OK;
         }
@@ -216,6 +217,22 @@ static status read_tagged(struct in *in, const struct wire_struct *s, uint8_t *o
     return OK;
 }
 
+/* A tagged struct that may be null, but is not by default, is an empty one when it is left out. */
+static status default_tagged(struct in *in, const struct wire_struct *s, uint8_t *object)
+{
+    for (int i = 0; s->tag_count > 0 && i < s->field_count; i++) {
+        const struct wire_field *f = &wire_fields[s->first + i];
+        if (!(f->flags & WIRE_POINTER) || (f->flags & WIRE_DEFAULT_NULL) ||
+            !wire_in(f->tagged, in->version) || !wire_in(f->in, in->version))
+            continue;
+        void *value = arena_alloc(in->arena, wire_structs[f->of].size);
+        if (!value) return FAIL(NO_MEMORY);
+        wire_default_struct(&wire_structs[f->of], value);
+        *(void **)(void *)(object + f->at) = value;
+    }
+    return OK;
+}
+
 static status read_struct(struct in *in, const struct wire_struct *s, void *object, int depth)
 {
     if (depth > WIRE_DEPTH_MAX) return FAIL(LIMIT);
@@ -225,7 +242,9 @@ static status read_struct(struct in *in, const struct wire_struct *s, void *obje
         if (in->flexible && wire_in(f->tagged, in->version)) continue;
         TRY(read_field(in, f, object, depth));
     }
-    return in->flexible ? read_tagged(in, s, object, depth) : OK;
+    if (!in->flexible) return OK;
+    TRY(default_tagged(in, s, object));
+    return read_tagged(in, s, object, depth);
 }
 
 status wire_decode(const struct wire_message *m, int16_t version, struct bytes in,

@@ -97,7 +97,9 @@ static status write_nullable_struct(struct out *out, const struct wire_field *f,
 {
     const uint8_t *value = *(const uint8_t *const *)(const void *)at;
     if (wire_in(f->null, out->version)) {
-        buf_put(out->buf, value ? "\1" : "\xff", 1);
+        /* Kafka: a signed byte in its place, an unsigned number as a tagged field. */
+        bool tagged = out->flexible && wire_in(f->tagged, out->version);
+        buf_put(out->buf, value ? "\1" : tagged ? "\0" : "\xff", 1);
         if (!value) return OK;
     } else if (!value) {
         return FAIL(INVALID);
@@ -136,7 +138,12 @@ static bool is_default(const struct out *out, const struct wire_field *f, const 
 {
     static const struct uuid zero;
     const uint8_t *at = object + f->at;
-    if (f->flags & WIRE_POINTER) return *(void *const *)(const void *)at == NULL;
+    if (f->flags & WIRE_POINTER) {
+        const uint8_t *value = *(const uint8_t *const *)(const void *)at;
+        bool null = (f->flags & WIRE_DEFAULT_NULL) || !wire_in(f->tagged, out->version);
+        if (null || value == NULL) return null && value == NULL;
+        return is_default_struct(out, &wire_structs[f->of], value);
+    }
     if (f->flags & WIRE_ARRAY) {
         int32_t count = *(const int32_t *)(const void *)(object + f->count_at);
         if (f->flags & WIRE_DEFAULT_NULL) return count < 0;

@@ -23,7 +23,7 @@ enum wire_field_flags {
     WIRE_IGNORABLE = 2,
     WIRE_CLASSIC = 4,      /* never compact, even in flexible versions */
     WIRE_POINTER = 8,      /* nullable struct */
-    WIRE_DEFAULT_NULL = 16, /* of a string, bytes or array */
+    WIRE_DEFAULT_NULL = 16, /* of a string, bytes, array, or nullable struct that is tagged */
 };
 
 struct wire_range {

@@ -1,5 +1,10 @@
 """Groups of the consumer protocol (KIP-848): epochs, fencing, static members, expressions, offsets, migrations."""
+import json
+import os
+import subprocess
+
 from groups import commit_body, join_body
+from real_kafka import jars
 from topics import SOME_ID, create, topic, topic_id
 
 BEAT = "ConsumerGroupHeartbeat"
@@ -197,4 +202,23 @@ def migration(t):
     t.call("list classic", "ListGroups", {"typesFilter": ["classic"]}, until=True)
 
 
-SCENARIOS = [membership, two_consumers, static_consumers, expressions, migration]
+def records(t):
+    """What both wrote about these groups, record by record, as Kafka's own coordinator reads it."""
+    if not t.serves(BEAT):
+        return
+    groups = ["new-1", "none-1", "pair-848", "static-848"]
+    here = os.path.dirname(os.path.abspath(__file__))
+    found = {}
+    for side, port in t.rules.ports.items():
+        done = subprocess.run(["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", jars() + "/*",
+                               os.path.join(here, "Records.java"), str(port), *groups], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr[-1000:]
+        found[side] = [json.loads(line) for line in done.stdout.splitlines()]
+    for group in groups:
+        def of(rows, group=group):
+            return {"records": [r for r in rows if group in r["key"].values()]}
+        raw = {side: {"answer": of(rows)} for side, rows in found.items()}
+        t.note(t.differences(f"{t.scenario}: {group}", "__consumer_offsets", raw), 0)
+
+
+SCENARIOS = [membership, two_consumers, static_consumers, expressions, migration, records]
