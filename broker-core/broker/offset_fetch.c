@@ -109,9 +109,7 @@ static bool count_topics(struct request *r, const struct group *g, out_group *ou
         if (t == NULL) {
             const struct topic *topic = image_topic(r->broker->image, o->topic);
             if (r->version >= 10 && topic == NULL) continue;
-            if (!authorizer_allows(r->broker->image, r->principal, r->client_host, OP_DESCRIBE,
-                                   RES_TOPIC, o->topic))
-                continue;
+            if (!authorize(r, OP_DESCRIBE, RES_TOPIC, o->topic)) continue;
             t = &out->topics[out->topics_count++];
             t->name = o->topic;
             if (topic != NULL) t->topic_id = topic->id;
