@@ -72,7 +72,8 @@ class Client:
     """argv, env and cwd start a program; the command is appended."""
     codecs, env, cwd = CODECS, {}, None
     lacks = frozenset()  # features that the library does not have
-    awaits = frozenset()  # features of the library that the broker does not serve yet
+    untried = frozenset()  # features of the library that our program has no command for
+    copier_waits = False  # after a restart of the broker its transaction waits for ever; it is started again
 
     def prepare(self):
         """Installs and builds; sets argv. Raises Missing."""
@@ -85,7 +86,9 @@ class Client:
 class Python(Client):
     def __init__(self, name, lacks=()):
         self.name = self.label = name
-        self.lacks = frozenset(lacks)
+        self.lacks = frozenset(("kafka_tools", *lacks))
+        self.untried = frozenset(("exactly_once",) if name == "kafka-python" else ())
+        self.copier_waits = name == "confluent-kafka"
         self.version = pinned(rf"^{name}==(\S+)$", "python", "requirements.txt")
 
     def prepare(self):
@@ -117,6 +120,8 @@ class Java(Client):
 
 class KafkaJs(Client):
     name = label = "kafkajs"
+    lacks = frozenset(("kip848", "scram", "quotas", "kafka_tools"))
+    untried = frozenset(("exactly_once",))
     codecs = ("gzip",)  # the others need packages of other people
 
     def __init__(self):
@@ -138,6 +143,8 @@ class KafkaJs(Client):
 class Librdkafka(Client):
     """The library of Debian, from C."""
     name, label = "librdkafka", "librdkafka (Debian 12)"
+    lacks = frozenset(("kip848", "scram", "quotas", "kafka_tools"))
+    untried = frozenset(("exactly_once",))
 
     @property
     def version(self):
@@ -156,7 +163,8 @@ class Librdkafka(Client):
 
 class Go(Client):
     def __init__(self, name, label, module, lacks=()):
-        self.name, self.label, self.lacks = name, label, frozenset(lacks)
+        self.name, self.label, self.lacks = name, label, frozenset(("kafka_tools", *lacks))
+        self.untried = frozenset(("exactly_once",) if name == "sarama" else ())
         self.version = pinned(rf"{module} v(\S+)$", "go", "go.mod")
 
     def prepare(self):
@@ -184,7 +192,8 @@ def find_go():
 
 class Rskafka(Client):
     name = label = "rskafka"
-    lacks = frozenset(("group", "rebalance", "idempotence", "configs"))
+    lacks = frozenset(("group", "rebalance", "kip848", "idempotence", "transactions", "exactly_once", "configs", "groups",
+                       "acls", "scram", "quotas", "kafka_tools"))
 
     def __init__(self):
         self.version = pinned(r'rskafka = \{ version = "=([^"]*)"', "rskafka", "Cargo.toml")
@@ -205,6 +214,7 @@ def with_lock(f, *args):
 
 def clients():
     """In the order of the table's rows."""
-    return [Java(), Librdkafka(), Python("confluent-kafka"), KafkaJs(), Python("kafka-python"), Python("aiokafka"),
-            Go("franz", "franz-go", "github.com/twmb/franz-go"), Go("sarama", "sarama", "github.com/IBM/sarama"),
-            Go("kafkago", "kafka-go", "github.com/segmentio/kafka-go"), Rskafka()]
+    return [Java(), Librdkafka(), Python("confluent-kafka", ("quotas",)), KafkaJs(), Python("kafka-python", ("kip848", "quotas")),
+            Python("aiokafka", ("kip848", "acls", "scram", "quotas", "kafka_tools")), Go("franz", "franz-go", "github.com/twmb/franz-go"),
+            Go("sarama", "sarama", "github.com/IBM/sarama", ("kip848",)),
+            Go("kafkago", "kafka-go", "github.com/segmentio/kafka-go", ("kip848", "idempotence", "transactions", "exactly_once", "delete_records")), Rskafka()]

@@ -52,7 +52,7 @@ class Program:
         """The end of what the program wrote to its standard error, for a failure's text."""
         self.errors.flush()
         self.errors.seek(0)
-        return self.errors.read()[-int(os.environ.get("TAIL","1500")):]
+        return self.errors.read()[-1500:]
 
     def fail(self, why):
         raise Failed(f"{why} [{' '.join(os.path.basename(self.argv[0:1][0]).split() + self.argv[1:])[-120:]}] {self.told()}")

@@ -1,6 +1,8 @@
 // kafkajs as a client program; the commands are those of README.md.
 const fs = require('fs');
-const { Kafka, CompressionTypes, ConfigResourceTypes, logLevel } = require('kafkajs');
+const {
+  Kafka, AclOperationTypes, AclPermissionTypes, AclResourceTypes, CompressionTypes, ConfigResourceTypes, ResourcePatternTypes, logLevel,
+} = require('kafkajs');
 
 const env = (name) => process.env[`COMPAT_${name}`];
 const ROUND = 20; // records of a stream that are on their way at a time
@@ -76,6 +78,16 @@ const commands = {
     return sent;
   },
 
+  async transaction(topic, partitions, transactionalId, first, count, end) {
+    const producer = client().producer({ transactionalId, idempotent: true, maxInFlightRequests: 1 });
+    await producer.connect();
+    const transaction = await producer.transaction();
+    const messages = Array.from({ length: Number(count) }, (_, i) => record(Number(first) + i, Number(partitions)));
+    await transaction.send({ topic, messages, acks: -1 });
+    await (end === 'commit' ? transaction.commit() : transaction.abort());
+    await producer.disconnect();
+  },
+
   async group(topic, groupId) {
     const stop = listenForStop();
     const consumer = client().consumer({ groupId, sessionTimeout: 6000, heartbeatInterval: 500, maxWaitTimeInMs: 200, metadataMaxAge: 1000 });
@@ -100,6 +112,31 @@ const commands = {
     await admin.alterConfigs({ resources: [{ ...resource, configEntries: [{ name: 'retention.ms', value: '3600000' }] }] });
     const seen = await admin.describeConfigs({ resources: [{ ...resource, configNames: ['retention.ms'] }], includeSynonyms: false });
     say('value', seen.resources[0].configEntries[0].configValue);
+  }),
+
+  groups: (groupId) => withAdmin(async (admin) => {
+    const { groups } = await admin.listGroups();
+    if (!groups.some((g) => g.groupId === groupId)) throw new Error('the group is not listed');
+    say('state', (await admin.describeGroups([groupId])).groups[0].state);
+    const offsets = await admin.fetchOffsets({ groupId });
+    say('offsets', offsets.flatMap((t) => t.partitions).reduce((sum, p) => sum + Number(p.offset), 0));
+    await admin.deleteGroups([groupId]);
+  }),
+
+  'delete-records': (topic, offset) => withAdmin(async (admin) => {
+    await admin.fetchTopicOffsets(topic); // kafkajs deletes from topics that it has seen alone
+    await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset }] });
+  }),
+
+  acl: (what, topic, principal) => withAdmin(async (admin) => {
+    const one = {
+      resourceType: AclResourceTypes.TOPIC, resourceName: topic, resourcePatternType: ResourcePatternTypes.LITERAL, principal, host: '*',
+      operation: AclOperationTypes.WRITE, permissionType: AclPermissionTypes.ALLOW,
+    };
+    if (what === 'create') await admin.createAcls({ acl: [one] });
+    else await admin.deleteAcls({ filters: [one] });
+    const seen = await admin.describeAcls(one);
+    if (seen.resources.length !== (what === 'create' ? 1 : 0)) throw new Error('what is described');
   }),
 };
 

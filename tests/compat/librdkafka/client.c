@@ -207,10 +207,12 @@ static int send_round(rd_kafka_t *rk, const char *topic, int partitions, int fir
 	return refused;
 }
 
-static rd_kafka_t *producer(const char *codec, bool idempotent, const char *linger)
+static rd_kafka_t *producer(const char *codec, bool idempotent, const char *linger, const char *transactional)
 {
 	rd_kafka_conf_t *conf = config();
 
+	if (transactional)
+		set(conf, "transactional.id", transactional);
 	set(conf, "acks", "all");
 	set(conf, "compression.type", codec);
 	set(conf, "enable.idempotence", idempotent ? "true" : "false");
@@ -221,7 +223,7 @@ static rd_kafka_t *producer(const char *codec, bool idempotent, const char *ling
 
 static void run_send(char **a)
 {
-	rd_kafka_t *rk = producer(a[4], false, "5");
+	rd_kafka_t *rk = producer(a[4], false, "5", NULL);
 
 	if (atoi(a[3]) > 1000)
 		die("too many");
@@ -236,7 +238,7 @@ static void run_send(char **a)
 static void run_stream(char **a)
 {
 	bool idempotent = !strcmp(a[2], "idempotent");
-	rd_kafka_t *rk = producer("none", idempotent, "0");
+	rd_kafka_t *rk = producer("none", idempotent, "0", NULL);
 	int sent = 0;
 
 	while (!stopped()) {
@@ -250,6 +252,28 @@ static void run_stream(char **a)
 	}
 	rd_kafka_destroy(rk);
 	say("ok %d", sent);
+}
+
+static void transaction_step(const char *what, rd_kafka_error_t *error)
+{
+	if (error)
+		die("%s: %s", what, rd_kafka_error_string(error));
+}
+
+static void run_transaction(char **a)
+{
+	rd_kafka_t *rk = producer("none", true, "0", a[2]);
+
+	transaction_step("init", rd_kafka_init_transactions(rk, 30000));
+	transaction_step("begin", rd_kafka_begin_transaction(rk));
+	if (send_round(rk, a[0], atoi(a[1]), atoi(a[3]), atoi(a[4])))
+		die("refused: %s", problem);
+	if (!strcmp(a[5], "commit"))
+		transaction_step("commit", rd_kafka_commit_transaction(rk, 30000));
+	else
+		transaction_step("abort", rd_kafka_abort_transaction(rk, 30000));
+	rd_kafka_destroy(rk);
+	say("ok");
 }
 
 static void say_assigned(rd_kafka_t *rk)
@@ -336,13 +360,133 @@ static void run_configs(char **a)
 	say("ok");
 }
 
+/* Lists the group, describes it, adds its offsets up, and deletes it. */
+static void run_groups(char **a)
+{
+	rd_kafka_t *rk = start(RD_KAFKA_PRODUCER, config());
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+	const char *name = a[0];
+	size_t count;
+	long long sum = 0;
+	bool listed = false;
+
+	rd_kafka_ListConsumerGroups(rk, NULL, queue);
+	rd_kafka_event_t *event = answer(queue);
+	const rd_kafka_ConsumerGroupListing_t **all = rd_kafka_ListConsumerGroups_result_valid(
+		rd_kafka_event_ListConsumerGroups_result(event), &count);
+	for (size_t i = 0; i < count; i++)
+		listed |= !strcmp(rd_kafka_ConsumerGroupListing_group_id(all[i]), name);
+	if (!listed)
+		die("the group is not listed");
+	rd_kafka_event_destroy(event);
+
+	rd_kafka_DescribeConsumerGroups(rk, &name, 1, NULL, queue);
+	event = answer(queue);
+	const rd_kafka_ConsumerGroupDescription_t **seen = rd_kafka_DescribeConsumerGroups_result_groups(
+		rd_kafka_event_DescribeConsumerGroups_result(event), &count);
+	say("state %s", rd_kafka_consumer_group_state_name(rd_kafka_ConsumerGroupDescription_state(seen[0])));
+	rd_kafka_event_destroy(event);
+
+	rd_kafka_ListConsumerGroupOffsets_t *list = rd_kafka_ListConsumerGroupOffsets_new(name, NULL);
+	rd_kafka_ListConsumerGroupOffsets(rk, &list, 1, NULL, queue);
+	event = answer(queue);
+	const rd_kafka_group_result_t **results = rd_kafka_ListConsumerGroupOffsets_result_groups(
+		rd_kafka_event_ListConsumerGroupOffsets_result(event), &count);
+	const rd_kafka_topic_partition_list_t *offsets = rd_kafka_group_result_partitions(results[0]);
+	for (int i = 0; i < offsets->cnt; i++)
+		sum += offsets->elems[i].offset;
+	say("offsets %lld", sum);
+	rd_kafka_event_destroy(event);
+	rd_kafka_ListConsumerGroupOffsets_destroy(list);
+
+	rd_kafka_DeleteGroup_t *gone = rd_kafka_DeleteGroup_new(name);
+	rd_kafka_DeleteGroups(rk, &gone, 1, NULL, queue);
+	event = answer(queue);
+	results = rd_kafka_DeleteGroups_result_groups(rd_kafka_event_DeleteGroups_result(event), &count);
+	if (rd_kafka_group_result_error(results[0]))
+		die("DeleteGroups: %s", rd_kafka_error_name(rd_kafka_group_result_error(results[0])));
+	rd_kafka_event_destroy(event);
+	rd_kafka_DeleteGroup_destroy(gone);
+	rd_kafka_queue_destroy(queue);
+	rd_kafka_destroy(rk);
+	say("ok");
+}
+
+static void run_delete_records(char **a)
+{
+	rd_kafka_t *rk = start(RD_KAFKA_PRODUCER, config());
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+	rd_kafka_topic_partition_list_t *to = rd_kafka_topic_partition_list_new(1);
+
+	rd_kafka_topic_partition_list_add(to, a[0], 0)->offset = atoi(a[1]);
+	rd_kafka_DeleteRecords_t *before = rd_kafka_DeleteRecords_new(to);
+	rd_kafka_DeleteRecords(rk, &before, 1, NULL, queue);
+	rd_kafka_event_t *event = answer(queue);
+	const rd_kafka_topic_partition_list_t *done =
+		rd_kafka_DeleteRecords_result_offsets(rd_kafka_event_DeleteRecords_result(event));
+	if (done->elems[0].err)
+		die("DeleteRecords: %s", rd_kafka_err2name(done->elems[0].err));
+	rd_kafka_event_destroy(event);
+	rd_kafka_DeleteRecords_destroy(before);
+	rd_kafka_topic_partition_list_destroy(to);
+	rd_kafka_queue_destroy(queue);
+	rd_kafka_destroy(rk);
+	say("ok");
+}
+
+static void run_acl(char **a)
+{
+	rd_kafka_t *rk = start(RD_KAFKA_PRODUCER, config());
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+	rd_kafka_event_t *event;
+	bool create = !strcmp(a[0], "create");
+	size_t count;
+
+	rd_kafka_AclBinding_t *one = rd_kafka_AclBinding_new(
+		RD_KAFKA_RESOURCE_TOPIC, a[1], RD_KAFKA_RESOURCE_PATTERN_LITERAL, a[2], "*",
+		RD_KAFKA_ACL_OPERATION_WRITE, RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW, problem, sizeof problem);
+	rd_kafka_AclBinding_t *like = rd_kafka_AclBindingFilter_new(
+		RD_KAFKA_RESOURCE_TOPIC, a[1], RD_KAFKA_RESOURCE_PATTERN_LITERAL, a[2], "*",
+		RD_KAFKA_ACL_OPERATION_WRITE, RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW, problem, sizeof problem);
+	if (create) {
+		rd_kafka_CreateAcls(rk, &one, 1, NULL, queue);
+		event = answer(queue);
+		const rd_kafka_acl_result_t **made =
+			rd_kafka_CreateAcls_result_acls(rd_kafka_event_CreateAcls_result(event), &count);
+		if (rd_kafka_acl_result_error(made[0]))
+			die("CreateAcls: %s", rd_kafka_error_string(rd_kafka_acl_result_error(made[0])));
+	} else {
+		rd_kafka_DeleteAcls(rk, &like, 1, NULL, queue);
+		event = answer(queue);
+		const rd_kafka_DeleteAcls_result_response_t **gone =
+			rd_kafka_DeleteAcls_result_responses(rd_kafka_event_DeleteAcls_result(event), &count);
+		rd_kafka_DeleteAcls_result_response_matching_acls(gone[0], &count);
+		if (count != 1)
+			die("%zu ACLs were deleted", count);
+	}
+	rd_kafka_event_destroy(event);
+	rd_kafka_DescribeAcls(rk, like, NULL, queue);
+	event = answer(queue);
+	rd_kafka_DescribeAcls_result_acls(rd_kafka_event_DescribeAcls_result(event), &count);
+	if (count != create)
+		die("%zu ACLs are described", count);
+	rd_kafka_event_destroy(event);
+	rd_kafka_AclBinding_destroy(one);
+	rd_kafka_AclBinding_destroy(like);
+	rd_kafka_queue_destroy(queue);
+	rd_kafka_destroy(rk);
+	say("ok");
+}
+
 static const struct {
 	const char *name;
 	int args;
 	void (*run)(char **args);
 } commands[] = {
 	{ "topics", 2, run_topics },   { "send", 5, run_send },       { "stream", 3, run_stream },
-	{ "group", 2, run_group },     { "configs", 1, run_configs },
+	{ "group", 2, run_group },     { "configs", 1, run_configs }, { "groups", 2, run_groups },
+	{ "acl", 3, run_acl },         { "delete-records", 2, run_delete_records },
+	{ "transaction", 6, run_transaction },
 };
 
 int main(int argc, char **argv)

@@ -1,9 +1,10 @@
 """aiokafka as a client program; the commands are those of README.md."""
 import asyncio
+import random
 import ssl
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 from common import BOOTSTRAP, CA, MECHANISM, PASSWORD, ROUND, SECURITY, USER, listen_for_stop, main, say, say_assigned, stopped
@@ -79,7 +80,8 @@ class Listener(ConsumerRebalanceListener):
 async def group(topic, name):
     listen_for_stop()
     c = AIOKafkaConsumer(**config(group_id=name, auto_offset_reset="earliest", enable_auto_commit=False,
-                                  session_timeout_ms=6000, heartbeat_interval_ms=500, metadata_max_age_ms=1000))
+                                  session_timeout_ms=6000, heartbeat_interval_ms=500, metadata_max_age_ms=1000,
+                                  isolation_level="read_committed"))
     await c.start()
     c.subscribe([topic], listener=Listener())
     while not stopped.is_set():
@@ -88,6 +90,55 @@ async def group(topic, name):
                 say("record", m.partition, m.offset, m.value.decode())
     await c.commit()
     await c.stop()
+
+
+async def transaction(topic, partitions, name, first, count, end):
+    p = AIOKafkaProducer(**config(transactional_id=name))
+    await p.start()
+    await p.begin_transaction()
+    for n in range(int(first), int(first) + int(count)):
+        await p.send(**record(topic, partitions, n))
+    await p.flush()
+    await (p.commit_transaction if end == "commit" else p.abort_transaction)()
+    await p.stop()
+
+
+async def rewind(c):
+    """To where the group is: what was read since is read again."""
+    for p in c.assignment():
+        c.seek(p, await c.committed(p) or 0)
+
+
+async def copy(source, target, partitions, name, transactional_id):
+    """Copies in transactions, with the offsets of the group; one of four is aborted."""
+    listen_for_stop()
+    p = AIOKafkaProducer(**config(transactional_id=transactional_id))
+    c = AIOKafkaConsumer(source, **config(group_id=name, auto_offset_reset="earliest", enable_auto_commit=False,
+                                          session_timeout_ms=6000, isolation_level="read_committed", max_poll_records=ROUND))
+    await p.start()
+    await c.start()
+    copied = 0
+    while not stopped.is_set():
+        found = await c.getmany(timeout_ms=100)
+        records = [m for some in found.values() for m in some]
+        if not records:
+            continue
+        await p.begin_transaction()
+        try:
+            for m in records:
+                await p.send(**record(target, partitions, int(m.value)))
+            await p.send_offsets_to_transaction({tp: some[-1].offset + 1 for tp, some in found.items() if some}, name)
+            if random.randrange(4) == 0:
+                raise KafkaError("aborted at random")
+            await p.commit_transaction()
+            copied += len(records)
+            say("acked", copied)
+        except KafkaError:
+            await p.abort_transaction()
+            await rewind(c)
+    await c.stop()
+    await p.stop()
+    return copied
 
 
 async def configs(topic):
@@ -102,4 +153,22 @@ async def configs(topic):
     await a.close()
 
 
-main({f.__name__: lambda *a, f=f: asyncio.run(f(*a)) for f in (topics, send, stream, group, configs)})
+async def groups(name, topic):
+    a = AIOKafkaAdminClient(**config())
+    await a.start()
+    assert name in [g[0] for g in await a.list_consumer_groups()]
+    say("state", await a.describe_consumer_groups([name]))
+    offsets = await a.list_consumer_group_offsets(name)
+    say("offsets", sum(o.offset for o in offsets.values()))
+    await a.close()
+
+
+async def delete_records(topic, offset):
+    a = AIOKafkaAdminClient(**config())
+    await a.start()
+    await a.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=int(offset))})
+    await a.close()
+
+
+commands = (topics, send, stream, group, transaction, copy, configs, groups, delete_records)
+main({f.__name__.replace("_", "-"): lambda *a, f=f: asyncio.run(f(*a)) for f in commands})

@@ -1,12 +1,19 @@
 """confluent-kafka (librdkafka under Python) as a client program; the commands are those of README.md."""
-from common import BOOTSTRAP, CA, MECHANISM, PASSWORD, ROUND, SECURITY, USER, listen_for_stop, main, say, say_assigned, stopped
-from confluent_kafka import Consumer, Producer
-from confluent_kafka.admin import (AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic)
+import random
+
+from common import (BOOTSTRAP, CA, MECHANISM, PASSWORD, ROUND, SECURITY, USER, listen_for_stop, main, say, say_assigned,
+                    stopped)
+from confluent_kafka import (Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer,
+                             TopicPartition)
+from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient, AlterConfigOpType,
+                                   ConfigEntry, ConfigResource, NewPartitions, NewTopic, ResourcePatternType, ResourceType,
+                                   ScramCredentialInfo, ScramMechanism, UserScramCredentialDeletion, UserScramCredentialUpsertion)
 
 
 def config(**more):
     c = {"bootstrap.servers": BOOTSTRAP, "security.protocol": SECURITY, "sasl.mechanism": MECHANISM, "sasl.username": USER,
-         "sasl.password": PASSWORD, "reconnect.backoff.max.ms": 500, "log_level": 3, **more}
+         "sasl.password": PASSWORD, "reconnect.backoff.max.ms": 500,
+         "topic.metadata.refresh.interval.ms": 1000, "log_level": 3, **more}
     if CA:
         c["ssl.ca.location"] = CA
     return c
@@ -44,7 +51,12 @@ def stream(topic, partitions, mode):
                         waiting.discard(n)
                     elif mode == "idempotent":
                         raise RuntimeError(e)
-                p.produce(topic, str(n), key=str(n), partition=n % int(partitions), on_delivery=delivered)
+                try:
+                    p.produce(topic, str(n), key=str(n), partition=n % int(partitions), on_delivery=delivered)
+                except KafkaException:  # there is no such partition just now
+                    if mode == "idempotent":
+                        raise
+                    p.poll(0.05)
             p.flush(60)
         sent += ROUND
         say("acked", sent)
@@ -56,8 +68,7 @@ def group(topic, name, protocol="classic"):
     listen_for_stop()
     more = {"group.protocol": "consumer"} if protocol == "consumer" else \
         {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500, "partition.assignment.strategy": "cooperative-sticky"}
-    c = Consumer(config(**{"group.id": name, "auto.offset.reset": "earliest", "enable.auto.commit": False,
-                           "topic.metadata.refresh.interval.ms": 1000, **more}))
+    c = Consumer(config(**{"group.id": name, "auto.offset.reset": "earliest", "enable.auto.commit": False, **more}))
     c.subscribe([topic])
     last = None
     while not stopped.is_set():
@@ -73,6 +84,54 @@ def group(topic, name, protocol="classic"):
     c.close()
 
 
+def transaction(topic, partitions, name, first, count, end):
+    p = Producer(config(**{"transactional.id": name}))
+    p.init_transactions(30)
+    p.begin_transaction()
+    for n in range(int(first), int(first) + int(count)):
+        p.produce(topic, str(n), key=str(n), partition=n % int(partitions))
+    assert p.flush(30) == 0
+    (p.commit_transaction if end == "commit" else p.abort_transaction)(30)
+
+
+def rewind(c):
+    """To where the group is: what was read since is read again."""
+    for p in c.committed(c.assignment(), timeout=30):
+        c.seek(TopicPartition(p.topic, p.partition, p.offset if p.offset >= 0 else 0))
+
+
+def copy(source, target, partitions, name, transactional_id):
+    """Copies in transactions, with the offsets of the group; one of four is aborted."""
+    listen_for_stop()
+    p = Producer(config(**{"transactional.id": transactional_id}))
+    p.init_transactions(30)
+    c = Consumer(config(**{"group.id": name, "auto.offset.reset": "earliest", "enable.auto.commit": False,
+                           "session.timeout.ms": 6000}))
+    c.subscribe([source])
+    copied = 0
+    while not stopped.is_set():
+        records = [m for m in c.consume(ROUND, 0.1) if not m.error()]
+        if not records:
+            continue
+        p.begin_transaction()
+        try:
+            for m in records:
+                p.produce(target, m.value(), key=m.key(), partition=int(m.value()) % int(partitions))
+            p.send_offsets_to_transaction(c.position(c.assignment()), c.consumer_group_metadata(), 30)
+            if random.randrange(4) == 0:
+                raise KafkaException(KafkaError(KafkaError._INTR))
+            p.commit_transaction(30)
+            copied += len(records)
+            say("acked", copied)
+        except KafkaException as e:
+            if e.args[0].fatal():
+                raise
+            p.abort_transaction(30)
+            rewind(c)
+    c.close()
+    return copied
+
+
 def configs(topic):
     a = AdminClient(config())
     change = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[
@@ -82,4 +141,40 @@ def configs(topic):
     say("value", a.describe_configs([resource])[resource].result(20)["retention.ms"].value)
 
 
-main({f.__name__: f for f in (topics, send, stream, group, configs)})
+def groups(name, topic):
+    a = AdminClient(config())
+    assert name in [g.group_id for g in a.list_consumer_groups().result(20).valid]
+    say("state", a.describe_consumer_groups([name])[name].result(20).state.name)
+    offsets = a.list_consumer_group_offsets([ConsumerGroupTopicPartitions(name)])[name].result(20)
+    say("offsets", sum(p.offset for p in offsets.topic_partitions))
+    a.delete_consumer_groups([name])[name].result(20)
+
+
+def delete_records(topic, offset):
+    a, at = AdminClient(config()), TopicPartition(topic, 0, int(offset))
+    a.delete_records([at])[at].result(20)
+
+
+def acl(what, topic, principal):
+    a = AdminClient(config())
+    words = (ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, principal, "*", AclOperation.WRITE, AclPermissionType.ALLOW)
+    one, like = AclBinding(*words), AclBindingFilter(*words)
+    if what == "create":
+        a.create_acls([one])[one].result(20)
+    else:
+        assert a.delete_acls([like])[like].result(20) == [one]
+    assert a.describe_acls(like).result(20) == ([one] if what == "create" else [])
+
+
+def scram(what, name, password):
+    a = AdminClient(config())
+    if what == "upsert":
+        change = UserScramCredentialUpsertion(name, ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 4096), password.encode())
+    else:
+        change = UserScramCredentialDeletion(name, ScramMechanism.SCRAM_SHA_256)
+    a.alter_user_scram_credentials([change])[name].result(20)
+    assert (name in a.describe_user_scram_credentials().result(20)) == (what == "upsert")
+
+
+commands = (topics, send, stream, group, transaction, copy, configs, groups, delete_records, acl, scram)
+main({f.__name__.replace("_", "-"): f for f in commands})

@@ -2,8 +2,10 @@
 import logging
 
 from common import BOOTSTRAP, CA, MECHANISM, PASSWORD, ROUND, SECURITY, USER, listen_for_stop, main, say, say_assigned, stopped
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
-from kafka.admin import ConfigResource, ConfigResourceType, NewPartitions, NewTopic
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import (ACL, ACLFilter, ACLOperation, ACLPermissionType, ACLResourcePatternType, ConfigResource,
+                         ConfigResourceType, NewPartitions, NewTopic, ResourcePattern, ResourceType, ScramMechanism,
+                         UserScramCredentialDeletion, UserScramCredentialUpsertion)
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.errors import KafkaError
 
@@ -80,7 +82,9 @@ class Listener(ConsumerRebalanceListener):
 def group(topic, name):
     listen_for_stop()
     c = KafkaConsumer(**config(group_id=name, auto_offset_reset="earliest", enable_auto_commit=False,
-                               session_timeout_ms=6000, heartbeat_interval_ms=500, metadata_max_age_ms=1000))
+                               session_timeout_ms=6000, heartbeat_interval_ms=500, metadata_max_age_ms=1000,
+                               isolation_level="read_committed"))
+    c.partitions_for_topic(topic)  # a leader that assigns before it knows them assigns nothing, and stays so
     c.subscribe([topic], listener=Listener())
     while not stopped.is_set():
         for records in c.poll(100).values():
@@ -88,6 +92,17 @@ def group(topic, name):
                 say("record", m.partition, m.offset, m.value.decode())
     c.commit()
     c.close()
+
+
+def transaction(topic, partitions, name, first, count, end):
+    p = KafkaProducer(**config(transactional_id=name))
+    p.init_transactions()
+    p.begin_transaction()
+    for n in range(int(first), int(first) + int(count)):
+        p.send(**record(topic, partitions, n))
+    p.flush(30)
+    (p.commit_transaction if end == "commit" else p.abort_transaction)()
+    p.close()
 
 
 def configs(topic):
@@ -98,4 +113,45 @@ def configs(topic):
     a.close()
 
 
-main({f.__name__: f for f in (topics, send, stream, group, configs)})
+def groups(name, topic):
+    a = KafkaAdminClient(**config())
+    assert name in str(a.list_groups())
+    say("state", a.describe_groups([name]))
+    offsets = a.list_group_offsets({name: None})[name]
+    say("offsets", sum(o.offset for o in offsets.values()))
+    say("deleted", a.delete_groups([name]))
+    a.close()
+
+
+def delete_records(topic, offset):
+    a = KafkaAdminClient(**config())
+    a.delete_records({TopicPartition(topic, 0): int(offset)})
+    a.close()
+
+
+def acl(what, topic, principal):
+    a = KafkaAdminClient(**config())
+    words = {"principal": principal, "host": "*", "operation": ACLOperation.WRITE, "permission_type": ACLPermissionType.ALLOW}
+    pattern = ResourcePattern(ResourceType.TOPIC, topic, ACLResourcePatternType.LITERAL)
+    like = ACLFilter(**words, resource_pattern=pattern)
+    if what == "create":
+        assert not a.create_acls([ACL(**words, resource_pattern=pattern)])["failed"]
+    else:
+        a.delete_acls([like])
+    assert len(a.describe_acls(like)[0]) == (what == "create")
+    a.close()
+
+
+def scram(what, name, password):
+    a = KafkaAdminClient(**config())
+    if what == "upsert":
+        change = UserScramCredentialUpsertion(name, ScramMechanism.SCRAM_SHA_256, password, iterations=4096)
+    else:
+        change = UserScramCredentialDeletion(name, ScramMechanism.SCRAM_SHA_256)
+    a.alter_user_scram_credentials([change])
+    assert (name in str(a.describe_user_scram_credentials())) == (what == "upsert")
+    a.close()
+
+
+commands = (topics, send, stream, group, transaction, configs, groups, delete_records, acl, scram)
+main({f.__name__.replace("_", "-"): f for f in commands})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand"
 	"strconv"
 	"sync"
 	"time"
@@ -109,6 +110,63 @@ func stream(a []string) (any, error) {
 	return sent, nil
 }
 
+func transaction(a []string) (any, error) {
+	p := producer("none", kgo.TransactionalID(a[2]))
+	defer p.Close()
+	if err := p.BeginTransaction(); err != nil {
+		return nil, err
+	}
+	records := []*kgo.Record{}
+	for n := line.Int(a[3]); n < line.Int(a[3])+line.Int(a[4]); n++ {
+		records = append(records, record(a[0], line.Int(a[1]), n))
+	}
+	if err := p.ProduceSync(background, records...).FirstErr(); err != nil {
+		return nil, err
+	}
+	return nil, p.EndTransaction(background, kgo.TransactionEndTry(a[5] == "commit"))
+}
+
+// copyRecords copies in transactions, with the offsets of the group; one of four is aborted.
+func copyRecords(a []string) (any, error) {
+	stopped, copied := line.Stopped(), 0
+	auth := scram.Auth{User: line.Env("USER"), Pass: line.Env("PASSWORD")}
+	options := []kgo.Opt{kgo.SeedBrokers(line.Env("BOOTSTRAP")), kgo.SASL(auth.AsSha512Mechanism()), kgo.TransactionalID(a[4]),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ConsumerGroup(a[3]), kgo.ConsumeTopics(a[0]),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets(),
+		kgo.SessionTimeout(6 * time.Second)}
+	if tls := line.TLS(); tls != nil {
+		options = append(options, kgo.DialTLSConfig(tls))
+	}
+	s, err := kgo.NewGroupTransactSession(options...)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	for stopped.Err() == nil {
+		records := s.PollRecords(stopped, line.Round).Records()
+		if len(records) == 0 {
+			continue
+		}
+		if err := s.Begin(); err != nil {
+			return nil, err
+		}
+		broken := kgo.AbortingFirstErrPromise(s.Client())
+		for _, r := range records {
+			s.Produce(background, record(a[1], line.Int(a[2]), line.Int(string(r.Value))), broken.Promise())
+		}
+		commit := broken.Err() == nil && rand.Intn(4) != 0
+		committed, err := s.End(background, kgo.TransactionEndTry(commit))
+		if err != nil {
+			return nil, err
+		}
+		if committed {
+			copied += len(records)
+			line.Say("acked", copied)
+		}
+	}
+	return copied, nil
+}
+
 func group(a []string) (any, error) {
 	has, mutex, stopped := map[int]bool{}, sync.Mutex{}, line.Stopped()
 	change := func(is bool) func(context.Context, *kgo.Client, map[string][]int32) {
@@ -129,6 +187,7 @@ func group(a []string) (any, error) {
 	}
 	options := []kgo.Opt{kgo.ConsumeTopics(a[0]), kgo.ConsumerGroup(a[1]), kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(200 * time.Millisecond),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.OnPartitionsAssigned(change(true)), kgo.OnPartitionsRevoked(change(false)), kgo.OnPartitionsLost(change(false))}
 	if len(a) > 2 && a[2] == "consumer" {
 		options = append(options, kgo.ServerSideBalancer(), kgo.Balancers(kgo.RangeBalancer()))
@@ -172,7 +231,106 @@ func configs(a []string) (any, error) {
 	return nil, nil
 }
 
+func groups(a []string) (any, error) {
+	c := client()
+	defer c.Close()
+	admin := kadm.NewClient(c)
+	listed, err := admin.ListGroups(background)
+	if err != nil || listed[a[0]].Group != a[0] {
+		return nil, fmt.Errorf("ListGroups: %v %v", err, listed)
+	}
+	described, err := admin.DescribeGroups(background, a[0])
+	if err != nil {
+		return nil, err
+	}
+	line.Say("state", described[a[0]].State)
+	offsets, err := admin.FetchOffsets(background, a[0])
+	if err != nil {
+		return nil, err
+	}
+	sum := int64(0)
+	offsets.Each(func(o kadm.OffsetResponse) { sum += o.At })
+	line.Say("offsets", sum)
+	_, err = admin.DeleteGroup(background, a[0])
+	return nil, err
+}
+
+func deleteRecords(a []string) (any, error) {
+	c := client()
+	defer c.Close()
+	to := kadm.Offsets{}
+	to.AddOffset(a[0], 0, int64(line.Int(a[1])), -1)
+	done, err := kadm.NewClient(c).DeleteRecords(background, to)
+	if err != nil {
+		return nil, err
+	}
+	return nil, done.Error()
+}
+
+func acl(a []string) (any, error) {
+	c := client()
+	defer c.Close()
+	admin := kadm.NewClient(c)
+	one := kadm.NewACLs().Topics(a[1]).ResourcePatternType(kadm.ACLPatternLiteral).Operations(kadm.OpWrite).Allow(a[2]).AllowHosts("*")
+	want := 0
+	if a[0] == "create" {
+		want = 1
+		if made, err := admin.CreateACLs(background, one); err != nil || made[0].Err != nil {
+			return nil, fmt.Errorf("CreateACLs: %v %v", err, made)
+		}
+	} else if gone, err := admin.DeleteACLs(background, one); err != nil || gone[0].Err != nil || len(gone[0].Deleted) != 1 {
+		return nil, fmt.Errorf("DeleteACLs: %v %v", err, gone)
+	}
+	seen, err := admin.DescribeACLs(background, one)
+	if err != nil || seen[0].Err != nil || len(seen[0].Described) != want {
+		return nil, fmt.Errorf("DescribeACLs: %v %v", err, seen)
+	}
+	return nil, nil
+}
+
+func scramUser(a []string) (any, error) {
+	c := client()
+	defer c.Close()
+	admin, deletions, upserts := kadm.NewClient(c), []kadm.DeleteSCRAM{}, []kadm.UpsertSCRAM{}
+	if a[0] == "upsert" {
+		upserts = append(upserts, kadm.UpsertSCRAM{User: a[1], Mechanism: kadm.ScramSha256, Iterations: 4096, Password: a[2]})
+	} else {
+		deletions = append(deletions, kadm.DeleteSCRAM{User: a[1], Mechanism: kadm.ScramSha256})
+	}
+	done, err := admin.AlterUserSCRAMs(background, deletions, upserts)
+	if err != nil || done.Error() != nil {
+		return nil, fmt.Errorf("AlterUserSCRAMs: %v %v", err, done)
+	}
+	seen, err := admin.DescribeUserSCRAMs(background)
+	if _, is := seen[a[1]]; err != nil || is != (a[0] == "upsert") {
+		return nil, fmt.Errorf("DescribeUserSCRAMs: %v %v", err, seen)
+	}
+	return nil, nil
+}
+
+func quotas(a []string) (any, error) {
+	c := client()
+	defer c.Close()
+	admin := kadm.NewClient(c)
+	for _, remove := range []bool{false, true} {
+		done, err := admin.AlterClientQuotas(background, []kadm.AlterClientQuotaEntry{{
+			Entity: kadm.ClientQuotaEntity{{Type: "user", Name: &a[0]}},
+			Ops:    []kadm.AlterClientQuotaOp{{Key: "producer_byte_rate", Value: 1000000, Remove: remove}}}})
+		if err != nil || done[0].Err != nil {
+			return nil, fmt.Errorf("AlterClientQuotas: %v %v", err, done)
+		}
+		seen, err := admin.DescribeClientQuotas(background, true, []kadm.DescribeClientQuotaComponent{{Type: "user", MatchName: &a[0]}})
+		if err != nil || remove != (len(seen) == 0) {
+			return nil, fmt.Errorf("DescribeClientQuotas: %v %v", err, seen)
+		}
+		if !remove {
+			line.Say("value", int(seen[0].Values[0].Value))
+		}
+	}
+	return nil, nil
+}
+
 func main() {
 	line.Main(map[string]func([]string) (any, error){"topics": topics, "send": send, "stream": stream, "group": group,
-		"configs": configs})
+		"transaction": transaction, "copy": copyRecords, "configs": configs, "groups": groups, "delete-records": deleteRecords, "acl": acl, "scram": scramUser, "quotas": quotas})
 }

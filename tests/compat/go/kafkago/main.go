@@ -3,6 +3,8 @@ package main
 
 import (
 	"context"
+	"crypto/pbkdf2"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strconv"
@@ -199,7 +201,106 @@ func configs(a []string) (any, error) {
 	return nil, nil
 }
 
+func groups(a []string) (any, error) {
+	c := client()
+	listed, err := c.ListGroups(background, &kafka.ListGroupsRequest{})
+	if err != nil || len(listed.Groups) == 0 {
+		return nil, fmt.Errorf("ListGroups: %v %v", err, listed)
+	}
+	described, err := c.DescribeGroups(background, &kafka.DescribeGroupsRequest{GroupIDs: []string{a[0]}})
+	if err != nil {
+		return nil, err
+	}
+	line.Say("state", described.Groups[0].GroupState)
+	offsets, err := c.OffsetFetch(background, &kafka.OffsetFetchRequest{GroupID: a[0], Topics: map[string][]int{a[1]: {0, 1, 2}}})
+	if err != nil {
+		return nil, err
+	}
+	sum := int64(0)
+	for _, o := range offsets.Topics[a[1]] {
+		sum += o.CommittedOffset
+	}
+	line.Say("offsets", sum)
+	gone, err := c.DeleteGroups(background, &kafka.DeleteGroupsRequest{GroupIDs: []string{a[0]}})
+	if err != nil || gone.Errors[a[0]] != nil {
+		return nil, fmt.Errorf("DeleteGroups: %v %v", err, gone)
+	}
+	return nil, nil
+}
+
+func acl(a []string) (any, error) {
+	c, want := client(), 0
+	if a[0] == "create" {
+		want = 1
+		made, err := c.CreateACLs(background, &kafka.CreateACLsRequest{ACLs: []kafka.ACLEntry{{ResourceType: kafka.ResourceTypeTopic,
+			ResourceName: a[1], ResourcePatternType: kafka.PatternTypeLiteral, Principal: a[2], Host: "*",
+			Operation: kafka.ACLOperationTypeWrite, PermissionType: kafka.ACLPermissionTypeAllow}}})
+		if err != nil || made.Errors[0] != nil {
+			return nil, fmt.Errorf("CreateACLs: %v %v", err, made)
+		}
+	} else {
+		gone, err := c.DeleteACLs(background, &kafka.DeleteACLsRequest{Filters: []kafka.DeleteACLsFilter{{ResourceTypeFilter: kafka.ResourceTypeTopic,
+			ResourceNameFilter: a[1], ResourcePatternTypeFilter: kafka.PatternTypeLiteral, PrincipalFilter: a[2], HostFilter: "*",
+			Operation: kafka.ACLOperationTypeWrite, PermissionType: kafka.ACLPermissionTypeAllow}}})
+		if err != nil || len(gone.Results[0].MatchingACLs) != 1 {
+			return nil, fmt.Errorf("DeleteACLs: %v %v", err, gone)
+		}
+	}
+	seen, err := c.DescribeACLs(background, &kafka.DescribeACLsRequest{Filter: kafka.ACLFilter{ResourceTypeFilter: kafka.ResourceTypeTopic,
+		ResourceNameFilter: a[1], ResourcePatternTypeFilter: kafka.PatternTypeLiteral, PrincipalFilter: a[2], HostFilter: "*",
+		Operation: kafka.ACLOperationTypeWrite, PermissionType: kafka.ACLPermissionTypeAllow}})
+	if err != nil || seen.Error != nil || len(seen.Resources) != want {
+		return nil, fmt.Errorf("DescribeACLs: %v %v", err, seen)
+	}
+	return nil, nil
+}
+
+func scramUser(a []string) (any, error) {
+	c, change, salt := client(), &kafka.AlterUserScramCredentialsRequest{}, []byte("some salt of ours")
+	if a[0] == "upsert" {
+		salted, err := pbkdf2.Key(sha256.New, a[2], salt, 4096, sha256.Size) // kafka-go leaves salting to its user
+		if err != nil {
+			return nil, err
+		}
+		change.Upsertions = []kafka.UserScramCredentialsUpsertion{{Name: a[1], Mechanism: kafka.ScramMechanismSha256, Iterations: 4096,
+			Salt: salt, SaltedPassword: salted}}
+	} else {
+		change.Deletions = []kafka.UserScramCredentialsDeletion{{Name: a[1], Mechanism: kafka.ScramMechanismSha256}}
+	}
+	done, err := c.AlterUserScramCredentials(background, change)
+	if err != nil || done.Results[0].Error != nil {
+		return nil, fmt.Errorf("AlterUserScramCredentials: %v %v", err, done)
+	}
+	seen, err := c.DescribeUserScramCredentials(background, &kafka.DescribeUserScramCredentialsRequest{
+		Users: []kafka.UserScramCredentialsUser{{Name: a[1]}}})
+	if err != nil || (len(seen.Results[0].CredentialInfos) == 1) != (a[0] == "upsert") {
+		return nil, fmt.Errorf("DescribeUserScramCredentials: %v %v", err, seen)
+	}
+	return nil, nil
+}
+
+func quotas(a []string) (any, error) {
+	c := client()
+	for _, remove := range []bool{false, true} {
+		done, err := c.AlterClientQuotas(background, &kafka.AlterClientQuotasRequest{Entries: []kafka.AlterClientQuotaEntry{{
+			Entities: []kafka.AlterClientQuotaEntity{{EntityType: "user", EntityName: a[0]}},
+			Ops:      []kafka.AlterClientQuotaOps{{Key: "producer_byte_rate", Value: 1000000, Remove: remove}}}}})
+		if err != nil || done.Entries[0].Error != nil {
+			return nil, fmt.Errorf("AlterClientQuotas: %v %v", err, done)
+		}
+		seen, err := c.DescribeClientQuotas(background, &kafka.DescribeClientQuotasRequest{Strict: true,
+			Components: []kafka.DescribeClientQuotasRequestComponent{{EntityType: "user", MatchType: 0, Match: a[0]}}})
+		if err != nil || seen.Error != nil || remove != (len(seen.Entries) == 0) {
+			return nil, fmt.Errorf("DescribeClientQuotas: %v %v", err, seen)
+		}
+		if !remove {
+			line.Say("value", int(seen.Entries[0].Values[0].Value))
+		}
+	}
+	return nil, nil
+}
+
 func main() {
 	line.Main(map[string]func([]string) (any, error){"topics": topics, "send": send, "stream": stream, "group": group,
-		"configs": configs})
+		"configs": configs, "groups": groups, "acl": acl, "scram": scramUser, "quotas": quotas})
 }

@@ -158,6 +158,12 @@ async fn group(a: &[String]) -> Outcome {
     Ok(String::new())
 }
 
+async fn delete_records(a: &[String]) -> Outcome {
+    let c = client().await?;
+    partitions(&c, &a[0], 1).await?[0].delete_records(a[1].parse()?, 20_000).await?;
+    Ok(String::new())
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let a: Vec<String> = env::args().skip(1).collect();
@@ -166,6 +172,7 @@ async fn main() {
         "send" => send(&a[1..]).await,
         "stream" => stream(&a[1..]).await,
         "group" => group(&a[1..]).await,
+        "delete-records" => delete_records(&a[1..]).await,
         other => Err(format!("unknown command {other}").into()),
     };
     match outcome {
