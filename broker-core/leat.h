@@ -40,5 +40,11 @@ void leat_broker_reload(struct leat_broker *broker);
 /* NULL ok. Stops the store cleanly unless it failed. */
 void leat_broker_close(struct leat_broker *broker);
 
+/* For people, on standard output; what is wrong with the arguments on standard error. Reads only.
+ * "check DIR": every file of a data folder is verified; LEAT_FAILED: there is damage.
+ * "dump FILE [--records]": one file of it is printed.
+ * -1: the first argument is neither. */
+int leat_broker_inspect(int count, const char *const *arguments);
+
 const char *leat_broker_help(void);
 const char *leat_version(void);

@@ -14,6 +14,8 @@ const char options_help[] =
     "  leat-broker --standalone --data DIR [--listen [KIND://]ADDR:PORT]... [--set NAME=VALUE]...\n"
     "  leat-broker --data DIR --run DIR --listen [KIND://]ADDR:PORT --advertise [KIND://]HOST:PORT\n"
     "              --cluster-id ID [--node-id N]\n"
+    "  leat-broker check DIR                 verifies what lies in a data folder\n"
+    "  leat-broker dump FILE [--records]     prints a file of one: a segment, a snapshot, a journal, …\n"
     "\n"
     "  --standalone        on its own: no leatd; loopback only unless with SASL_SSL, or with SSL and\n"
     "                      ssl.client.auth=required\n"

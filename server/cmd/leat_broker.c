@@ -1,4 +1,5 @@
 /* leat_broker.c - the program leat-broker: one broker of one cluster, until SIGTERM or SIGINT.
+ * `check` and `dump` look at a data folder instead.
  * SIGHUP: a standalone one reads its files (certificate, users) again.
  *
  * Exit codes: 0 stopped in order, 1 cannot start, 2 bad arguments, 3 the store failed. The last line
@@ -50,8 +51,10 @@ int main(int argc, char **argv)
         return LEAT_OK;
     }
     signal(SIGPIPE, SIG_IGN);
+    int code = leat_broker_inspect(argc - 1, (const char *const *)argv + 1);
+    if (code >= 0) return code;
     char why[256];
-    int code = leat_broker_open(argc - 1, (const char *const *)argv + 1, FLAGS, &broker, why,
+    code = leat_broker_open(argc - 1, (const char *const *)argv + 1, FLAGS, &broker, why,
                                 sizeof why);
     if (code != LEAT_OK) {
         fprintf(stderr, "leat-broker: %s\n", why);
