@@ -214,7 +214,7 @@ status tls_server_new(struct loop *loop, struct tls_server **ret_server)
 
 void tls_material_done(struct tls_material *m)
 {
-    if (m->key.len) OPENSSL_cleanse((void *)m->key.data, m->key.len);
+    if (m->key.data) OPENSSL_cleanse((void *)m->key.data, m->key.len);
     mem_free((void *)m->chain.data);
     mem_free((void *)m->key.data);
     mem_free((void *)m->client_ca.data);
@@ -234,8 +234,9 @@ void tls_server_free(struct tls_server *s)
 static bool part_copy(struct bytes from, struct bytes *to)
 {
     if (!from.len) return true;
-    *to = bytes_of(mem_memdup(from.data, from.len), from.len);
-    return to->data != NULL;
+    uint8_t *copy = mem_memdup(from.data, from.len);
+    if (copy) *to = bytes_of(copy, from.len);
+    return copy != NULL;
 }
 
 status tls_material_copy(const struct tls_material *from, struct tls_material *ret_material)

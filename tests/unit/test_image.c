@@ -283,6 +283,9 @@ static void test_every_allocation_may_fail_and_nothing_is_half_done(void **state
     put_topic(2, "b", 9, "5");
     delta_acl_deleted(&delta, &acl_read);
     put_key("KEY1", 8);
+    delta_tls(&delta, &(struct tls_material){ str_bytes(STR("chain")), str_bytes(STR("key")), BYTES_NULL,
+                                              TLS_CLIENT_NONE });
+    delta_authentication(&delta, &(struct authentication){ .issuer = STR("i"), .max_reauth_ms = 5 });
     bool done = false;
     for (int n = 1; n < 200 && !done; n++) {
         mem_fail_after(n);
@@ -294,8 +297,11 @@ static void test_every_allocation_may_fail_and_nothing_is_half_done(void **state
         assert_int_equal(image->version, 7);
         assert_int_equal(image_topic(image, STR("b"))->partitions, 4);
         assert_int_equal(image->acls.count, 1);
+        assert_int_equal(image->tls.chain.len, 0);
+        assert_int_equal(image->authentication.max_reauth_ms, 0);
     }
     assert_true(done);
+    assert_int_equal(image->authentication.max_reauth_ms, 5);
     assert_int_equal(image_topic(image, STR("b"))->partitions, 9);
     buf_done(&change);
 }
