@@ -44,8 +44,9 @@ def attempt(client, security, name, bench, outcome):
     began = time.monotonic()
     try:
         cell = FEATURES[name](bench) or "yes"
-        outcome.passed += 1
-        tell(f"ok: {client.name} {security} {name} ({time.monotonic() - began:.1f} s)")
+        if cell != "-":
+            outcome.passed += 1
+            tell(f"ok: {client.name} {security} {name} ({time.monotonic() - began:.1f} s)")
     except Exception as e:
         cell = "FAILED"
         outcome.failed += 1
