@@ -29,11 +29,11 @@ static void quorum_fill(struct request *r, partition_answer *answer)
     int64_t now = loop_wall(b->loop);
     *voter = (replica_state){
         .replica_id = b->options.node_id,
-        .replica_directory_id = b->image->store_id,
         .log_end_offset = b->image->version,
         .last_fetch_timestamp = now,
         .last_caught_up_timestamp = now,
     };
+    if (r->version >= 2) voter->replica_directory_id = b->image->store_id;
     answer->leader_id = b->options.node_id;
     answer->leader_epoch = store_epoch(b->store);
     answer->high_watermark = b->image->version;
@@ -92,6 +92,6 @@ void handle_describe_quorum(struct request *r)
     response.topics_count = n;
     for (int32_t i = 0; response.topics && i < n; i++)
         topic_fill(r, &body->topics[i], known, &response.topics[i]);
-    if (known) node_fill(r, &response);
+    if (known && r->version >= 2) node_fill(r, &response);
     if (!request_out_of_memory(r)) request_reply(r, &response);
 }
