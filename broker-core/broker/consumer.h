@@ -145,6 +145,7 @@ status consumer_op_target(struct consumer_op *op);
 /* --- consumer_regex.c ----------------------------------------------------------------------------- */
 struct consumer_context { /* who asks, for the ACLs of topics an expression matches */
     struct str principal, client_host;
+    bool super; /* above the ACLs */
 };
 /* Matches what is new, or everything when topics have come since: *ret_changed when the topics of an
  * expression did. */

@@ -101,7 +101,7 @@ static void fill(struct consumer_heartbeat *q, struct request *r)
         .rack_id = body->rack_id,
         .client_id = r->client_id,
         .client_host = arena_printf(r->arena, "/%.*s", STR_ARG(r->client_host)),
-        .who = { r->principal, r->client_host },
+        .who = { r->principal, r->client_host, r->super },
         .epoch = body->member_epoch,
         .rebalance_timeout_ms = body->rebalance_timeout_ms,
         .names = body->subscribed_topic_names_count < 0 ? NULL : body->subscribed_topic_names,
