@@ -159,45 +159,48 @@ public class Wire {
         out.put("producerId", b.producerId()).put("producerEpoch", b.producerEpoch()).put("baseSequence", b.baseSequence());
         out.put("transactional", b.isTransactional()).put("control", b.isControlBatch()).put("valid", b.isValid());
         ArrayNode records = out.putArray("records");
-        for (Record r : b) {
+        if (b.isValid()) for (Record r : b) {
+            if (b.isControlBatch()) {
+                records.add(marker(r));
+                continue;
+            }
             ArrayNode one = records.addArray().add(r.offset()).add(r.timestamp());
-            one.add(show(r.key(), b)).add(show(r.value(), b));
+            one.add(show(r.key())).add(show(r.value()));
             for (Header h : r.headers()) one.add(h.key() + "=" + (h.value() == null ? null : new String(h.value(), StandardCharsets.UTF_8)));
         }
         return out;
     }
 
-    static String show(ByteBuffer b, RecordBatch batch) {
+    static JsonNode marker(Record r) {
+        EndTransactionMarker m = EndTransactionMarker.deserialize(r);
+        return nodes.objectNode().put("offset", r.offset()).put("timestamp", r.timestamp()).put("type", m.controlType().name())
+            .put("coordinatorEpoch", m.coordinatorEpoch());
+    }
+
+    static String show(ByteBuffer b) {
         if (b == null) return null;
         byte[] bytes = new byte[b.remaining()];
         b.duplicate().get(bytes);
-        if (batch.isControlBatch()) return HexFormat.of().formatHex(bytes);
         return bytes.length > 200 ? bytes.length + " bytes" : new String(bytes, StandardCharsets.UTF_8);
     }
 
-    /* Records stand in the JSON as bytes: they become lists of batches. */
-    static void openRecords(JsonNode node) throws IOException {
-        if (node.isObject())
-            for (Iterator<Map.Entry<String, JsonNode>> it = node.fields(); it.hasNext();) {
-                Map.Entry<String, JsonNode> e = it.next();
-                if (!e.getKey().equals("records") || !e.getValue().isBinary()) {
-                    openRecords(e.getValue());
-                    continue;
-                }
-                ArrayNode batches = nodes.arrayNode();
-                for (RecordBatch b : MemoryRecords.readableRecords(ByteBuffer.wrap(e.getValue().binaryValue())).batches())
-                    batches.add(describe(b));
-                e.setValue(batches);
+    /* Kafka's converter leaves records out: a Fetch answer gets them from the message, in the same order. */
+    static void addRecords(JsonNode json, FetchResponseData message) {
+        for (int i = 0; i < message.responses().size(); i++)
+            for (int k = 0; k < message.responses().get(i).partitions().size(); k++) {
+                ObjectNode row = (ObjectNode) json.get("responses").get(i).get("partitions").get(k);
+                MemoryRecords records = (MemoryRecords) message.responses().get(i).partitions().get(k).records();
+                if (records == null) continue;
+                ArrayNode batches = row.putArray("records");
+                for (RecordBatch b : records.batches()) batches.add(describe(b));
             }
-        else if (node.isArray())
-            for (JsonNode one : node) openRecords(one);
     }
 
     static JsonNode toJson(ApiMessage message, short version) throws Exception {
         Class<?> converter = Class.forName(message.getClass().getName() + "JsonConverter");
         JsonNode out = (JsonNode) converter.getMethod("write", message.getClass(), short.class, boolean.class)
             .invoke(null, message, version, true);
-        openRecords(out);
+        if (message instanceof FetchResponseData) addRecords(out, (FetchResponseData) message);
         return out;
     }
 

@@ -2,12 +2,13 @@
 import json
 import os
 import subprocess
+import sys
 import time
 
 import rules
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SETTLE_S = 3.0  # how long a difference may last before it counts: Kafka answers before it has applied a change
+SETTLE_S = 1.0  # how long a difference may last before it counts: Kafka answers before it has applied a change
 
 
 class Each:
@@ -100,7 +101,7 @@ class Both:
         """Asks both; compares. A difference which is not expected is asked again for a while when `until` is given:
         until(answer) must hold on both sides, or until=True for a plain read."""
         version = self.last(api) if version is None else version
-        end = time.monotonic() + SETTLE_S * (4 if callable(until) else 1)
+        end = time.monotonic() + SETTLE_S * (12 if callable(until) else 1)
         while True:
             raw = self.ask("call", api, version, body, connection, **more)
             if not raw:
@@ -113,6 +114,8 @@ class Both:
             time.sleep(0.02)
         assert settled, f"{self.scenario}: {step}: {api} v{version} never was as waited for: {json.dumps(raw)[:1500]}"
         self.note(found, version, compare)
+        if os.environ.get("TIMES") and time.monotonic() - end > -SETTLE_S / 2:
+            print(f"slow: {self.scenario}: {step}: {api} v{version}: {json.dumps(raw)[:400]}", file=sys.stderr)
         return Result(raw)
 
     def sweep(self, step, api, body, low=0, high=99, **more):

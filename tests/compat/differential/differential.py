@@ -15,8 +15,8 @@ from expected import Expected
 from real_kafka import RealKafka, jars
 from standalone import Standalone
 
-MODULES = ["connection", "topics", "configs", "data", "groups", "consumer_groups", "transactions"]
-KAFKA = {"authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer", "super.users": "User:ANONYMOUS"}
+MODULES = ["connection", "topics", "configs", "data", "groups", "consumer_groups", "transactions", "transaction_views", "security", "cluster"]
+ACLS = {"authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer", "super.users": "User:ANONYMOUS"}
 
 
 def scenarios(names):
@@ -43,10 +43,11 @@ def report(both, expected, partial):
 def main(names):
     expected, failed, passed = Expected(), 0, 0
     wire = Wire(jars())
-    with RealKafka(**KAFKA) as kafka, Standalone() as leat:
+    with RealKafka(**ACLS) as kafka, Standalone(**ACLS) as leat:
         both = Both(wire, kafka.port, leat.port, expected)
         for scenario in scenarios(names):
             begin, both.scenario = time.monotonic(), scenario.__name__.replace("_", " ")
+            both.rules.begin()
             try:
                 scenario(both)
                 passed += 1

@@ -4,6 +4,7 @@ port       the port that a broker advertises is its own
 ids        topic ids by the topic's name, other ids (producers, members, sessions) in their order of appearance
 epochs     of leaders are counted from that of a new partition: 0 in Kafka, one more a start of the broker in Leat
 time       a time of the wall clock (2020 to 2109) is <time>; times that a client wrote here are smaller or greater
+disk       the folder of the logs, and how large its disk is
 words      a sentence for people may be worded as one likes, but must be there when Kafka has one
 rows       that have a key come in any order; where error codes differ, the rest of the row is not compared
 """
@@ -14,19 +15,24 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 ZERO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 WALL_CLOCK = 1577836800000
 ID_FIELDS = {"topicId", "clusterId", "incarnationId", "logDirUuid"}
-EPOCHS = {"leaderEpoch", "committedLeaderEpoch"}
+EPOCHS = {"leaderEpoch", "committedLeaderEpoch", "coordinatorEpoch"}
 WORDS = {"errorMessage", "batchIndexErrorMessage", "documentation"}
 KEYS = ("apiKey", "name", "topicName", "topic", "groupId", "nodeId", "brokerId", "partitionIndex", "partition", "partitionId",
         "key", "memberId", "transactionalId", "configName", "resourceName", "topicId", "logDir", "index", "user",
         "patternType", "resourceType", "principal", "host", "operation", "permissionType", "mechanism", "producerId",
         "updateType", "entityType", "entityName")
-ORDERED = {"records", "batches", "timestampDeltas", "values"}
+ORDERED = {"records", "batches", "timestampDeltas"}
 
 
 class Rules:
     def __init__(self, ports):
         self.ports, self.first_epoch = ports, dict.fromkeys(ports, 0)
         self.seen, self.topics = {side: {} for side in ports}, {side: {} for side in ports}
+
+    def begin(self):
+        """A scenario counts its producers anew: one that only one side gave out does not shift all later ones."""
+        for seen in self.seen.values():
+            seen.pop("producer", None)
 
     def topic_named(self, side, row):
         name = row.get("name") or row.get("topicName")
@@ -64,9 +70,13 @@ class Rules:
             return v - self.first_epoch[side]
         if field == "sessionId" and v:
             return "<session>"
+        if field in ("totalBytes", "usableBytes") and v > 0:
+            return "<bytes of the disk>"
         return "<time>" if v >= WALL_CLOCK and field not in ("baseOffset", "offset") and v < 1 << 42 else v
 
     def text(self, side, field, v):
+        if field == "logDir":
+            return "<dir>"
         if field in WORDS:
             return "<words>" if v else None
         if field == "topicId" and v in self.topics[side]:
@@ -78,7 +88,8 @@ class Rules:
 
 def row_key(row):
     if isinstance(row, dict):
-        return json.dumps([row.get(k) for k in KEYS if k in row and (k != "topicId" or not row.get("name"))], sort_keys=True)
+        keys = "entity" not in row and [row.get(k) for k in KEYS if k in row and (k != "topicId" or not row.get("name"))]
+        return json.dumps(keys or row, sort_keys=True)
     return json.dumps(row)
 
 

@@ -249,11 +249,11 @@ def administer_transactions(t):
     producers("of an unknown topic", "nowhere", 0)
     for v in t.versions("WriteTxnMarkers"):
         t.call("markers for places unknown", "WriteTxnMarkers", {"markers": [
-            {"producerId": pid, "producerEpoch": epoch, "transactionResult": False, "coordinatorEpoch": 0, "transactionVersion": 0,
+            {"producerId": pid, "producerEpoch": epoch, "transactionResult": False, "coordinatorEpoch": t.epoch(0), "transactionVersion": 0,
              "topics": [{"name": "nowhere", "partitionIndexes": [0]}, {"name": "txa", "partitionIndexes": [9]}]}]}, v)
         t.call("no markers", "WriteTxnMarkers", {"markers": []}, v)
     t.call("an administrator's marker", "WriteTxnMarkers", {"markers": [
-        {"producerId": pid, "producerEpoch": epoch, "transactionResult": False, "coordinatorEpoch": 0, "transactionVersion": 0,
+        {"producerId": pid, "producerEpoch": epoch, "transactionResult": False, "coordinatorEpoch": t.epoch(0), "transactionVersion": 0,
          "topics": [{"name": "txa", "partitionIndexes": [0]}]}]}, 2)
     producers("producers afterwards", "txa", 0)
     t.call("end", "EndTxn", end_body("admin-1", pid, epoch, False), 5)
