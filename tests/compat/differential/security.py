@@ -31,8 +31,8 @@ def acls(t):
     filters = {"all": acl_filter(), "of a topic": acl_filter("bills", TOPIC, LITERAL), "that match a topic": acl_filter("bills", TOPIC, MATCH),
                "prefixed": acl_filter(pattern=PREFIXED), "of ann": acl_filter(who="User:ann"), "of a host": acl_filter(host="10.0.0.1"),
                "that deny": acl_filter(permission=DENY), "to read": acl_filter(operation=READ), "of groups": acl_filter(kind=GROUP),
-               "of nothing there": acl_filter("nowhere", TOPIC, LITERAL), "of an unknown kind": acl_filter(kind=0), "of kind 99": acl_filter(kind=99),
-               "of pattern 0": acl_filter(pattern=0), "of operation 0": acl_filter(operation=0), "of permission 0": acl_filter(permission=0),
+               "of nothing there": acl_filter("nowhere", TOPIC, LITERAL), "badly of an unknown kind": acl_filter(kind=0), "badly of kind 99": acl_filter(kind=99),
+               "badly of pattern 0": acl_filter(pattern=0), "badly of operation 0": acl_filter(operation=0), "badly of permission 0": acl_filter(permission=0),
                "of no principal": acl_filter(who="ann"), "of an empty name": acl_filter("")}
     for name, one in filters.items():
         t.sweep(f"describe {name}", "DescribeAcls", one, until=True)
@@ -41,7 +41,7 @@ def acls(t):
         t.call("are there", "DescribeAcls", acl_filter(), compare=False, until=lambda a: a and sum(len(r["acls"]) for r in a["resources"]) >= len(good))
         t.call("delete of a host", "DeleteAcls", {"filters": [acl_filter(host="10.0.0.1"), acl_filter("nowhere", TOPIC, LITERAL)]}, v)
         t.call("delete none", "DeleteAcls", {"filters": []}, v)
-        t.call("delete of an unknown kind", "DeleteAcls", {"filters": [acl_filter(kind=0)]}, v)
+        t.call("delete badly of an unknown kind", "DeleteAcls", {"filters": [acl_filter(kind=0)]}, v)
         t.call("delete that match", "DeleteAcls", {"filters": [acl_filter("bills", TOPIC, MATCH)]}, v)
         t.call("delete all", "DeleteAcls", {"filters": [acl_filter()]}, v)
         t.call("are gone", "DescribeAcls", acl_filter(), until=lambda a: a and not a["resources"])
