@@ -361,6 +361,8 @@ def transactions(b):
     for first, end in ((0, "commit"), (60, "abort"), (120, "commit")):
         b.run("transaction", "transactions", 3, "tx-1", first, 60, end)
     wanted = numbers(0, 60) + numbers(120, 60)
+    # A commit is answered when it is decided; its markers, which end the transaction for readers, come after that.
+    wait_for(lambda: sum(map(len, b.stored("transactions").values())) >= len(wanted), "what was committed is seen", 20)
     stored = b.stored("transactions")
     for n in range(3):
         expect(stored.get(n) == [v for v in wanted if int(v) % 3 == n], f"partition {n} holds {str(stored.get(n))[:200]}")

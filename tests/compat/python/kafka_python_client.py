@@ -1,5 +1,6 @@
 """kafka-python as a client program; the commands are those of README.md."""
 import logging
+import time
 
 from common import BOOTSTRAP, CA, MECHANISM, PASSWORD, ROUND, SECURITY, USER, listen_for_stop, main, say, say_assigned, stopped
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
@@ -86,7 +87,14 @@ def group(topic, name):
                                isolation_level="read_committed"))
     c.partitions_for_topic(topic)  # a leader that assigns before it knows them assigns nothing, and stays so
     c.subscribe([topic], listener=Listener())
+    since = time.monotonic()
     while not stopped.is_set():
+        if c.assignment():
+            since = time.monotonic()
+        elif time.monotonic() - since > 10:  # kafka-python does not notice partitions that it learns of while it joins
+            c.unsubscribe()
+            c.subscribe([topic], listener=Listener())
+            since = time.monotonic()
         for records in c.poll(100).values():
             for m in records:
                 say("record", m.partition, m.offset, m.value.decode())
