@@ -1,6 +1,7 @@
 /* mem.c - counted allocation. Any thread. */
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,3 +65,18 @@ void *mem_must(void *p)
     fputs("fatal: out of memory\n", stderr);
     abort();
 }
+
+#define KEEP_BLOCK (64 << 20)  /* blocks up to this size come from the heap */
+#define KEEP_TOTAL (128 << 20)
+
+#ifdef M_MMAP_THRESHOLD
+void mem_keep_freed(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, KEEP_BLOCK);
+    (void)mallopt(M_TRIM_THRESHOLD, KEEP_TOTAL);
+}
+void mem_trim(void) { (void)malloc_trim(0); }
+#else
+void mem_keep_freed(void) {}
+void mem_trim(void) {}
+#endif

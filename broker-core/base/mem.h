@@ -10,6 +10,11 @@ char *mem_strdup(const char *s);
 void *mem_memdup(const void *p, size_t size);
 void mem_free(void *p);                     /* NULL ok */
 
+/* For a whole program, once, at its start: large blocks that were freed stay with the process for the
+ * next ones, instead of new pages from the kernel each time, until mem_trim. */
+void mem_keep_freed(void);
+void mem_trim(void); /* gives back what is free; takes about a millisecond */
+
 int64_t mem_outstanding(void);              /* blocks allocated and not yet freed */
 void mem_fail_after(int64_t n);             /* tests: the n-th allocation from now fails (n >= 1); 0: none */
 

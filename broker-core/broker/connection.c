@@ -21,6 +21,7 @@
 #define REPLY_MAX (128u << 20)
 #define FRAME_MAX_DEFAULT (100u << 20) /* socket.request.max.bytes */
 #define FRAME_SLACK (1u << 20)
+#define LARGE (256u << 10) /* a request or reply that leaves memory to give back */
 #define SASL_HANDSHAKE_KEY 17
 #define SASL_AUTHENTICATE_KEY 36
 
@@ -431,6 +432,7 @@ static void connection_send_first(struct connection *c)
     c->broker->stats.reply_bytes += (int64_t)r->reply.len;
     control_touch(c->broker->control);
     bool close = r->close_after;
+    if (r->reply.len >= LARGE || r->frame_bytes >= LARGE) broker_used_memory(c->broker);
     status sent = r->silent ? OK : stream_send(c->stream, &r->reply);
     request_free(r);
     if (failed(sent)) {

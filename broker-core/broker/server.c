@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #define IDLE_MS_DEFAULT (10 * 60 * 1000) /* connections.max.idle.ms */
+#define TRIM_MS 10000 /* after large requests or answers, freed memory goes back */
 #define RETENTION_CHECK_MS 10000         /* after an append, once at most so often */
 #define EXIT_STORE_FAILED 3
 
@@ -79,6 +80,20 @@ void broker_appended(struct broker *b)
 {
     int64_t at = loop_now(b->loop) + RETENTION_CHECK_MS;
     if (!b->retention.slot || b->retention.at > at) (void)loop_timer_set(b->loop, &b->retention, at);
+}
+
+/* --- memory ------------------------------------------------------ */
+
+static void trim_fire(struct timer *timer)
+{
+    (void)timer;
+    mem_trim();
+}
+
+void broker_used_memory(struct broker *b)
+{
+    if (b->trim.slot) return;
+    (void)loop_timer_set(b->loop, &b->trim, loop_now(b->loop) + TRIM_MS);
 }
 
 /* --- what the image tells ------------------------------------------------------ */
@@ -309,6 +324,7 @@ status broker_new(const struct broker_options *options, struct broker **ret_brok
     b->options = *options;
     b->data_fd = b->run_fd = b->lock_fd = -1;
     timer_init(&b->retention, retention_fire);
+    timer_init(&b->trim, trim_fire);
     status started = broker_start(b, why);
     if (failed(started)) {
         if (why && !why->text[0]) why_set(why, "the broker cannot start: %s", status_text(started));
@@ -353,6 +369,7 @@ void broker_free(struct broker *b)
         b->groups = NULL;
         if (b->options.standalone && b->controller) local_controller_stop(b);
         loop_timer_clear(b->loop, &b->retention);
+        loop_timer_clear(b->loop, &b->trim);
         if (b->store && b->exit_code == 0) {
             status stopped = store_stop(b->store);
             if (failed(stopped))

@@ -80,6 +80,7 @@ struct broker {
     bool memory_short;          /* some connections are not read because of it */
     int64_t next_producer;      /* low half of the next producer id */
     struct timer retention;
+    struct timer trim;
     struct stats stats;
     bool stopping;
     int exit_code;
@@ -105,6 +106,8 @@ void broker_log_config(const struct broker *broker, const struct topic *topic,
                        struct log_config *ret_config);
 /* A producer id that was never given before; -1: this start has given out all it has. */
 int64_t broker_producer_id(struct broker *broker);
+/* Large buffers were used: what is free goes back to the system a while later. */
+void broker_used_memory(struct broker *broker);
 /* Something was appended: retention has to look again. */
 void broker_appended(struct broker *broker);
 /* Ends the TCP connections of a login (STR_NULL: any) or principal (STR_NULL: any). */

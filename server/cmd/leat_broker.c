@@ -6,6 +6,8 @@
  * on standard error is the reason, where its supervisor looks for it. */
 #include "leat.h"
 
+#include "base/mem.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -53,6 +55,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     int code = leat_broker_inspect(argc - 1, (const char *const *)argv + 1);
     if (code >= 0) return code;
+    mem_keep_freed();
     char why[256];
     code = leat_broker_open(argc - 1, (const char *const *)argv + 1, FLAGS, &broker, why,
                                 sizeof why);
