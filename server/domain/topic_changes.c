@@ -279,7 +279,7 @@ static status partitions_one(struct under_way *u, const struct create_partitions
 {
     const struct create_partitions_request_create_partitions_topic *wanted = &request->topics[i];
     struct topic_row there;
-    const struct delta_topic *topic;
+    const struct delta_topic *topic = NULL;
     struct topic_plan plan = { .result = FAIL(INVALID_REQUEST) };
     if (create_partitions_repeated(request, i)) {
         why_set(&plan.why, "The request names this topic more than once.");
