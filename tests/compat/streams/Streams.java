@@ -1,10 +1,11 @@
 /* Streams.java - a Kafka Streams application with exactly_once_v2, and the one who feeds and checks it.
  *
- *   Streams.java app BROKER STATE_DIR        clicks are counted by group and second, and joined with profiles
- *   Streams.java drive BROKER CLICKS         writes profiles and clicks; prints "enriched N" while committed
- *                                            results come; then checks that each click was counted once
+ *   Streams.java app CLIENT STATE_DIR GUARANTEE     clicks are counted by group and second, and joined with profiles
+ *   Streams.java drive CLIENT CLICKS                writes profiles and clicks; prints "enriched N" while committed
+ *                                                   results come; then checks that each click was counted once
  *
- * The application stops when its stdin ends. */
+ * CLIENT is a properties file with the address and the login. The application stops when its stdin ends. */
+import java.io.*;
 import java.time.Duration;
 import java.util.*;
 import org.apache.kafka.clients.admin.*;
@@ -34,11 +35,11 @@ public class Streams {
         return builder.build();
     }
 
-    static void app(String broker, String state) throws Exception {
+    static void app(String client, String state, String guarantee) throws Exception {
         Properties p = new Properties();
+        p.putAll(client(client));
         p.put(StreamsConfig.APPLICATION_ID_CONFIG, "clicks-app");
-        p.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, broker);
-        p.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, StreamsConfig.EXACTLY_ONCE_V2);
+        p.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, guarantee);
         p.put(StreamsConfig.STATE_DIR_CONFIG, state);
         p.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, 2);
         p.put(StreamsConfig.REPLICATION_FACTOR_CONFIG, 1);
@@ -54,12 +55,20 @@ public class Streams {
         streams.close(Duration.ofSeconds(20));
     }
 
-    static Map<String, Object> client(String broker) {
-        return new HashMap<>(Map.of("bootstrap.servers", broker));
+    static Map<String, Object> client(String file) {
+        Properties p = new Properties();
+        try (Reader r = new FileReader(file)) {
+            p.load(r);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        Map<String, Object> config = new HashMap<>();
+        for (String name : p.stringPropertyNames()) config.put(name, p.getProperty(name));
+        return config;
     }
 
-    static KafkaConsumer<byte[], byte[]> reader(String broker, String topic) {
-        Map<String, Object> config = client(broker);
+    static KafkaConsumer<byte[], byte[]> reader(String client, String topic) {
+        Map<String, Object> config = client(client);
         config.put("isolation.level", "read_committed");
         config.put("auto.offset.reset", "earliest");
         KafkaConsumer<byte[], byte[]> c = new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer());
@@ -69,24 +78,24 @@ public class Streams {
         return c;
     }
 
-    static void create(String broker) throws Exception {
-        try (Admin admin = Admin.create(client(broker))) {
+    static void create(String client) throws Exception {
+        try (Admin admin = Admin.create(client(client))) {
             List<NewTopic> all = new ArrayList<>();
             for (String name : List.of("clicks", "profiles", "enriched", "counts")) all.add(new NewTopic(name, PARTITIONS, (short) 1));
             admin.createTopics(all).all().get();
         }
     }
 
-    static <V> KafkaProducer<String, V> producer(String broker, Serializer<V> values) {
-        Map<String, Object> config = client(broker);
+    static <V> KafkaProducer<String, V> producer(String client, Serializer<V> values) {
+        Map<String, Object> config = client(client);
         config.put("delivery.timeout.ms", 120000);
         config.put("linger.ms", 5);
         return new KafkaProducer<>(config, new StringSerializer(), values);
     }
 
     /* Paced, so that kills fall between: about 4000 a second. */
-    static void feed(String broker, int clicks) {
-        try (KafkaProducer<String, Long> p = producer(broker, new LongSerializer())) {
+    static void feed(String client, int clicks) {
+        try (KafkaProducer<String, Long> p = producer(client, new LongSerializer())) {
             for (int i = 0; i < clicks; i++) {
                 p.send(new ProducerRecord<>("clicks", null, BEGIN + i * STEP_MS, "user-" + i % USERS, (long) i), (m, e) -> {
                     if (e != null) System.out.println("not written: " + e);
@@ -97,19 +106,19 @@ public class Streams {
         }
     }
 
-    static void drive(String broker, int clicks) throws Exception {
-        create(broker);
-        try (KafkaProducer<String, String> p = producer(broker, new StringSerializer())) {
+    static void drive(String client, int clicks) throws Exception {
+        create(client);
+        try (KafkaProducer<String, String> p = producer(client, new StringSerializer())) {
             for (int u = 0; u < USERS; u++) p.send(new ProducerRecord<>("profiles", null, BEGIN - 1, "user-" + u, "name-" + u)).get();
         }
         System.out.println("ready");
         System.in.read();  /* the application runs */
-        Thread feeder = new Thread(() -> feed(broker, clicks));
+        Thread feeder = new Thread(() -> feed(client, clicks));
         feeder.start();
         int[] seen = new int[clicks];
         int enriched = 0, wrong = 0;
         long deadline = System.nanoTime() + 150_000_000_000L;
-        try (KafkaConsumer<byte[], byte[]> c = reader(broker, "enriched")) {
+        try (KafkaConsumer<byte[], byte[]> c = reader(client, "enriched")) {
             while (enriched < clicks && System.nanoTime() < deadline) {
                 for (ConsumerRecord<byte[], byte[]> r : c.poll(Duration.ofMillis(200))) {
                     String[] value = new String(r.value()).split(" ");
@@ -121,7 +130,7 @@ public class Streams {
             }
         }
         feeder.join();
-        long counted = counts(broker, clicks, deadline);
+        long counted = counts(client, clicks, deadline);
         int twice = 0, missing = 0;
         for (int n : seen) {
             if (n > 1) twice++;
@@ -132,11 +141,11 @@ public class Streams {
     }
 
     /* Windows whose last committed count is not the number of clicks in it. */
-    static long counts(String broker, int clicks, long deadline) {
+    static long counts(String client, int clicks, long deadline) {
         Map<String, Long> expected = new HashMap<>(), found = new HashMap<>();
         for (int i = 0; i < clicks; i++)
             expected.merge("group-" + i % GROUPS + "@" + (BEGIN + i * STEP_MS) / 1000 * 1000, 1L, Long::sum);
-        try (KafkaConsumer<byte[], byte[]> c = reader(broker, "counts")) {
+        try (KafkaConsumer<byte[], byte[]> c = reader(client, "counts")) {
             while (!found.equals(expected) && System.nanoTime() < deadline)
                 for (ConsumerRecord<byte[], byte[]> r : c.poll(Duration.ofMillis(200)))
                     found.put(new String(r.key()), new LongDeserializer().deserialize(null, r.value()));
@@ -146,7 +155,7 @@ public class Streams {
     }
 
     public static void main(String[] a) throws Exception {
-        if (a[0].equals("app")) app(a[1], a[2]);
+        if (a[0].equals("app")) app(a[1], a[2], a[3]);
         else drive(a[1], Integer.parseInt(a[2]));
         System.exit(0);
     }
