@@ -20,6 +20,7 @@ const inDialog = () => page.getByRole('dialog');
 const row = name => page.getByRole('row').filter({ has: page.getByRole('link', { name, exact: true }) });
 // The cell of a row under the heading of that name.
 async function cell(table, name, heading) {
+  await table.getByRole('link', { name, exact: true }).waitFor();
   const headings = await table.getByRole('columnheader').allInnerTexts();
   const at = headings.findIndex(h => h.replace(/[↑↓]/g, '').trim() === heading);
   assert.ok(at >= 0, `no column ${heading} among ${headings.join(', ')}`);
@@ -155,7 +156,7 @@ const tests = [
     await waitFor(async () => number(await cell(table, 'payments', 'Records')) === total, 'the list of topics counts them');
     await visit(`${base()}/topics/payments`, 'payments');
     const parts = page.getByRole('table', { name: 'Partitions' });
-    await parts.waitFor();
+    await parts.locator('tbody tr').first().waitFor();
     const headings = (await parts.getByRole('columnheader').allInnerTexts()).map(h => h.trim());
     const next = headings.indexOf('Next offset');
     const shown = await parts.locator('tbody tr').evaluateAll((rows, at) => rows.map(r => r.cells[at].innerText), next);
@@ -218,7 +219,7 @@ const tests = [
     await row('counter').getByRole('link', { name: 'counter' }).click();
     await page.getByRole('heading', { level: 1, name: 'counter' }).waitFor();
     const parts = page.getByRole('table', { name: 'Lag by partition' });
-    await parts.waitFor();
+    await parts.locator('tbody tr').first().waitFor();
     const headings = (await parts.getByRole('columnheader').allInnerTexts()).map(h => h.replace(/[↑↓]/g, '').trim());
     const shown = await parts.locator('tbody tr').evaluateAll((rows, at) => rows.map(r => r.cells[at].innerText), headings.indexOf('Behind'));
     assert.equal(shown.map(number).reduce((a, b) => a + b, 0), behind);
