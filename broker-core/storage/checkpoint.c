@@ -204,11 +204,11 @@ static void checkpoint_free(struct task *task)
 
 /* The snapshot offset is at least the recovery segment's base, and never moves back. Aborted
  * transactions of closed segments get their files with it. */
-static bool capture_wants_snapshot(const struct plog *log)
+static bool capture_wants_snapshot(const struct plog *log, int64_t every)
 {
     if (log->rp.snapshot < plog_active(log)->base) return true;
     if (aborted_before(&log->producers.aborted, plog_active(log)->base)) return true;
-    if (log->since_snapshot >= log->store->tuning.snapshot_every) return true;
+    if (log->since_snapshot >= every) return true;
     return log->store->stopping && log->rp.snapshot < log->end;
 }
 
@@ -232,7 +232,7 @@ static status capture_aborted(struct plog *log, struct capture *c)
     return OK;
 }
 
-static status capture_log(struct plog *log, struct capture *c)
+static status capture_log(struct plog *log, int64_t every, struct capture *c)
 {
     struct segment *active = plog_active(log);
     c->log = log;
@@ -241,28 +241,46 @@ static status capture_log(struct plog *log, struct capture *c)
     buf_init(&c->snapshot, SIZE_MAX / 2);
     c->set.log = log;
     if (log->touched) TRY(sync_set_collect(log, &c->set));
-    if (!capture_wants_snapshot(log)) return OK;
+    if (!capture_wants_snapshot(log, every)) return OK;
     if (log->rp.snapshot != log->end) c->old_snapshot = log->rp.snapshot;
     c->since_snapshot = log->since_snapshot;
     c->rp.snapshot = log->end;
     TRY(capture_aborted(log, c));
-    return producer_state_encode(&log->producers, log->end, &c->snapshot);
+    TRY(producer_state_encode(&log->producers, log->end, &c->snapshot));
+    segment_put_index(active, &c->snapshot);
+    return buf_check(&c->snapshot);
 }
 
 /* Nothing that the file says of this log has changed. */
-static bool log_same(const struct plog *log)
+static bool log_same(const struct plog *log, int64_t every)
 {
     return log->end == log->rp.offset && plog_active(log)->base == log->rp.segment &&
-           log->start_wanted == log->start && !capture_wants_snapshot(log);
+           log->start_wanted == log->start && !capture_wants_snapshot(log, every);
+}
+
+/* Recovery folds what lies above the snapshots: when all logs together have too much of it, those with
+ * more than their share take one. */
+static int64_t snapshot_due(const struct store *store)
+{
+    int64_t sum = 0, logs = 0;
+    for (const struct plog *log = store->logs; log; log = log->hh.next) {
+        sum += log->since_snapshot;
+        logs += log->since_snapshot > 0;
+    }
+    int64_t every = store->tuning.snapshot_every;
+    if (sum <= store->tuning.fold_max) return every;
+    int64_t share = store->tuning.fold_max / logs;
+    return share < 1 ? 1 : share < every ? share : every;
 }
 
 static status checkpoint_capture(struct store *store, struct checkpoint_task *t)
 {
+    int64_t every = snapshot_due(store);
     checkpoint_begin(&t->content);
     for (struct plog *log = store->logs; log; log = log->hh.next) {
         if (log->count == 0) continue;
         struct recovery_point rp = log->rp;
-        if (!log_same(log)) {
+        if (!log_same(log, every)) {
             if (t->count == t->cap) {
                 size_t cap = t->cap ? t->cap * 2 : 16;
                 struct capture *c = mem_realloc(t->captures, cap * sizeof *c);
@@ -273,7 +291,7 @@ static status checkpoint_capture(struct store *store, struct checkpoint_task *t)
             struct capture *c = &t->captures[t->count++];
             *c = (struct capture){ .log = log };
             log->holds++;
-            TRY(capture_log(log, c));
+            TRY(capture_log(log, every, c));
             rp = c->rp;
         }
         struct checkpoint_entry e = { .topic = log->key.topic, .partition = log->key.partition,

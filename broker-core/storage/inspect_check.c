@@ -155,7 +155,8 @@ static void check_snapshot(struct check *c, const struct partition *p, const cha
     snprintf(path, sizeof path, "%s/%s", p->folder, name);
     status s = inspect_read(c->fs, path, &in);
     if (is_ok(s)) {
-        s = producer_state_decode(buf_bytes(&in), offset, 0, &state);
+        struct bytes front = bytes_of(in.data, producer_state_size(buf_bytes(&in)));
+        s = producer_state_decode(front, offset, 0, &state);
         buf_done(&in);
         if (is_ok(s)) producer_state_done(&state);
     }

@@ -166,19 +166,6 @@ static void put_producer(void *arg, const struct plog_producer *p)
     fputc('\n', arg);
 }
 
-static status dump_snapshot(struct bytes in, int64_t offset, FILE *out)
-{
-    struct producer_state state = { 0 };
-    TRY(producer_state_decode(in, offset, 0, &state));
-    fprintf(out, "offset=%lld\n", (long long)offset);
-    for (uint32_t i = 0; i < state.epoch_count; i++)
-        fprintf(out, "leader-epoch=%d from=%lld\n", (int)state.epochs[i].epoch,
-                (long long)state.epochs[i].start);
-    producer_state_each(&state, put_producer, out);
-    producer_state_done(&state);
-    return OK;
-}
-
 static status dump_index(struct bytes in, int64_t base, FILE *out)
 {
     const uint8_t *p = in.data;
@@ -190,6 +177,22 @@ static status dump_index(struct bytes in, int64_t base, FILE *out)
         fprintf(out, "offset=%lld position=%u\n", (long long)base + get_le32(p + 72 + 16 * i),
                 get_le32(p + 76 + 16 * i));
     return OK;
+}
+
+static status dump_snapshot(struct bytes in, int64_t offset, FILE *out)
+{
+    struct producer_state state = { 0 };
+    size_t size = producer_state_size(in);
+    TRY(producer_state_decode(bytes_of(in.data, size), offset, 0, &state));
+    fprintf(out, "offset=%lld\n", (long long)offset);
+    for (uint32_t i = 0; i < state.epoch_count; i++)
+        fprintf(out, "leader-epoch=%d from=%lld\n", (int)state.epochs[i].epoch,
+                (long long)state.epochs[i].start);
+    producer_state_each(&state, put_producer, out);
+    producer_state_done(&state);
+    if (size == in.len) return OK;
+    fputs("index of the segment that ends here, offsets from its base:\n", out);
+    return dump_index(bytes_of(in.data + size, in.len - size), 0, out);
 }
 
 static status dump_aborted(struct bytes in, FILE *out)

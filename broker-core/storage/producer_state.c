@@ -363,6 +363,12 @@ static status decode_body(struct bytes in, size_t size, int64_t offset, int64_t 
     return aborted_get(&ret->aborted, at, files, at + (size_t)files * ABORTED_FILE_SIZE, entries);
 }
 
+size_t producer_state_size(struct bytes in)
+{
+    uint32_t size = in.len < SNAPSHOT_HEADER ? 0 : get_le32(in.data + 8);
+    return size >= SNAPSHOT_HEADER && size <= in.len ? size : in.len;
+}
+
 status producer_state_decode(struct bytes in, int64_t offset, int64_t now_ms,
                              struct producer_state *ret)
 {

@@ -67,6 +67,8 @@ void producer_state_each(const struct producer_state *ps,
 int32_t producer_state_epoch_at(const struct producer_state *ps, int64_t offset);
 
 status producer_state_encode(const struct producer_state *ps, int64_t offset, struct buf *out);
+/* Bytes of the snapshot at the front of a file's content; all of them when it does not say. */
+size_t producer_state_size(struct bytes in);
 /* CORRUPT; the state must be empty and is filled. */
 status producer_state_decode(struct bytes in, int64_t offset, int64_t now_ms,
                              struct producer_state *ret);

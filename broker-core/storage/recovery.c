@@ -332,6 +332,14 @@ static status recover(struct store *store, struct recovered *list, size_t *count
     return settle(store, list, *count, foreign);     /* step 8 */
 }
 
+/* The next start must not fold again what this one did, and more. */
+static void want_snapshots(struct store *store)
+{
+    int64_t folded = 0;
+    for (const struct plog *log = store->logs; log; log = log->hh.next) folded += log->since_snapshot;
+    if (folded > store->tuning.fold_max) checkpoint_want(store);
+}
+
 status recovery_run(struct store *store)
 {
     uint64_t first_live = 1;
@@ -351,5 +359,6 @@ status recovery_run(struct store *store)
     store->sequence = store->first = 1;
     store->other_free = true;
     store->journal[0].entry_synced = store->journal[1].entry_synced = false;
+    want_snapshots(store);
     return OK;
 }

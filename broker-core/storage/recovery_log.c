@@ -15,8 +15,10 @@ struct scan {
     struct recovered *r;
     struct segment *segment;
     int64_t file_size;
-    int64_t expected; /* base offset of the next batch above the recovery point */
+    int64_t expected; /* base offset of the next batch */
+    bool durable;     /* below the recovery point: all has to be there, nothing is written */
     struct buf window;
+    struct bytes index; /* of the segment that the snapshot ends in, up to there; empty: none */
     int64_t now;
 };
 
@@ -57,49 +59,15 @@ static status fold(struct scan *sc, const struct batch_header *h, struct bytes b
     return producer_state_fold(&log->producers, h, ends ? &marker : NULL, sc->now);
 }
 
-/* The same for a batch of which only the header was read. */
-static status fold_stored(struct scan *sc, const struct batch_header *h, int64_t position)
-{
-    if (!(h->attributes & BATCH_CONTROL)) return fold(sc, h, bytes_of(NULL, 0));
-    struct buf batch;
-    buf_init(&batch, BATCH_STORED_MAX);
-    status s = segment_read_batch(sc->segment, position, h->size, &batch);
-    if (is_ok(s)) s = fold(sc, h, buf_bytes(&batch));
-    buf_done(&batch);
-    return s;
-}
-
-/* --- below the recovery point ----------------------------------------------------------------- */
-
-static status walk_durable(struct scan *sc, int64_t limit)
-{
-    struct segment *s = sc->segment;
-    struct batch_header h;
-    TRY(segment_open(s, 0));
-    struct segment view = *s; /* headers up to the limit only */
-    view.size = limit;
-    struct segment_cursor c = { .segment = &view };
-    s->size = 0;
-    while (c.position < limit) {
-        status got = segment_header(&c, &h);
-        if (failed(got))
-            return recovery_bad(sc->r->log->store, "damaged below the recovery point", s->folder);
-        segment_note(s, &h);
-        TRY(fold_stored(sc, &h, c.position));
-        c.position += (int64_t)h.size;
-    }
-    return OK;
-}
-
-/* --- above it --------------------------------------------------------------------------------- */
+/* --- scanning --------------------------------------------------------------------------------- */
 
 static bool batch_continues(const struct scan *sc, struct bytes batch, const struct batch_header *h)
 {
     return h->base_offset == sc->expected && is_ok(batch_check_crc(batch));
 }
 
-/* Takes the good batches off the window and writes them again; true when the window ended in the
- * middle of a batch that may be good: *ret_need says how large it is. */
+/* Takes the good batches off the window and, above the recovery point, writes them again. When the
+ * window ended in the middle of a batch that may be good, *ret_need says how large it is. */
 static status take_window(struct scan *sc, size_t *ret_taken, size_t *ret_need)
 {
     struct bytes left = buf_bytes(&sc->window);
@@ -124,13 +92,14 @@ static status take_window(struct scan *sc, size_t *ret_taken, size_t *ret_need)
         left.len -= h.size;
     }
     struct fs *fs = s->cache->fs;
-    if (taken) TRY(fs->ops->pwrite(fs, s->file, sc->window.data, taken, at));
+    if (taken && !sc->durable) TRY(fs->ops->pwrite(fs, s->file, sc->window.data, taken, at));
     if (left.len < BATCH_HEADER_SIZE && *ret_need == 0) *ret_need = BATCH_HEADER_SIZE;
     *ret_taken = taken;
     return OK;
 }
 
-static status scan_tail(struct scan *sc)
+/* Takes batches from the end of what is known of the segment, as far as they are good. */
+static status scan_batches(struct scan *sc)
 {
     struct segment *s = sc->segment;
     struct fs *fs = s->cache->fs;
@@ -150,6 +119,51 @@ static status scan_tail(struct scan *sc)
         want = taken == 0 ? need : SEGMENT_SCAN_WINDOW;
     }
     return OK;
+}
+
+/* --- below the recovery point ----------------------------------------------------------------- */
+
+/* Headers up to the snapshot, for the index alone: of snapshots from before they had one. */
+static status walk_headers(struct scan *sc, int64_t limit)
+{
+    struct segment *s = sc->segment;
+    struct batch_header h;
+    TRY(segment_open(s, 0));
+    struct segment view = *s;
+    view.size = limit;
+    struct segment_cursor c = { .segment = &view };
+    while (c.position < limit && s->end < sc->r->log->rp.snapshot) {
+        status got = segment_header(&c, &h);
+        if (is_ok(got) && h.base_offset != s->end) got = FAIL(CORRUPT);
+        if (failed(got)) return got;
+        segment_note(s, &h);
+        c.position += (int64_t)h.size;
+    }
+    return OK;
+}
+
+/* The batches up to `limit`, which end at the offset `end`: durable, and folded from the snapshot on.
+ * What lies below the snapshot is not read. */
+static status take_durable(struct scan *sc, int64_t limit, int64_t end)
+{
+    struct plog *log = sc->r->log;
+    struct segment *s = sc->segment;
+    int64_t file_size = sc->file_size;
+    bool whole = false;
+    if (s->base < log->rp.snapshot &&
+        (!sc->index.len || failed(segment_take_index(s, sc->index, log->rp.snapshot, limit)))) {
+        status walked = walk_headers(sc, limit);
+        if (failed(walked) && walked.code != E_CORRUPT) return walked;
+    }
+    sc->expected = s->end;
+    sc->file_size = limit;
+    sc->durable = true;
+    TRY(scan_batches(sc));
+    whole = s->size == limit && s->end == end;
+    sc->file_size = file_size;
+    sc->durable = false;
+    if (whole) return OK;
+    return recovery_bad(log->store, "damaged below the recovery point", log->folder);
 }
 
 /* --- the segments of a log -------------------------------------------------------------------- */
@@ -176,7 +190,7 @@ static status take_old(struct scan *sc, int64_t next)
     struct segment *s = sc->segment;
     int64_t size;
     TRY(file_size(s, &size));
-    if (next > sc->r->log->rp.snapshot) return walk_durable(sc, size);
+    if (next > sc->r->log->rp.snapshot) return take_durable(sc, size, next);
     s->size = size;
     s->end = next;
     s->indexed = size == 0;
@@ -192,9 +206,9 @@ static status take_tail(struct scan *sc)
         if (sc->file_size < log->rp.position)
             return recovery_bad(log->store, "bytes below the recovery point are missing",
                                 log->folder);
-        TRY(walk_durable(sc, log->rp.position));
+        TRY(take_durable(sc, log->rp.position, log->rp.offset));
     }
-    TRY(scan_tail(sc));
+    TRY(scan_batches(sc));
     if (sc->file_size > s->size) {
         sc->r->trim = s;
         log->cut = true;
@@ -264,18 +278,18 @@ static status need_segment(struct recovered *r, struct folder *f)
     return OK;
 }
 
-static status load_snapshot(struct recovered *r, int64_t now)
+/* The producer state of the named snapshot; what follows it in the file: an index. */
+static status load_snapshot(struct recovered *r, int64_t now, struct buf *in, struct bytes *ret_index)
 {
     struct plog *log = r->log;
     if (log->rp.snapshot == 0) return OK;
-    struct buf in;
     char path[PATH_SIZE];
-    buf_init(&in, SIZE_MAX / 2);
     snprintf(path, sizeof path, "%s/%020lld.snap", log->folder, (long long)log->rp.snapshot);
-    status s = files_read(log->store->fs, path, &in);
-    if (is_ok(s))
-        s = producer_state_decode(buf_bytes(&in), log->rp.snapshot, now, &log->producers);
-    buf_done(&in);
+    TRY(files_read(log->store->fs, path, in));
+    size_t size = producer_state_size(buf_bytes(in));
+    *ret_index = bytes_of(in->data + size, in->len - size);
+    status s = producer_state_decode(bytes_of(in->data, size), log->rp.snapshot, now,
+                                     &log->producers);
     return s.code == E_CORRUPT ? recovery_bad(log->store, "damaged", path) : s;
 }
 
@@ -314,10 +328,11 @@ static status find_same(struct recovered *r, const struct folder *f)
     return s;
 }
 
-static status take_segments(struct recovered *r, const struct folder *f, int64_t now)
+static status take_segments(struct recovered *r, const struct folder *f, int64_t now,
+                            struct bytes index)
 {
     struct plog *log = r->log;
-    struct scan sc = { .r = r, .expected = log->rp.offset, .now = now };
+    struct scan sc = { .r = r, .expected = log->rp.offset, .now = now, .index = index };
     status s = OK;
     buf_init(&sc.window, BATCH_STORED_MAX);
     for (size_t i = 0; i < f->count && is_ok(s); i++) {
@@ -338,10 +353,22 @@ static status take_segments(struct recovered *r, const struct folder *f, int64_t
     return s;
 }
 
+static status load_and_take(struct recovered *r, struct folder *f)
+{
+    int64_t now = store_wall(r->log->store);
+    struct bytes index = bytes_of(NULL, 0);
+    struct buf snapshot;
+    buf_init(&snapshot, SIZE_MAX / 2);
+    status s = load_snapshot(r, now, &snapshot, &index);
+    if (is_ok(s)) s = find_same(r, f);
+    if (is_ok(s)) s = take_segments(r, f, now, index);
+    buf_done(&snapshot);
+    return s;
+}
+
 static status recover_folder(struct recovered *r, struct folder *f)
 {
     struct plog *log = r->log;
-    int64_t now = store_wall(log->store);
     bool changed;
     TRY(files_list(log->store->fs, log->folder, &f->names));
     TRY(compact_recover(log->store->fs, log->folder, &f->names, &changed));
@@ -351,9 +378,7 @@ static status recover_folder(struct recovered *r, struct folder *f)
     }
     TRY(folder_sort(r, f));
     TRY(need_segment(r, f));
-    TRY(load_snapshot(r, now));
-    TRY(find_same(r, f));
-    TRY(take_segments(r, f, now));
+    TRY(load_and_take(r, f));
     if (!r->same && sync_now(log->store)) TRY(files_sync_dir(log->store->fs, log->folder));
     struct segment *last = plog_active(log);
     if (log->start < log->segments[0]->base) log->start = log->segments[0]->base;

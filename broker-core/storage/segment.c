@@ -145,6 +145,7 @@ status segment_append(struct segment *s, struct bytes batch, const struct batch_
         return written;
     }
     segment_note(s, h);
+    s->last_crc = batch_crc_field(batch); /* not h's: validation may have set the time since */
     return OK;
 }
 
@@ -155,6 +156,7 @@ void segment_note(struct segment *s, const struct batch_header *h)
               s->max_timestamp);
     if (h->max_timestamp > s->max_timestamp) s->max_timestamp = h->max_timestamp;
     s->last_position = s->size;
+    s->last_crc = h->crc;
     s->size += (int64_t)h->size;
     s->end = batch_last_offset(h) + 1;
 }
@@ -227,7 +229,8 @@ status segment_read_batch(struct segment *s, int64_t position, size_t size, stru
 
 /* --- index file ------------------------------------------------------------------------------- */
 
-static status last_batch_crc(struct segment *s, uint32_t *ret_crc)
+/* The last batch that the index names is the one in the file. */
+static status check_last_batch(struct segment *s)
 {
     struct segment_cursor c;
     struct batch_header h;
@@ -235,28 +238,25 @@ static status last_batch_crc(struct segment *s, uint32_t *ret_crc)
     TRY(segment_header(&c, &h));
     if (s->last_position + (int64_t)h.size != s->size || batch_last_offset(&h) + 1 != s->end)
         return FAIL(CORRUPT);
-    *ret_crc = h.crc;
-    return OK;
+    return h.crc == s->last_crc ? OK : FAIL(CORRUPT);
 }
 
-void segment_save_index(struct segment *s)
+void segment_put_index(const struct segment *s, struct buf *out)
 {
-    uint32_t crc;
-    if (!s->indexed || s->size == 0 || failed(last_batch_crc(s, &crc))) return;
-    struct buf out;
-    buf_init(&out, INDEX_FILE_MAX);
-    uint8_t *p = buf_extend(&out, INDEX_HEADER + (size_t)s->index.count * INDEX_ENTRY);
+    size_t begin = out->len, len = INDEX_HEADER + (size_t)s->index.count * INDEX_ENTRY;
+    if (!s->indexed || s->size == 0) return;
+    uint8_t *p = buf_extend(out, len);
     if (!p) return;
     memset(p, 0, INDEX_HEADER);
     memcpy(p, "LIX1", 4);
-    put_le32(p + 8, (uint32_t)out.len);
+    put_le32(p + 8, (uint32_t)len);
     put_le32(p + 12, s->index.count);
     put_le64(p + 16, (uint64_t)s->size);
     put_le64(p + 24, (uint64_t)s->end);
     put_le64(p + 32, (uint64_t)s->first_timestamp);
     put_le64(p + 40, (uint64_t)s->max_timestamp);
     put_le64(p + 48, (uint64_t)s->last_position);
-    put_le32(p + 56, crc);
+    put_le32(p + 56, s->last_crc);
     put_le32(p + 60, s->index.interval);
     for (uint32_t i = 0; i < s->index.count; i++) {
         uint8_t *e = p + INDEX_HEADER + (size_t)i * INDEX_ENTRY;
@@ -264,32 +264,46 @@ void segment_save_index(struct segment *s)
         put_le32(e + 4, s->index.entries[i].position);
         put_le64(e + 8, (uint64_t)s->index.entries[i].max_before);
     }
-    put_le32(p + 4, crc32c(0, p + 8, out.len - 8));
+    p = out->data + begin;
+    put_le32(p + 4, crc32c(0, p + 8, len - 8));
+}
+
+void segment_save_index(struct segment *s)
+{
+    struct buf out;
+    buf_init(&out, INDEX_FILE_MAX);
+    segment_put_index(s, &out);
     char path[PATH_SIZE];
     segment_path(s, ".index", path, sizeof path);
     struct fs *fs = s->cache->fs;
     struct file *file;
-    if (is_ok(fs->ops->open(fs, path, FS_WRITE | FS_CREATE, &file))) {
-        (void)fs->ops->pwrite(fs, file, p, out.len, 0);
+    if (out.len && is_ok(fs->ops->open(fs, path, FS_WRITE | FS_CREATE, &file))) {
+        (void)fs->ops->pwrite(fs, file, out.data, out.len, 0);
         fs->ops->close(fs, file);
     }
     buf_done(&out);
 }
 
-static status index_decode(struct segment *s, struct bytes in)
+/* Framing, and what the header says of the segment; the entries are as they were written. */
+static status index_open(struct bytes in, uint32_t *ret_count)
 {
     const uint8_t *p = in.data;
     if (in.len < INDEX_HEADER || memcmp(p, "LIX1", 4) != 0) return FAIL(CORRUPT);
-    uint32_t length = get_le32(p + 8), count = get_le32(p + 12), crc;
+    uint32_t length = get_le32(p + 8), count = get_le32(p + 12);
     if (length > in.len || count > INDEX_ENTRIES_MAX) return FAIL(CORRUPT);
     if (length != INDEX_HEADER + (size_t)count * INDEX_ENTRY) return FAIL(CORRUPT);
     if (get_le32(p + 4) != crc32c(0, p + 8, length - 8)) return FAIL(CORRUPT);
-    if (get_le64(p + 16) != (uint64_t)s->size || get_le64(p + 24) != (uint64_t)s->end)
-        return FAIL(CORRUPT);
+    *ret_count = count;
+    return OK;
+}
+
+/* Takes what a good index says into s, whose size and end are those of the index. */
+static status index_take(struct segment *s, const uint8_t *p, uint32_t count)
+{
     s->last_position = (int64_t)get_le64(p + 48);
+    s->last_crc = get_le32(p + 56);
     if (s->last_position < 0 || s->last_position >= s->size) return FAIL(CORRUPT);
-    TRY(last_batch_crc(s, &crc));
-    if (crc != get_le32(p + 56)) return FAIL(CORRUPT);
+    TRY(check_last_batch(s));
     struct index_entry *entries = mem_alloc((count ? count : 1) * sizeof *entries);
     if (!entries) return FAIL(NO_MEMORY);
     for (uint32_t i = 0; i < count; i++) {
@@ -303,6 +317,30 @@ static status index_decode(struct segment *s, struct bytes in)
     s->first_timestamp = (int64_t)get_le64(p + 32);
     s->max_timestamp = (int64_t)get_le64(p + 40);
     return OK;
+}
+
+static status index_decode(struct segment *s, struct bytes in)
+{
+    uint32_t count;
+    TRY(index_open(in, &count));
+    if (get_le64(in.data + 16) != (uint64_t)s->size || get_le64(in.data + 24) != (uint64_t)s->end)
+        return FAIL(CORRUPT);
+    return index_take(s, in.data, count);
+}
+
+status segment_take_index(struct segment *s, struct bytes in, int64_t end, int64_t limit)
+{
+    uint32_t count;
+    TRY(index_open(in, &count));
+    int64_t size = (int64_t)get_le64(in.data + 16);
+    if ((int64_t)get_le64(in.data + 24) != end || size <= 0 || size > limit) return FAIL(CORRUPT);
+    s->size = size;
+    s->end = end;
+    status taken = index_take(s, in.data, count);
+    if (is_ok(taken)) return OK;
+    s->size = 0;
+    s->end = s->base;
+    return taken;
 }
 
 /* Walks all headers; the segment was whole when it was closed, so damage is an error. */
@@ -330,6 +368,7 @@ static status index_scan(struct segment *s)
     s->first_timestamp = fresh.first_timestamp;
     s->max_timestamp = fresh.max_timestamp;
     s->last_position = fresh.last_position;
+    s->last_crc = fresh.last_crc;
     return OK;
 }
 

@@ -22,6 +22,7 @@ struct segment {
     int64_t first_timestamp; /* max timestamp of the first batch; valid when indexed, size > 0 */
     int64_t max_timestamp;   /* INT64_MIN when empty */
     int64_t last_position;   /* of the last batch */
+    uint32_t last_crc;       /* its CRC field */
     struct file *file;       /* NULL: closed */
     uint64_t written, synced; /* counts changes of the file; those a sync has covered */
     uint32_t pins;
@@ -88,5 +89,11 @@ status segment_find(struct segment *s, int64_t offset, int64_t *ret_position,
 status segment_need_index(struct segment *s);
 /* Writes the .index file; not synced, and nothing is lost without it. */
 void segment_save_index(struct segment *s);
+/* Appends what the .index file would hold; nothing for an empty segment, or one without index. */
+void segment_put_index(const struct segment *s, struct buf *out);
+/* The reverse, of a segment of which nothing is known yet: takes size, end, timestamps and index up to
+ * the offset `end` (recovery). CORRUPT, and nothing taken: damaged, of another end, or the segment
+ * has no such batch below `limit`. */
+status segment_take_index(struct segment *s, struct bytes in, int64_t end, int64_t limit);
 /* Whole batch at a position into `out`. */
 status segment_read_batch(struct segment *s, int64_t position, size_t size, struct buf *out);

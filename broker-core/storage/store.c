@@ -24,6 +24,7 @@ const struct store_tuning store_tuning_default = {
     .journal_hard = 32 * MIB,
     .tail_max = 256LL * MIB,
     .snapshot_every = 64LL * MIB,
+    .fold_max = 128LL * MIB,
     .recovery_syncs = 128,
 };
 

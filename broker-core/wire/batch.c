@@ -97,6 +97,8 @@ uint32_t batch_crc(struct bytes batch)
     return crc32c(0, batch.data + AT_ATTRIBUTES, batch.len - AT_ATTRIBUTES);
 }
 
+uint32_t batch_crc_field(struct bytes batch) { return get_be32(batch.data + AT_CRC); }
+
 status batch_check_crc(struct bytes batch)
 {
     if (batch.len < BATCH_HEADER_SIZE) return FAIL(CORRUPT_MESSAGE);

@@ -66,6 +66,7 @@ bool batch_next(struct bytes *records, struct bytes *ret_batch, struct batch_hea
                 status *ret_why);
 
 uint32_t batch_crc(struct bytes batch);          /* computed over the bytes */
+uint32_t batch_crc_field(struct bytes batch);    /* what the header says */
 status batch_check_crc(struct bytes batch);      /* CORRUPT_MESSAGE */
 void batch_set_base_offset(uint8_t *batch, int64_t offset);
 void batch_set_leader_epoch(uint8_t *batch, int32_t epoch);

@@ -15,7 +15,7 @@
 
 static const struct store_tuning small = { .direct_min = 1500, .span_max = 6000, .frame_max = 16384,
                                            .journal_cap = 3 * 4096, .journal_hard = 6 * 4096,
-                                           .tail_max = 12000, .snapshot_every = 4000,
+                                           .tail_max = 12000, .snapshot_every = 4000, .fold_max = 1 << 30,
                                            .recovery_syncs = 1 };
 
 struct promise {

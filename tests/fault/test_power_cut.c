@@ -603,6 +603,7 @@ static void world_init(struct world *w, int seed)
                                        .journal_cap = 5 * 4096, .journal_hard = 12 * 4096,
                                        .tail_max = pick(w, 2) ? 1 << 20 : 20000,
                                        .snapshot_every = pick(w, 2) ? 1 << 20 : 2000,
+                                       .fold_max = seed & 1 ? 1 << 20 : 3000,
                                        .recovery_syncs = (int32_t)pick(w, 6) };
     w->kit.options.tuning = &w->tuning;
     w->kit.options.submit = world_submit;
@@ -798,7 +799,7 @@ static void test_stale_frames_are_never_replayed(void **state)
     static const struct store_tuning tuning = { .direct_min = 1 << 20, .span_max = 6000,
                                                 .frame_max = 16384, .journal_cap = 3 * 4096,
                                                 .journal_hard = 100 * 4096, .tail_max = 1 << 30,
-                                                .snapshot_every = 1 << 30 };
+                                                .snapshot_every = 1 << 30, .fold_max = 1 << 30 };
     for (int stop = 1; stop <= 40; stop++) {
         struct kit k;
         kit_init(&k, (uint64_t)stop);
