@@ -17,25 +17,46 @@ static status find_batch(struct plog *log, struct segment *s, int64_t ts,
     }
 }
 
+/* Reads the batch at position for a walk over its records; on success both have to be ended. */
+static status open_batch(struct segment *s, int64_t position, const struct batch_header *h,
+                         struct buf *bytes, struct batch_reader *reader)
+{
+    buf_init(bytes, BATCH_STORED_MAX);
+    status got = segment_read_batch(s, position, h->size, bytes);
+    if (is_ok(got)) got = batch_reader_init(reader, buf_bytes(bytes), BATCH_PLAIN_MAX);
+    if (failed(got)) buf_done(bytes);
+    return got;
+}
+
 /* The first record with timestamp >= ts and offset >= from in the batch: NOT_FOUND if none. */
 static status find_record(struct segment *s, int64_t position, const struct batch_header *h,
                           int64_t ts, int64_t from, struct record *ret_record)
 {
     struct buf bytes;
     struct batch_reader reader;
-    buf_init(&bytes, BATCH_STORED_MAX);
-    status got = segment_read_batch(s, position, h->size, &bytes);
-    if (is_ok(got)) got = batch_reader_init(&reader, buf_bytes(&bytes), BATCH_PLAIN_MAX);
-    if (failed(got)) {
-        buf_done(&bytes);
-        return got;
-    }
+    TRY(open_batch(s, position, h, &bytes, &reader));
     struct record r;
     bool found = false;
     while (!found && batch_reader_next(&reader, &r)) found = r.timestamp >= ts && r.offset >= from;
-    got = found ? OK : batch_reader_result(&reader);
+    status got = found ? OK : batch_reader_result(&reader);
     if (!found && is_ok(got)) got = FAIL(NOT_FOUND);
     *ret_record = r;
+    batch_reader_done(&reader);
+    buf_done(&bytes);
+    return got;
+}
+
+/* Raises *max to the greatest timestamp of the records from `from` on. */
+static status max_of_records(struct segment *s, int64_t position, const struct batch_header *h,
+                             int64_t from, int64_t *max)
+{
+    struct buf bytes;
+    struct batch_reader reader;
+    TRY(open_batch(s, position, h, &bytes, &reader));
+    struct record r;
+    while (batch_reader_next(&reader, &r))
+        if (r.offset >= from && r.timestamp > *max) *max = r.timestamp;
+    status got = batch_reader_result(&reader);
     batch_reader_done(&reader);
     buf_done(&bytes);
     return got;
@@ -84,7 +105,7 @@ status plog_offset_for_time(struct plog *log, int64_t ts, int64_t *ret_offset, i
     return OK;
 }
 
-/* Greatest max timestamp of the batches of a segment that lie below the high watermark. */
+/* Greatest timestamp of a segment between log start and high watermark. */
 static status max_below(struct plog *log, struct segment *s, int64_t *ret_max)
 {
     TRY(segment_need_index(s));
@@ -96,7 +117,10 @@ static status max_below(struct plog *log, struct segment *s, int64_t *ret_max)
     TRY(segment_seek(s, 0, &cursor));
     status got;
     while (is_ok(got = segment_header(&cursor, &h)) && batch_last_offset(&h) < log->high_watermark) {
-        if (batch_last_offset(&h) >= log->start && h.max_timestamp > *ret_max)
+        /* Of the batch that contains the start, the greatest may lie below it. */
+        if (h.base_offset < log->start && batch_last_offset(&h) >= log->start)
+            TRY(max_of_records(s, cursor.position, &h, log->start, ret_max));
+        else if (batch_last_offset(&h) >= log->start && h.max_timestamp > *ret_max)
             *ret_max = h.max_timestamp;
         cursor.position += (int64_t)h.size;
     }
