@@ -1,11 +1,11 @@
-/* floor.c - the least a server can do: one epoll loop that appends what the load generator sends to one file and
- * answers. It checks nothing, knows one partition, keeps nothing over a restart. What a broker needs above
- * it is what a broker costs.
+/* floor.c - the least a server can do: one epoll loop that appends what the load generator sends to one
+ * file and answers. It checks nothing, knows one partition, keeps nothing over a restart. What a broker
+ * needs above it is what a broker costs.
  *
  *   floor PORT FILE none|turn
  *
- * A turn reads every ready connection, appends all their batches with one write, with `turn` syncs the file once,
- * and then answers all. Fetch requests get the bytes of the file. */
+ * A turn reads every ready connection, appends all their batches with one write, with `turn` syncs the
+ * file once, and then answers all. Fetch requests get the bytes of the file. */
 #include "wire.h"
 
 #include <arpa/inet.h>

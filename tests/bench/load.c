@@ -5,9 +5,9 @@
  *   load ADDRESS PORT consume TOPIC PARTITION BYTES
  *
  * produce sends batches of RECORDS records of SIZE bytes until the time is over or BYTES of records were
- * acknowledged (0: no bound), and checks every answer. With RATE (requests a second, all connections) it is an open
- * loop: latency counts from the moment a request was due. consume reads from offset 0 until BYTES of batches came.
- * Prints one JSON object; any wrong answer ends it with a status that is not 0. */
+ * acknowledged (0: no bound), and checks every answer. With RATE (requests a second, all connections) it
+ * is an open loop: latency counts from the moment a request was due. consume reads from offset 0 until
+ * BYTES of batches came. Prints one JSON object; any wrong answer ends it with a status that is not 0. */
 #include "wire.h"
 
 #include <arpa/inet.h>
@@ -55,6 +55,14 @@ static double latency_us(double part)
         return (double)((32 + at % 32) << (top - 1)) / 10;
     }
     return 0;
+}
+
+static void print_figures(uint64_t requests, uint64_t bytes, double seconds)
+{
+    printf("{\"requests\": %llu, \"bytes\": %llu, \"seconds\": %.6f, ", (unsigned long long)requests,
+           (unsigned long long)bytes, seconds);
+    printf("\"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f}\n", latency_us(0.5), latency_us(0.99),
+           latency_us(0.999));
 }
 
 /* --- connections ------------------------------------------------------------------------------------ */
@@ -325,9 +333,7 @@ static int produce(const char *address, const char *port, char **argv, int argc)
     uint64_t since = nanos();
     produce_loop(&r, since);
     double seconds = (double)(nanos() - since) / 1e9;
-    printf("{\"requests\": %llu, \"bytes\": %llu, \"seconds\": %.6f, \"p50_us\": %.1f, \"p99_us\": %.1f, "
-           "\"p999_us\": %.1f}\n", (unsigned long long)r.done, (unsigned long long)(r.done * r.payload), seconds,
-           latency_us(0.5), latency_us(0.99), latency_us(0.999));
+    print_figures(r.done, r.done * r.payload, seconds);
     if (r.wrong) fprintf(stderr, "an answer carried an error\n");
     return r.wrong != 0 || r.done == 0;
 }
@@ -391,8 +397,7 @@ static int consume(int fd, char **argv)
         answers++;
     }
     double seconds = (double)(nanos() - since) / 1e9;
-    printf("{\"requests\": %llu, \"bytes\": %llu, \"seconds\": %.6f, \"p50_us\": %.1f, \"p99_us\": %.1f}\n",
-           (unsigned long long)answers, (unsigned long long)got, seconds, latency_us(0.5), latency_us(0.99));
+    print_figures(answers, got, seconds);
     if (got < wanted) fprintf(stderr, "a wrong answer at offset %llu\n", (unsigned long long)offset);
     return got < wanted;
 }
