@@ -854,11 +854,12 @@ static void test_offsets_of_a_topic_made_anew_are_forgotten_at_the_next_start(vo
 static void test_offsets_expire_when_nobody_commits_them_again(void **state)
 {
     (void)state;
-    groups->options.offsets_retention_ms = 80;
     struct member_key key = { .group_id = G, .member_id = STR(""), .generation = -1 };
     struct commit_item i[] = { item(0, 1), item(1, 1) };
     assert_true(is_ok(commit(&key, i, 2)));
     assert_int_equal(HASH_COUNT(group_find(groups, G)->offsets), 2);
+    groups->options.offsets_retention_ms = 5;
+    group_expire_fire(&groups->expiry); /* looks, and comes again when the time is over */
     UNTIL(group_find(groups, G)->offsets == NULL);
     assert_non_null(group_find(groups, G)); /* the empty group itself stays for ten minutes */
 }
