@@ -309,6 +309,16 @@ static status sim_tick(struct sim *sim, enum sim_call call, bool *ret_do)
     return OK;
 }
 
+/* The same for a call that changes nothing. */
+static status sim_tick_look(struct sim *sim, enum sim_call call)
+{
+    if (sim->dead) return FAIL(IO);
+    sim->counts[call]++;
+    if (!sim->fail_at[call] || --sim->fail_at[call]) return OK;
+    sim->failed = true;
+    return status_of(sim->fail_code[call]);
+}
+
 /* --- the seam --------------------------------------------------------------------------------- */
 
 static status op_open(struct fs *fs, const char *path, int flags, struct file **ret_file)
@@ -318,7 +328,9 @@ static status op_open(struct fs *fs, const char *path, int flags, struct file **
     if (sim->dead) return FAIL(IO);
     struct node *n = lookup(sim, path);
     if (n && n->folder) return FAIL(IO);
-    if (!n) {
+    if (n) {
+        TRY(sim_tick_look(sim, SIM_LOOK));
+    } else {
         struct node *d = resolve(sim, path, &name);
         bool act;
         if (!d || !(flags & FS_CREATE)) return FAIL(NOT_FOUND);
@@ -342,7 +354,7 @@ static status op_pread(struct fs *fs, struct file *file, void *p, size_t len, in
                        size_t *ret_n)
 {
     struct bytes_store *b = &file->node->cache;
-    if (sim_of(fs)->dead) return FAIL(IO);
+    TRY(sim_tick_look(sim_of(fs), SIM_PREAD));
     size_t n = (size_t)at >= b->len ? 0 : b->len - (size_t)at;
     if (n > len) n = len;
     if (n) memcpy(p, b->data + at, n);
@@ -422,7 +434,7 @@ static status op_datasync(struct fs *fs, struct file *file)
 
 static status op_size(struct fs *fs, struct file *file, int64_t *ret_size)
 {
-    if (sim_of(fs)->dead) return FAIL(IO);
+    TRY(sim_tick_look(sim_of(fs), SIM_LOOK));
     *ret_size = (int64_t)file->node->cache.len;
     return OK;
 }
@@ -531,9 +543,9 @@ static status op_list(struct fs *fs, const char *path, void (*entry)(const char 
                       void *arg)
 {
     struct sim *sim = sim_of(fs);
-    if (sim->dead) return FAIL(IO);
     struct node *d = lookup(sim, path);
-    if (!d || !d->folder) return FAIL(NOT_FOUND);
+    if (!sim->dead && (!d || !d->folder)) return FAIL(NOT_FOUND);
+    TRY(sim_tick_look(sim, SIM_LOOK));
     for (size_t i = 0; i < d->name_count; i++) entry(d->names[i].name, arg);
     return OK;
 }

@@ -26,7 +26,9 @@ void sim_crash(struct sim *sim, bool power);
 void sim_set_page(struct sim *sim, uint32_t sectors); /* how many reach the disk together */
 
 enum sim_call { SIM_OPEN, SIM_PWRITE, SIM_TRUNCATE, SIM_DATASYNC, SIM_SYNC_DIR, SIM_SYNC_ALL, SIM_RENAME,
-                SIM_UNLINK, SIM_MKDIR, SIM_CALLS };
+                SIM_UNLINK, SIM_MKDIR,
+                SIM_PREAD, SIM_LOOK, /* change nothing; SIM_LOOK: size, list, opening what is there */
+                SIM_CALLS };
 /* The n-th call of this kind from now fails with `code`; a pwrite leaves a random prefix. */
 void sim_fail_at(struct sim *sim, enum sim_call call, int64_t n, enum err code);
 bool sim_failed(const struct sim *sim);               /* did it happen */

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static bool kit_known(void *arg, struct uuid topic, int32_t partition, struct log_config *ret)
 {
@@ -70,6 +71,7 @@ status kit_open(struct kit *k)
 
 void kit_close(struct kit *k)
 {
+    memset(k->lane_count, 0, sizeof k->lane_count);
     store_free(k->store);
     k->store = NULL;
 }
@@ -149,4 +151,41 @@ status kit_read_all(struct plog *log, int64_t bound, struct buf *out)
         at = r.next_offset;
     }
     return OK;
+}
+
+/* --- jobs by hand ----------------------------------------------------------------------------- */
+
+static void kit_submit(void *arg, struct job *job, enum lane lane)
+{
+    struct kit *k = arg;
+    assert(k->lane_count[lane] < KIT_JOBS);
+    k->lanes[lane][k->lane_count[lane]].job = job;
+    k->lanes[lane][k->lane_count[lane]++].worked = false;
+}
+
+void kit_by_hand(struct kit *k) { k->options.submit = kit_submit; }
+
+bool kit_run_job(struct kit *k, enum lane lane)
+{
+    if (!k->lane_count[lane]) return false;
+    struct job *job = k->lanes[lane][0].job;
+    if (!k->lanes[lane][0].worked) {
+        k->lanes[lane][0].worked = true;
+        job->work(job);
+        return true;
+    }
+    int left = --k->lane_count[lane];
+    memmove(&k->lanes[lane][0], &k->lanes[lane][1], (size_t)left * sizeof k->lanes[lane][0]);
+    job->done(job);
+    return true;
+}
+
+void kit_run_jobs(struct kit *k)
+{
+    bool more = true;
+    while (more) {
+        more = false;
+        for (int lane = 0; lane < LANE_COUNT; lane++) more |= kit_run_job(k, (enum lane)lane);
+        if (more) store_turn(k->store);
+    }
 }

@@ -12,7 +12,6 @@
 
 #include <stdio.h>
 
-#define JOBS_MAX 64
 #define WAITS 12
 #define RECORD_MAX 2500
 
@@ -28,11 +27,6 @@ struct world {
     struct model_log model;
     struct store_tuning tuning;
     struct waiting waits[WAITS];
-    struct {
-        struct job *job;
-        bool worked;
-    } lanes[LANE_COUNT][JOBS_MAX];
-    int lane_count[LANE_COUNT];
     int64_t wanted;  /* greatest start asked for by DeleteRecords */
     int64_t next;    /* where the last read ended */
     bool async, reader_follows;
@@ -45,40 +39,7 @@ static int64_t below(struct world *w, int64_t n) { return model_below(&w->random
 static bool chance(struct world *w, int percent) { return model_chance(&w->random, percent); }
 static struct plog *log_of(struct world *w) { return kit_log(&w->kit, 0, 0); }
 
-/* --- jobs and waits --------------------------------------------------------------------------- */
-
-static void world_submit(void *arg, struct job *job, enum lane lane)
-{
-    struct world *w = CONTAINER_OF(arg, struct world, kit);
-    assert_true(w->lane_count[lane] < JOBS_MAX);
-    w->lanes[lane][w->lane_count[lane]].job = job;
-    w->lanes[lane][w->lane_count[lane]++].worked = false;
-}
-
-static bool run_job(struct world *w, int lane)
-{
-    if (!w->lane_count[lane]) return false;
-    struct job *job = w->lanes[lane][0].job;
-    if (!w->lanes[lane][0].worked) {
-        w->lanes[lane][0].worked = true;
-        job->work(job);
-        return true;
-    }
-    w->lane_count[lane]--;
-    for (int i = 0; i < w->lane_count[lane]; i++) w->lanes[lane][i] = w->lanes[lane][i + 1];
-    job->done(job);
-    return true;
-}
-
-static void run_all_jobs(struct world *w)
-{
-    bool more = true;
-    while (more) {
-        more = false;
-        for (int lane = 0; lane < LANE_COUNT; lane++) more |= run_job(w, lane);
-        if (more) store_turn(w->kit.store);
-    }
-}
+/* --- waits ------------------------------------------------------------------------------------ */
 
 static void wait_done(struct plog_wait *wait, status result)
 {
@@ -485,11 +446,10 @@ static void check(struct world *w)
 static void reopen(struct world *w, bool clean)
 {
     if (clean) {
-        run_all_jobs(w);
+        kit_run_jobs(&w->kit);
         CHECK(w, is_ok(store_stop(w->kit.store)), "clean stop");
         check_offsets(w);
     }
-    for (int lane = 0; lane < LANE_COUNT; lane++) w->lane_count[lane] = 0;
     for (int i = 0; i < WAITS; i++) w->waits[i].armed = false;
     kit_close(&w->kit);
     sim_crash(w->kit.sim, false);
@@ -529,8 +489,8 @@ static void step(struct world *w)
     else if (x < 550) step_start(w);
     else if (x < 580) step_retain(w);
     else if (x < 620) step_wait(w);
-    else if (x < 700 && w->async) run_job(w, (int)below(w, LANE_COUNT));
-    else if (x < 900 && w->async) run_job(w, 0);
+    else if (x < 700 && w->async) kit_run_job(&w->kit, (enum lane)below(w, LANE_COUNT));
+    else if (x < 900 && w->async) kit_run_job(&w->kit, LANE_COMMIT);
     else if (x < 950) {
         store_turn(w->kit.store);
         check_waits(w);
@@ -566,7 +526,7 @@ static void run(int seed)
                                        .snapshot_every = chance(w, 50) ? 1 << 20 : 2000,
                                        .recovery_syncs = (int32_t)below(w, 6) };
     w->kit.options.tuning = &w->tuning;
-    if (w->async) w->kit.options.submit = world_submit;
+    if (w->async) kit_by_hand(&w->kit);
     new_topic(w);
     assert_int_equal(kit_open(&w->kit).code, E_OK);
     for (int i = 0; i < 700; i++) {
@@ -576,7 +536,6 @@ static void run(int seed)
     }
     reopen(w, true);
     check(w);
-    for (int lane = 0; lane < LANE_COUNT; lane++) w->lane_count[lane] = 0;
     ml_done(&w->model);
     kit_done(&w->kit);
     mem_free(w);
