@@ -314,10 +314,14 @@ static void switch_journal(struct store *store)
     store->other_free = false;
 }
 
+bool checkpoint_due(const struct store *store)
+{
+    return store->checkpoint_wanted && !store->checkpoint_running && is_ok(store->failure);
+}
+
 void checkpoint_start(struct store *store)
 {
-    if (!store->checkpoint_wanted || store->checkpoint_running || store->round) return;
-    if (failed(store->failure)) return;
+    if (!checkpoint_due(store) || store->rounds_out) return;
     store->checkpoint_wanted = false;
     struct checkpoint_task *t = mem_must(mem_zalloc(sizeof *t));
     t->task.store = store;

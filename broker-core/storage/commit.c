@@ -1,11 +1,12 @@
 /* commit.c - commit rounds and direct syncs: how appended bytes become durable.
  *
  * The loop builds a round out of what is pending; the commit lane copies the spans out of the
- * segments (append-only, so they cannot change) into one frame, writes and syncs it. One frame is
- * one sync, and the next frame is not written before the last one's sync returned, so that at most
- * one frame can be torn. A partition with much to commit syncs its own segments instead, and while
- * that runs nothing of it goes to the journal: journaled spans continue without a gap from bytes on
- * disk. Protocol: FORMAT.md, "Commit". */
+ * segments (append-only, so they cannot change) into one frame, writes and syncs it. The round
+ * behind the one being synced stays open: turns of the loop add to it, and the lane takes it when
+ * that sync has returned. So one frame is one sync, no frame is written before the last one's sync
+ * returned (at most one can be torn), and the disk does not wait for the loop. A partition with much
+ * to commit syncs its own segments instead, and while that runs nothing of it goes to the journal:
+ * journaled spans continue without a gap from bytes on disk. Protocol: FORMAT.md, "Commit". */
 #include "storage/files.h"
 #include "storage/sync_set.h"
 
@@ -22,17 +23,21 @@ struct commit_mark {
     int64_t end;                 /* -1: no data */
     int64_t start, start_before; /* -1: none */
 };
+/* Open while it waits for the lane: each turn adds what came. The lane takes it when the sync of the
+ * one before has returned; nothing is added any more. */
 struct commit_round {
     struct task task;
+    uint64_t number;  /* of the rounds of this life */
+    bool taken;       /* under the store's round_lock */
     struct journal_file *file;
     const char *path;
-    int64_t position;
-    struct frame_header header;
-    uint8_t *buffer; /* the store's */
     struct commit_span *spans;
     struct commit_mark *marks;
     size_t span_count, span_cap, mark_count, mark_cap;
     size_t length;
+    /* The lane says: */
+    struct frame_header header;
+    int64_t position;
     bool no_space;
 };
 
@@ -103,15 +108,16 @@ static bool direct_start(struct plog *log)
 
 /* --- the round on the commit lane ------------------------------------------------------------- */
 
-static status round_fill(struct commit_round *r, struct fs *fs)
+static status round_fill(struct commit_round *r, uint8_t *buffer)
 {
+    struct fs *fs = r->task.store->fs;
     size_t at = FRAME_HEADER;
     for (size_t i = 0; i < r->span_count; i++) {
         struct commit_span *s = &r->spans[i];
-        journal_put_record(r->buffer + at, &s->record, s->len);
+        journal_put_record(buffer + at, &s->record, s->len);
         if (s->len) {
             size_t n;
-            uint8_t *data = r->buffer + at + RECORD_HEADER;
+            uint8_t *data = buffer + at + RECORD_HEADER;
             TRY(fs->ops->pread(fs, s->segment->file, data, s->len, s->record.position, &n));
             if (n != s->len) return FAIL(IO);
             memset(data + n, 0, record_padded(n) - RECORD_HEADER - n);
@@ -119,46 +125,82 @@ static status round_fill(struct commit_round *r, struct fs *fs)
         at += record_padded(s->len);
     }
     assert(at == r->length);
-    memset(r->buffer + at, 0, frame_padded(at) - at);
+    memset(buffer + at, 0, frame_padded(at) - at);
     r->header.length = (uint32_t)at;
     r->header.count = (uint32_t)r->span_count;
-    journal_seal(r->buffer, &r->header);
+    journal_seal(buffer, &r->header);
     return OK;
 }
 
-static status round_write(struct commit_round *r, struct fs *fs)
+static status round_write(struct commit_round *r, const uint8_t *buffer)
 {
+    struct fs *fs = r->task.store->fs;
     struct journal_file *j = r->file;
     if (!j->file) TRY(fs->ops->open(fs, r->path, FS_WRITE | FS_CREATE, &j->file));
-    return fs->ops->pwrite(fs, j->file, r->buffer, frame_padded(r->length), r->position);
+    return fs->ops->pwrite(fs, j->file, buffer, frame_padded(r->length), r->position);
 }
 
-static status round_commit(struct commit_round *r, struct fs *fs)
+/* The lane's buffer, large enough for this frame. */
+static status round_buffer(struct store *store, size_t need)
 {
-    TRY(round_fill(r, fs));
-    status written = round_write(r, fs);
-    if (written.code == E_NO_SPACE) {
+    if (store->frame_cap >= need) return OK;
+    mem_free(store->frame_buffer);
+    store->frame_cap = 0;
+    store->frame_buffer = mem_alloc(need);
+    if (!store->frame_buffer) return FAIL(NO_MEMORY);
+    store->frame_cap = need;
+    return OK;
+}
+
+static status round_commit(struct commit_round *r)
+{
+    struct store *store = r->task.store;
+    struct journal_end *next = &store->lane_next;
+    r->position = next->position;
+    r->header = (struct frame_header){ .store_id = store->store_id,
+                                       .generation = store->generation,
+                                       .sequence = next->sequence++,
+                                       .previous = next->previous };
+    if (next->full) { /* the frame before found no space */
         r->no_space = true;
         return OK;
     }
+    TRY(round_buffer(store, frame_padded(r->length)));
+    TRY(round_fill(r, store->frame_buffer));
+    status written = round_write(r, store->frame_buffer);
+    if (written.code == E_NO_SPACE) {
+        r->no_space = next->full = true;
+        return OK;
+    }
     TRY(written);
-    TRY(files_datasync(fs, r->file->file));
-    if (!r->file->entry_synced) TRY(files_sync_dir(fs, "."));
+    TRY(files_datasync(store->fs, r->file->file));
+    if (!r->file->entry_synced) TRY(files_sync_dir(store->fs, "."));
     r->file->entry_synced = true;
+    next->position += (int64_t)frame_padded(r->length);
+    next->previous = r->header.sequence;
     return OK;
 }
 
 static void round_work(struct job *job)
 {
     struct commit_round *r = CONTAINER_OF(job, struct commit_round, task.job);
-    r->task.result = round_commit(r, r->task.store->fs);
+    struct store *store = r->task.store;
+    pthread_mutex_lock(&store->round_lock);
+    r->taken = true;
+    pthread_mutex_unlock(&store->round_lock);
+    r->task.result = store->lane_next.broken ? FAIL(IO) : round_commit(r);
+    if (failed(r->task.result)) store->lane_next.broken = true;
+    if (store->frame_cap <= COMMIT_BUFFER_KEEP) return;
+    mem_free(store->frame_buffer);
+    store->frame_buffer = NULL;
+    store->frame_cap = 0;
 }
 
 /* The frame is durable. */
 static void round_settle(struct commit_round *r)
 {
     struct store *store = r->task.store;
-    store->position += (int64_t)frame_padded(r->length);
+    store->position = r->position + (int64_t)frame_padded(r->length);
     store->previous = r->header.sequence;
     store->rounds++;
     for (size_t i = 0; i < r->mark_count; i++) {
@@ -192,7 +234,8 @@ static void round_finish(struct task *task)
 {
     struct commit_round *r = CONTAINER_OF(task, struct commit_round, task);
     struct store *store = task->store;
-    store->round = NULL;
+    store->rounds_out--;
+    if (store->round == r) store->round = NULL;
     store->sequence = r->header.sequence + 1;
     if (r->no_space) round_fall_back(r);
     else round_settle(r);
@@ -207,11 +250,6 @@ static void round_free(struct task *task)
     for (size_t i = 0; i < r->span_count; i++)
         if (r->spans[i].segment) segment_unpin(r->spans[i].segment);
     for (size_t i = 0; i < r->mark_count; i++) plog_release(r->marks[i].log);
-    if (store->frame_cap > COMMIT_BUFFER_KEEP) {
-        mem_free(store->frame_buffer);
-        store->frame_buffer = NULL;
-        store->frame_cap = 0;
-    }
     mem_free(r->spans);
     mem_free(r->marks);
     mem_free(r);
@@ -240,6 +278,15 @@ static size_t span_length(const struct plog *log)
     return length;
 }
 
+/* The log's last span in this round, if more of the same segment follows it. */
+static struct commit_span *round_last_span(struct commit_round *r, const struct plog *log,
+                                           const struct segment *s, int64_t from)
+{
+    if (log->round != r->number || log->round_span == SIZE_MAX) return NULL;
+    struct commit_span *span = &r->spans[log->round_span];
+    return span->segment == s && span->record.position + (int64_t)span->len == from ? span : NULL;
+}
+
 static bool round_add_data(struct commit_round *r, struct plog *log)
 {
     for (uint32_t i = 0; i < log->count; i++) {
@@ -247,20 +294,26 @@ static bool round_add_data(struct commit_round *r, struct plog *log)
         if (s->base < log->handed_segment) continue;
         int64_t from = s->base == log->handed_segment ? log->handed_position : 0;
         if (s->size <= from) continue;
-        if (failed(segment_open(s, 0))) return false;
-        segment_pin(s);
-        struct commit_span *span = round_span(r);
-        span->segment = s;
-        span->len = (size_t)(s->size - from);
-        span->record = (struct frame_record){ .type = RECORD_DATA,
-                                              .topic = log->key.topic,
-                                              .partition = log->key.partition,
-                                              .offset = log->handed > s->base ? log->handed
-                                                                              : s->base,
-                                              .end = s->end,
-                                              .segment = s->base,
-                                              .position = from };
+        struct commit_span *span = round_last_span(r, log, s, from);
+        if (span) {
+            r->length -= record_padded(span->len);
+        } else {
+            if (failed(segment_open(s, 0))) return false;
+            segment_pin(s);
+            span = round_span(r);
+            span->segment = s;
+            span->record = (struct frame_record){ .type = RECORD_DATA,
+                                                  .topic = log->key.topic,
+                                                  .partition = log->key.partition,
+                                                  .offset = log->handed > s->base ? log->handed
+                                                                                  : s->base,
+                                                  .segment = s->base,
+                                                  .position = from };
+        }
+        span->len += (size_t)(s->size - from);
+        span->record.end = s->end;
         r->length += record_padded(span->len);
+        log->round_span = (size_t)(span - r->spans);
     }
     return true;
 }
@@ -275,15 +328,30 @@ static int64_t log_data(const struct plog *log)
     return (log->flushing || log->want_direct) && !log->direct ? log->unhanded : 0;
 }
 
-static void round_add_start(struct commit_round *r, struct plog *log, struct commit_mark *mark)
+/* What the log gains by this round, from its first span on. */
+static struct commit_mark *round_mark(struct commit_round *r, struct plog *log)
 {
+    if (log->round != r->number) {
+        r->marks = grow(r->marks, &r->mark_cap, r->mark_count, sizeof *r->marks);
+        log->round = r->number;
+        log->round_mark = r->mark_count;
+        log->round_span = SIZE_MAX;
+        r->marks[r->mark_count++] = (struct commit_mark){ .log = log, .end = -1, .start = -1 };
+        log->holds++;
+    }
+    return &r->marks[log->round_mark];
+}
+
+static void round_add_start(struct commit_round *r, struct plog *log)
+{
+    struct commit_mark *mark = round_mark(r, log);
     struct commit_span *span = round_span(r);
     span->record = (struct frame_record){ .type = RECORD_START,
                                           .topic = log->key.topic,
                                           .partition = log->key.partition,
                                           .offset = log->start_wanted };
+    if (mark->start < 0) mark->start_before = log->start_handed;
     mark->start = log->start_wanted;
-    mark->start_before = log->start_handed;
     log->start_handed = log->start_wanted;
     r->length += RECORD_HEADER;
 }
@@ -291,29 +359,20 @@ static void round_add_start(struct commit_round *r, struct plog *log, struct com
 /* Puts what fits into the frame; true when nothing of the log is left over. */
 static bool round_add(struct commit_round *r, struct plog *log)
 {
-    struct commit_mark mark = { .log = log, .end = -1, .start = -1 };
+    const struct store_tuning *tuning = &log->store->tuning;
     bool rest = false;
-    size_t room = (size_t)log->store->tuning.frame_max - r->length;
     if (log_has_start(log)) {
-        if (room >= RECORD_HEADER) round_add_start(r, log, &mark);
+        if (r->length + RECORD_HEADER <= (size_t)tuning->frame_max) round_add_start(r, log);
         else rest = true;
-        room = (size_t)log->store->tuning.frame_max - r->length;
     }
-    if (log_data(log) > 0) {
-        bool fits = !log->want_direct && log->unhanded <= log->store->tuning.span_max &&
-                    span_length(log) <= room && round_add_data(r, log);
-        if (fits) {
-            mark.end = log->end;
-            plog_mark_handed(log);
-        } else {
-            rest = true;
-        }
-    }
-    if (mark.end >= 0 || mark.start >= 0) {
-        r->marks = grow(r->marks, &r->mark_cap, r->mark_count, sizeof *r->marks);
-        r->marks[r->mark_count++] = mark;
-        log->holds++;
-    }
+    if (log_data(log) == 0) return !rest;
+    if (log->want_direct || log->unhanded > tuning->span_max ||
+        r->length + span_length(log) > (size_t)tuning->frame_max)
+        return false;
+    struct commit_mark *mark = round_mark(r, log);
+    if (!round_add_data(r, log)) return false;
+    mark->end = log->end;
+    plog_mark_handed(log);
     return !rest;
 }
 
@@ -332,50 +391,71 @@ static void start_directs(struct store *store, bool no_frame)
     }
 }
 
-static void round_submit(struct store *store, struct commit_round *r)
+static struct commit_round *round_new(struct store *store)
 {
-    r->file = &store->journal[store->current];
-    r->path = journal_paths[store->current];
-    r->position = store->position;
-    r->header = (struct frame_header){ .store_id = store->store_id,
-                                       .generation = store->generation,
-                                       .sequence = store->sequence,
-                                       .previous = store->previous };
-    size_t need = frame_padded(r->length);
-    if (store->frame_cap < need) {
-        mem_free(store->frame_buffer);
-        store->frame_buffer = mem_must(mem_alloc(need));
-        store->frame_cap = need;
-    }
-    r->buffer = store->frame_buffer;
+    struct commit_round *r = mem_must(mem_zalloc(sizeof *r));
+    r->task.store = store;
     r->task.job.work = round_work;
     r->task.finish = round_finish;
     r->task.free = round_free;
+    r->number = ++store->round_number;
+    r->file = &store->journal[store->current];
+    r->path = journal_paths[store->current];
+    r->length = FRAME_HEADER;
+    return r;
+}
+
+static void round_submit(struct store *store, struct commit_round *r)
+{
+    if (store->rounds_out++ == 0)
+        store->lane_next = (struct journal_end){ .position = store->position,
+                                                 .sequence = store->sequence,
+                                                 .previous = store->previous };
     store->round = r;
     store_submit(store, &r->task, LANE_COMMIT);
 }
 
-void commit_start(struct store *store)
+/* Those that are left over wait for a completion, which wants a turn; while its direct sync runs
+ * nothing of a log can go on, and the end of it queues the log. */
+static void add_pending(struct store *store, struct commit_round *r)
 {
-    if (store->round || failed(store->failure) || !store->pending_first) return;
-    bool no_frame = store->journal_full || store->position > store->tuning.journal_hard;
-    start_directs(store, no_frame);
     struct plog *list = store->pending_first, *next;
     store->pending_first = store->pending_last = NULL;
-    struct commit_round *r = no_frame ? NULL : mem_must(mem_zalloc(sizeof *r));
-    if (r) {
-        r->task.store = store;
-        r->length = FRAME_HEADER;
-    }
     for (struct plog *log = list; log; log = next) {
         next = log->pending_next;
         log->pending = false;
         if (log->gone) continue;
         bool left = r ? !round_add(r, log) : log_has_start(log) || log_data(log) > 0;
-        /* What is left over waits for a completion, which wants a turn; while its direct sync runs
-         * nothing of a log can go on, and the end of it queues the log. */
         if (left) plog_queue_quietly(log);
     }
-    if (r && r->mark_count) round_submit(store, r);
-    else if (r) round_free(&r->task);
+}
+
+/* Adds to the round that waits behind the one being synced: that one is taken the moment the sync
+ * returns, without a turn of the loop. */
+static bool join_round(struct store *store)
+{
+    struct commit_round *r = store->round;
+    if (!r) return false;
+    pthread_mutex_lock(&store->round_lock);
+    bool open = !r->taken;
+    if (open) add_pending(store, r);
+    pthread_mutex_unlock(&store->round_lock);
+    return open;
+}
+
+void commit_start(struct store *store)
+{
+    if (failed(store->failure) || !store->pending_first) return;
+    bool no_frame = store->journal_full || store->position > store->tuning.journal_hard;
+    start_directs(store, no_frame);
+    if (no_frame) {
+        add_pending(store, NULL);
+        return;
+    }
+    if (join_round(store)) return;
+    if (store->rounds_out && checkpoint_due(store)) return; /* it begins between two rounds */
+    struct commit_round *r = round_new(store);
+    add_pending(store, r);
+    if (r->span_count) round_submit(store, r);
+    else round_free(&r->task);
 }

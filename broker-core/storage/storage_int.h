@@ -46,6 +46,8 @@ struct plog {
     struct plog *pending_next, *moved_next;
     uint32_t holds;                            /* tasks that refer to this log */
     int64_t hint_offset, hint_segment, hint_position; /* where the last read ended */
+    uint64_t round;                            /* the last commit round it has a part in */
+    size_t round_mark, round_span;             /* where in that; SIZE_MAX: no data yet */
     bool has_dir;
     bool touched;   /* appended to or rolled since the start */
     bool flushing;  /* config.flush in effect: high watermark = durable */
@@ -74,6 +76,13 @@ struct journal_file {
     bool entry_synced;   /* the folder entry is durable */
 };
 
+struct journal_end { /* where the next frame goes */
+    int64_t position;
+    uint64_t sequence, previous;
+    bool full;   /* a frame found no space: those already handed over are not written */
+    bool broken; /* a sync failed: nor is any other */
+};
+
 struct store {
     struct store_options options;
     struct store_tuning tuning;
@@ -97,8 +106,12 @@ struct store {
     uint64_t previous;     /* of the last frame written */
     uint64_t first;        /* sequence of the current file's first frame */
     bool other_free;
-    struct commit_round *round; /* in flight */
-    uint8_t *frame_buffer;
+    struct commit_round *round; /* the newest that is out, or NULL; open until the lane takes it */
+    uint32_t rounds_out;
+    uint64_t round_number;
+    pthread_mutex_t round_lock; /* of the open round */
+    struct journal_end lane_next; /* the commit lane's while rounds are out */
+    uint8_t *frame_buffer;        /* and this, too */
     size_t frame_cap;
     uint64_t rounds;       /* frames synced since the start, for tests and figures */
     uint32_t directs;      /* in flight */
@@ -157,6 +170,7 @@ int64_t plog_segment_of(const struct plog *log, int64_t offset);
 void commit_start(struct store *store);     /* builds a round when none runs and there is need */
 void checkpoint_start(struct store *store); /* when wanted, none runs, and no round is in flight */
 void checkpoint_want(struct store *store);
+bool checkpoint_due(const struct store *store); /* the next gap between two rounds is for it */
 void retention_clean(struct plog *log);  /* drops the segments that may go; asks for a checkpoint */
 void retention_remove_folder(struct plog *log);
 int64_t retention_trash(struct store *store, int64_t now);

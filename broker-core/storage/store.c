@@ -219,6 +219,7 @@ status store_open(const struct store_options *options, struct store **ret_store)
     store->tuning = options->tuning ? *options->tuning : store_tuning_default;
     store->fs = options->fs;
     store->files.fs = options->fs;
+    pthread_mutex_init(&store->round_lock, NULL);
     store->turn.run = store_deferred;
     store->trash_next = 0;
     status s = recovery_run(store);
@@ -279,6 +280,7 @@ void store_free(struct store *store)
     }
     for (int i = 0; i < 2; i++)
         if (store->journal[i].file) store->fs->ops->close(store->fs, store->journal[i].file);
+    pthread_mutex_destroy(&store->round_lock);
     mem_free(store->frame_buffer);
     mem_free(store);
 }

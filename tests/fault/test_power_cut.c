@@ -207,15 +207,18 @@ static void world_submit(void *arg, struct job *job, enum lane lane)
     w->lanes[lane][w->lane_count[lane]++].worked = false;
 }
 
+/* A lane works in order; the loop hears of it in order, too, but maybe only when the next ones are done. */
 static bool world_run_job(struct world *w, int lane)
 {
-    if (!w->lane_count[lane]) return false;
-    struct job *job = w->lanes[lane][0].job;
-    if (!w->lanes[lane][0].worked) {
-        w->lanes[lane][0].worked = true;
-        job->work(job);
+    int count = w->lane_count[lane], worked = 0;
+    while (worked < count && w->lanes[lane][worked].worked) worked++;
+    if (!count) return false;
+    if (worked == 0 || (worked < count && sim_below(w->kit.sim, 2))) {
+        w->lanes[lane][worked].worked = true;
+        w->lanes[lane][worked].job->work(w->lanes[lane][worked].job);
         return true;
     }
+    struct job *job = w->lanes[lane][0].job;
     w->lane_count[lane]--;
     memmove(&w->lanes[lane][0], &w->lanes[lane][1],
             (size_t)w->lane_count[lane] * sizeof w->lanes[lane][0]);
