@@ -262,6 +262,9 @@ static void effect(struct topic_config *config, enum config_symbol symbol, struc
         (void)parse_double(value, &log->min_cleanable_dirty_ratio);
         break;
     case COMPRESSION_TYPE: log->compression = codec_of(value); break;
+    case COMPRESSION_GZIP_LEVEL: log->gzip_level = (int32_t)v; break;
+    case COMPRESSION_LZ4_LEVEL: log->lz4_level = (int32_t)v; break;
+    case COMPRESSION_ZSTD_LEVEL: log->zstd_level = (int32_t)v; break;
     case LEAT_FLUSH: log->flush = str_eq_c(trimmed(value), "fsync"); break;
     case MAX_MESSAGE_BYTES: log->max_message_bytes = v; break;
     case TIMESTAMP_AFTER_MAX_MS: log->timestamp_after_max_ms = v; break;

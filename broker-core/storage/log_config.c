@@ -17,4 +17,7 @@ const struct log_config log_config_default = {
     .cleanup_compact = false,
     .flush = true,
     .compression = -1,
+    .gzip_level = -1,
+    .lz4_level = 9,
+    .zstd_level = 3,
 };

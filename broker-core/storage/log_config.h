@@ -19,6 +19,7 @@ struct log_config {
     double min_cleanable_dirty_ratio;
     bool flush;              /* false: leat.flush=os, the page cache is enough */
     int8_t compression;      /* -1 = producer's; else a codec to enforce (0 none … 4 zstd) */
+    int32_t gzip_level, lz4_level, zstd_level; /* … and how hard; -1 of gzip: zlib's own */
 };
 
 /* Kafka 4.2's defaults, and leat.flush = fsync. */

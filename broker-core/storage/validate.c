@@ -2,8 +2,8 @@
  *
  * The order of the checks is Kafka's (ProduceRequest.validateRecords, UnifiedLog.
  * analyzeAndValidateRecords, LogValidator), since clients see which error comes first. Compressed
- * records are looked into only where a rule needs it (keys of a compacted topic): the broker does
- * not inflate what clients send otherwise. */
+ * records are looked into only where a rule needs it (keys of a compacted topic, a bound on the age of
+ * records): the broker does not inflate what clients send otherwise. */
 #include "storage/validate.h"
 
 #include "storage/limits.h"
@@ -114,7 +114,8 @@ static status validate_client(struct bytes in, const struct log_config *config, 
     *ret_max = h->max_timestamp;
     if (times && !timestamp_ok(h->max_timestamp, config, now_ms))
         return bad_timestamp(r, -1, h->max_timestamp);
-    if (plain || config->cleanup_compact)
+    bool each = times && config->timestamp_before_max_ms < INT64_MAX; /* the header has the latest one */
+    if (plain || config->cleanup_compact || each)
         TRY(validate_records(in, config, times, now_ms, ret_max, r));
     return OK;
 }
@@ -130,6 +131,16 @@ bool validate_must_recompress(const struct batch_header *h, const struct log_con
 {
     return config->compression >= 0 && (int)batch_codec(h) != config->compression &&
            !(h->attributes & BATCH_CONTROL);
+}
+
+static int level_of(const struct log_config *config)
+{
+    switch (config->compression) {
+    case CODEC_GZIP: return config->gzip_level;
+    case CODEC_LZ4: return config->lz4_level;
+    case CODEC_ZSTD: return config->zstd_level;
+    default: return COMPRESS_LEVEL_DEFAULT;
+    }
 }
 
 static status copy_records(struct bytes batch, struct batch_builder *builder)
@@ -153,6 +164,7 @@ status validate_recompress(struct bytes batch, const struct log_config *config, 
     TRY(batch_header_peek(batch, &h));
     struct batch_options options = batch_options_default;
     options.codec = (enum codec)config->compression;
+    options.level = level_of(config);
     options.attributes = (int16_t)(h.attributes & ~BATCH_CODEC_MASK);
     options.producer_id = h.producer_id;
     options.producer_epoch = h.producer_epoch;

@@ -144,7 +144,7 @@ static status lz4_pack(int level, struct bytes in, struct buf *out)
 {
     LZ4F_preferences_t p = { .frameInfo = { .blockSizeID = LZ4F_max64KB,
                                             .blockMode = LZ4F_blockIndependent },
-                             .compressionLevel = level < 1 || level > 12 ? 0 : level };
+                             .compressionLevel = level < 1 ? 0 : level > 12 ? 12 : level };
     size_t bound = LZ4F_compressFrameBound(in.len, &p);
     uint8_t *to = buf_reserve(out, bound);
     if (!to) return FAIL(NO_MEMORY);

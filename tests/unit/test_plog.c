@@ -269,6 +269,63 @@ static void test_the_codec_of_the_topic_is_enforced(void **state)
     }
 }
 
+/* Text of few words: every codec finds the more in it the harder it looks. */
+static size_t stored_size(struct kit *k, int32_t partition)
+{
+    static const char *const words[] = { "shoe ", "hat ", "umbrella ", "sold ", "returned ", "3 ", "17 " };
+    struct batch_options options = batch_options_default;
+    struct batch_builder builder;
+    struct append_result r;
+    struct buf text, batch;
+    uint32_t random = 5;
+    buf_init(&text, 1 << 20);
+    buf_init(&batch, 1 << 20);
+    for (int i = 0; i < 20000; i++) {
+        random = random * 1664525 + 1013904223;
+        const char *word = words[(random >> 16) % ARRAY_LEN(words)];
+        memcpy(buf_extend(&text, strlen(word)), word, strlen(word));
+    }
+    batch_builder_init(&builder, &options);
+    assert_ok(batch_builder_add(&builder, k->now, bytes_of("key", 3), buf_bytes(&text), NULL, 0));
+    assert_ok(batch_builder_finish(&builder, &batch));
+    batch_builder_done(&builder);
+    struct plog *log = kit_log(k, 0, partition);
+    assert_ok(plog_append(log, batch.data, batch.len, APPEND_CLIENT, &r));
+    buf_done(&text);
+    buf_done(&batch);
+    return (size_t)plog_bytes(log);
+}
+
+static void test_the_level_of_the_topics_codec_is_used(void **state)
+{
+    struct kit *k = *state;
+    k->config.compression = CODEC_GZIP, k->config.gzip_level = 1;
+    size_t quick = stored_size(k, 0);
+    k->config.gzip_level = 9;
+    assert_true(stored_size(k, 1) < quick);
+    k->config.compression = CODEC_LZ4, k->config.lz4_level = 1;
+    quick = stored_size(k, 2);
+    k->config.lz4_level = 17; /* Kafka's greatest; the library stops at 12 */
+    assert_true(stored_size(k, 3) < quick);
+    k->config.compression = CODEC_ZSTD, k->config.zstd_level = -50;
+    quick = stored_size(k, 4);
+    k->config.zstd_level = 22;
+    assert_true(stored_size(k, 5) < quick);
+}
+
+static void test_old_records_inside_compressed_batches_are_refused(void **state)
+{
+    struct kit *k = *state;
+    struct append_result r;
+    k->config.timestamp_before_max_ms = 1000;
+    struct plog *log = kit_log(k, 0, 0);
+    struct kit_batch b = { .records = 3, .codec = CODEC_LZ4, .timestamp = k->now - 1001 };
+    assert_fails(kit_append(k, log, &b, &r), INVALID_TIMESTAMP); /* the first one of three */
+    assert_int_equal(r.bad_record, 0);
+    b.timestamp = k->now - 1000;
+    assert_ok(kit_append(k, log, &b, &r));
+}
+
 struct waiter {
     struct plog_wait wait;
     int calls;
@@ -386,6 +443,8 @@ int main(void)
         T(log_append_time_is_stamped),
         T(wrong_max_timestamp_is_corrected),
         T(the_codec_of_the_topic_is_enforced),
+        T(the_level_of_the_topics_codec_is_used),
+        T(old_records_inside_compressed_batches_are_refused),
         T(waits_fire_when_reached_and_when_deleted),
         T(os_flush_moves_the_high_watermark_at_once),
         T(epochs_know_where_they_end),
