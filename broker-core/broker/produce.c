@@ -228,7 +228,7 @@ static void produce_partition(struct produce *p, const struct target *topic,
     if (failed(refused)) {
         p->failed = true;
         if (t.stats) t.stats->failed_produce++;
-    } else if (body->acks == -1) {
+    } else if (body->acks == -1 || (body->acks == 1 && t.topic->config.log.flush_messages == 1)) {
         p->waits[p->wait_count++] = (struct produce_wait){
             .wait = { .done = produce_wait_done }, .produce = p, .log = t.log, .answer = answer,
         };

@@ -265,6 +265,12 @@ static void effect(struct topic_config *config, enum config_symbol symbol, struc
     case COMPRESSION_GZIP_LEVEL: log->gzip_level = (int32_t)v; break;
     case COMPRESSION_LZ4_LEVEL: log->lz4_level = (int32_t)v; break;
     case COMPRESSION_ZSTD_LEVEL: log->zstd_level = (int32_t)v; break;
+    case FILE_DELETE_DELAY_MS: log->file_delete_delay_ms = v; break;
+    case FLUSH_MESSAGES: log->flush_messages = v; break;
+    case FLUSH_MS: log->flush_ms = v; break;
+    case INDEX_INTERVAL_BYTES: log->index_interval_bytes = v; break;
+    case SEGMENT_INDEX_BYTES: log->index_bytes = v; break;
+    case SEGMENT_JITTER_MS: log->segment_jitter_ms = v; break;
     case LEAT_FLUSH: log->flush = str_eq_c(trimmed(value), "fsync"); break;
     case MAX_MESSAGE_BYTES: log->max_message_bytes = v; break;
     case TIMESTAMP_AFTER_MAX_MS: log->timestamp_after_max_ms = v; break;
@@ -286,6 +292,8 @@ static void effects(struct topic_config *config)
     for (size_t i = 0; i < config->count; i++)
         effect(config, (enum config_symbol)(config->overrides[i].info - infos),
                config->overrides[i].value);
+    /* Every record synced at once is what leat.flush=fsync does, at the price of one sync for many. */
+    if (config->log.flush_messages == 1 || config->log.flush_ms == 0) config->log.flush = true;
 }
 
 void topic_config_init(struct topic_config *config)

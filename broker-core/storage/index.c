@@ -6,7 +6,14 @@
 
 void index_init(struct index *index)
 {
-    *index = (struct index){ .interval = INDEX_INTERVAL };
+    *index = (struct index){ .interval = INDEX_INTERVAL, .max = INDEX_ENTRIES_MAX };
+}
+
+void index_limit(struct index *index, int64_t interval_bytes, int64_t index_bytes)
+{
+    int64_t entries = index_bytes / 8;
+    index->interval = (uint32_t)(interval_bytes < 1 ? 1 : interval_bytes);
+    index->max = (uint32_t)(entries < 2 ? 2 : entries > INDEX_ENTRIES_MAX ? INDEX_ENTRIES_MAX : entries);
 }
 
 void index_done(struct index *index)
@@ -20,7 +27,7 @@ static void index_thin(struct index *index)
     uint32_t kept = 0;
     for (uint32_t i = 0; i < index->count; i += 2) index->entries[kept++] = index->entries[i];
     index->count = kept;
-    index->interval *= 2;
+    if (index->interval < UINT32_MAX / 2) index->interval *= 2;
 }
 
 void index_add(struct index *index, uint32_t relative, uint32_t position, int64_t max_before)
@@ -29,7 +36,7 @@ void index_add(struct index *index, uint32_t relative, uint32_t position, int64_
         uint32_t last = index->entries[index->count - 1].position;
         if (position < last || position - last < index->interval) return;
     }
-    if (index->count == INDEX_ENTRIES_MAX) index_thin(index);
+    if (index->count >= index->max) index_thin(index);
     if (index->count == index->cap) {
         uint32_t cap = index->cap ? index->cap * 2 : 4;
         struct index_entry *e = mem_realloc(index->entries, cap * sizeof *e);

@@ -1,8 +1,8 @@
 /* index.h - where in a segment an offset or a time is: a sparse table, ascending in all columns.
  *
- * One entry each INDEX_INTERVAL bytes at first; a full table drops every second entry and doubles
- * its interval, so a segment of any size costs at most 64 KiB. Lookups give a batch at or before
- * the one wanted; the reader walks on from there. */
+ * One entry each INDEX_INTERVAL bytes at first (or what the topic says); a full table drops every second
+ * entry and doubles its interval, so a segment of any size costs at most 64 KiB. Lookups give a batch at or
+ * before the one wanted; the reader walks on from there. */
 #pragma once
 #include "base/bytes.h"
 #include "base/status.h"
@@ -17,10 +17,14 @@ struct index {
     struct index_entry *entries;
     uint32_t count, cap;
     uint32_t interval;
+    uint32_t max; /* entries */
 };
 
 void index_init(struct index *index);
 void index_done(struct index *index); /* empty again */
+/* What a topic asks for (index.interval.bytes, segment.index.bytes), within what memory allows. One that
+ * is made again by a scan has the usual limits. */
+void index_limit(struct index *index, int64_t interval_bytes, int64_t index_bytes);
 /* Tells of a batch; kept when far enough from the last entry. Out of memory: not kept. */
 void index_add(struct index *index, uint32_t relative, uint32_t position, int64_t max_before);
 /* Position of the last entry at or before; 0 when there is none. */

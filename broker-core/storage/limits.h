@@ -19,6 +19,9 @@
 #define FILES_OPEN_MAX 256             /* descriptors of clean segments; dirty ones stay open */
 #define FILES_DIRTY_MAX 512            /* a checkpoint is wanted */
 
+#define FLUSH_MS_MAX (365LL * 24 * 3600 * 1000) /* a longer flush.ms is none */
+#define REMOVALS_MAX 4096              /* file.delete.delay.ms: beyond it files go at once */
+
 #define PRODUCER_BATCHES 5             /* Kafka's max.in.flight for idempotence */
 #define PRODUCERS_MAX 65536            /* per partition; then the one unused longest goes */
 #define PRODUCER_EXPIRATION_MS (24LL * 3600 * 1000)

@@ -18,6 +18,11 @@ struct log_config {
     int64_t min_compaction_lag_ms, max_compaction_lag_ms; /* age of records, see Kafka */
     double min_cleanable_dirty_ratio;
     bool flush;              /* false: leat.flush=os, the page cache is enough */
+    int64_t flush_messages, flush_ms; /* without `flush`: what the page cache alone may hold */
+    int64_t segment_jitter_ms;    /* at most so much is taken off segment_ms, by the segment */
+    int64_t index_interval_bytes; /* of log between two entries of the index */
+    int64_t index_bytes;          /* of the index of a segment, 8 an entry as in Kafka */
+    int64_t file_delete_delay_ms; /* of a removed segment; 0 = at once */
     int8_t compression;      /* -1 = producer's; else a codec to enforce (0 none … 4 zstd) */
     int32_t gzip_level, lz4_level, zstd_level; /* … and how hard; -1 of gzip: zlib's own */
 };

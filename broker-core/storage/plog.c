@@ -25,6 +25,7 @@ void plog_set_config(struct plog *log, const struct log_config *config)
 {
     bool was = log->config.flush;
     log->config = *config;
+    plog_flush_check(log);
     if (was == config->flush) return;
     if (!config->flush) {
         log->flushing = false;
@@ -111,6 +112,7 @@ status plog_roll(struct plog *log)
     struct segment *before = plog_active(log);
     TRY(plog_add_segment(log, log->end, 0));
     struct segment *fresh = plog_active(log);
+    index_limit(&fresh->index, log->config.index_interval_bytes, log->config.index_bytes);
     log->dir_made++;
     fresh->written = 1; /* its size on disk is unknown until the first sync */
     status opened = segment_open(fresh, FS_CREATE);
@@ -128,6 +130,18 @@ status plog_roll(struct plog *log)
     return OK;
 }
 
+/* Kafka's rollJitterMs, but the same after a restart: topics made together do not roll together. */
+static int64_t roll_jitter(const struct plog *log, const struct segment *s)
+{
+    int64_t max = log->config.segment_jitter_ms;
+    if (max > log->config.segment_ms) max = log->config.segment_ms;
+    if (max <= 0) return 0;
+    uint64_t x = (uint64_t)s->base ^ (uint64_t)log->key.partition << 40 ^ get_le64(log->key.topic.b);
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u; /* splitmix64 */
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return (int64_t)((x ^ x >> 31) % (uint64_t)max);
+}
+
 static bool plog_must_roll(const struct plog *log, const struct batch_header *h)
 {
     const struct segment *s = plog_active(log);
@@ -141,7 +155,8 @@ static bool plog_must_roll(const struct plog *log, const struct batch_header *h)
         aborted_since(&log->producers.aborted, s->base) >= ABORTED_ROLL)
         return true;
     if (h->max_timestamp < 0 || s->first_timestamp < 0) return false;
-    return h->max_timestamp - s->first_timestamp > log->config.segment_ms;
+    int64_t age = h->max_timestamp - s->first_timestamp;
+    return age > log->config.segment_ms - roll_jitter(log, s);
 }
 
 /* --- append ----------------------------------------------------------------------------------- */
@@ -199,6 +214,7 @@ void plog_account(struct plog *log, const struct batch_header *h,
         plog_note_moved(log);
     }
     if (log->flushing || log->want_direct) plog_queue(log);
+    plog_flush_check(log);
     if (store->tail_bytes > store->tuning.tail_max || store->files.dirty > FILES_DIRTY_MAX ||
         log->producers.aborted.recent_count > ABORTED_MEMORY_MAX)
         checkpoint_want(store);
@@ -342,6 +358,7 @@ void plog_advance(struct plog *log, int64_t durable)
     assert(durable <= log->end);
     log->durable = durable;
     if (log->start_wanted > log->start_handed) plog_queue(log); /* may have waited for this */
+    plog_flush_check(log);
     if (!log->flushing || durable <= log->high_watermark) return;
     plog_set_high_watermark(log, durable);
     plog_fire(log);

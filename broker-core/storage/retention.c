@@ -10,11 +10,15 @@
 
 #include <stdio.h>
 
+#define DELAY_MAX (365LL * 24 * 3600 * 1000) /* of file.delete.delay.ms */
+
 struct removal {
     struct task task;
     char *folder;
     int64_t *bases; /* NULL: the whole folder */
     uint32_t count;
+    int64_t due;    /* wall ms, of one that waits (file.delete.delay.ms) */
+    struct removal *prev, *next;
 };
 
 static void removal_work(struct job *job)
@@ -46,8 +50,10 @@ static void removal_free(struct task *task)
     mem_free(r);
 }
 
-/* Takes folder and bases. Without memory the files stay until the next start. */
-static void removal_submit(struct store *store, char *folder, int64_t *bases, uint32_t count)
+/* Takes folder and bases. Without memory the files stay until the next start, as do those that still
+ * wait when the store ends: recovery removes what lies below the log start. */
+static void removal_submit(struct store *store, char *folder, int64_t *bases, uint32_t count,
+                           int64_t delay)
 {
     bool closing = failed(store->failure);
     struct removal *r = folder && !closing ? mem_zalloc(sizeof *r) : NULL;
@@ -62,7 +68,34 @@ static void removal_submit(struct store *store, char *folder, int64_t *bases, ui
     r->task.job.work = removal_work;
     r->task.finish = removal_finish;
     r->task.free = removal_free;
+    if (delay > 0 && !store->stopping && store->removal_count < REMOVALS_MAX) {
+        r->due = store_wall(store) + delay;
+        DL_APPEND(store->removals, r);
+        store->removal_count++;
+        return;
+    }
     store_submit(store, &r->task, LANE_BACKGROUND);
+}
+
+static void removals_due(struct store *store, int64_t now, int64_t *ret_next)
+{
+    struct removal *r, *next;
+    DL_FOREACH_SAFE(store->removals, r, next) {
+        if (r->due > now) {
+            if (r->due < *ret_next) *ret_next = r->due;
+            continue;
+        }
+        DL_DELETE(store->removals, r);
+        store->removal_count--;
+        store_submit(store, &r->task, LANE_BACKGROUND);
+    }
+}
+
+void retention_forget(struct store *store)
+{
+    struct removal *r, *next;
+    DL_FOREACH_SAFE(store->removals, r, next) removal_free(&r->task);
+    store->removals = NULL;
 }
 
 /* --- segments --------------------------------------------------------------------------------- */
@@ -101,7 +134,8 @@ void retention_clean(struct plog *log)
     log->count -= n;
     memmove(log->segments, log->segments + n, log->count * sizeof *log->segments);
     aborted_forget(&log->producers.aborted, log->segments[0]->base);
-    removal_submit(log->store, mem_strdup(log->folder), bases, n);
+    int64_t delay = log->config.file_delete_delay_ms;
+    removal_submit(log->store, mem_strdup(log->folder), bases, n, delay < DELAY_MAX ? delay : DELAY_MAX);
 }
 
 /* Where the log should start by its configuration; *ret_next: wall ms when time alone moves it. */
@@ -155,6 +189,7 @@ int64_t store_retain(struct store *store)
         store->checkpoint_retry_at = 0;
         checkpoint_want(store);
     }
+    removals_due(store, now, &next);
     int64_t trash = retention_trash(store, now);
     if (trash < next) next = trash;
     store_settle(store);
@@ -171,7 +206,7 @@ void retention_remove_folder(struct plog *log)
     struct store *store = log->store;
     char *folder = log->has_dir ? mem_strdup(log->folder) : NULL;
     store_drop_log(log);
-    if (folder) removal_submit(store, folder, NULL, 0);
+    if (folder) removal_submit(store, folder, NULL, 0, 0);
 }
 
 void store_delete_topic(struct store *store, struct uuid topic)
@@ -213,7 +248,7 @@ int64_t retention_trash(struct store *store, int64_t now)
         if (now - at >= TRASH_KEEP_MS) {
             char path[PATH_SIZE];
             snprintf(path, sizeof path, "trash/%s", list.names[i]);
-            removal_submit(store, mem_strdup(path), NULL, 0);
+            removal_submit(store, mem_strdup(path), NULL, 0, 0);
         } else if (at + TRASH_KEEP_MS < store->trash_next) {
             store->trash_next = at + TRASH_KEEP_MS;
         }

@@ -59,6 +59,7 @@ struct plog {
     int64_t clean_end;   /* compaction: keys of the records below stand once, as far as they may */
     bool clean_known;    /* clean_end was read */
     bool uncleanable;    /* compaction met damage: not again in this life */
+    struct plog_flush *flush; /* timer of flush.ms, made at first use */
 };
 
 /* Something that runs on a lane. Freed with the store when it never came back. */
@@ -127,6 +128,8 @@ struct store {
     atomic_bool compact_cancel;
 
     int64_t bytes;
+    struct removal *removals; /* files that wait for their time */
+    uint32_t removal_count;
     int64_t trash_next;    /* wall ms when something in the trash is due; INT64_MAX: nothing */
 };
 
@@ -166,6 +169,10 @@ struct segment *plog_active(const struct plog *log); /* NULL: none yet */
 /* Index of the segment that contains offset (the last with base <= offset); -1 below the first. */
 int64_t plog_segment_of(const struct plog *log, int64_t offset);
 
+/* --- plog_flush.c ----------------------------------------------------------------------------- */
+void plog_flush_check(struct plog *log); /* after anything that moved the end or what is durable */
+void plog_flush_free(struct plog *log);
+
 /* --- commit.c, checkpoint.c, retention.c, recovery.c ------------------------------------------ */
 void commit_start(struct store *store);     /* builds a round when none runs and there is need */
 void checkpoint_start(struct store *store); /* when wanted, none runs, and no round is in flight */
@@ -174,4 +181,5 @@ bool checkpoint_due(const struct store *store); /* the next gap between two roun
 void retention_clean(struct plog *log);  /* drops the segments that may go; asks for a checkpoint */
 void retention_remove_folder(struct plog *log);
 int64_t retention_trash(struct store *store, int64_t now);
+void retention_forget(struct store *store); /* when the store ends: files that wait */
 status recovery_run(struct store *store);

@@ -203,6 +203,7 @@ void store_drop_log(struct plog *log)
         log->store->bytes -= log->segments[i]->size;
         segment_free(log->segments[i]);
     }
+    plog_flush_free(log);
     producer_state_done(&log->producers);
     mem_free(log->segments);
     mem_free(log->folder);
@@ -278,6 +279,7 @@ void store_free(struct store *store)
         HASH_DEL(store->logs, log);
         store_drop_log(log);
     }
+    retention_forget(store);
     for (int i = 0; i < 2; i++)
         if (store->journal[i].file) store->fs->ops->close(store->fs, store->journal[i].file);
     pthread_mutex_destroy(&store->round_lock);

@@ -2,6 +2,7 @@
  * kill. On a simulated disk, without a loop: an append is durable when it returns. */
 #include "fault/store_kit.h"
 #include "base/mem.h"
+#include "storage/storage_int.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -382,6 +383,44 @@ static void test_os_flush_moves_the_high_watermark_at_once(void **state)
     assert_int_equal(plog_high_watermark(kit_log(k, 0, 0)), 8);
 }
 
+static void test_so_many_records_at_most_are_in_the_page_cache_alone(void **state)
+{
+    struct kit *k = *state;
+    k->config.flush = false;
+    k->config.flush_messages = 3;
+    struct plog *log = kit_log(k, 0, 0);
+    int64_t syncs = sim_count(k->sim, SIM_DATASYNC);
+    for (int i = 1; i <= 6; i++) {
+        assert_ok(kit_append(k, log, &(struct kit_batch){ .tag = i }, NULL));
+        assert_int_equal(plog_high_watermark(log), i); /* readers never wait for it */
+        assert_int_equal(sim_count(k->sim, SIM_DATASYNC), syncs + i / 3);
+    }
+    assert_ok(kit_append(k, log, &(struct kit_batch){ .tag = 7 }, NULL));
+    kit_close(k);
+    sim_crash(k->sim, true);
+    assert_ok(kit_open(k));
+    assert_true(plog_end(kit_log(k, 0, 0)) >= 6);
+}
+
+static void test_jitter_takes_something_off_the_age_of_a_segment(void **state)
+{
+    struct kit *k = *state;
+    k->config.segment_ms = 1000;
+    k->config.segment_jitter_ms = 900;
+    int32_t partitions = 20, early = 0;
+    for (int32_t p = 0; p < partitions; p++) {
+        struct plog *log = kit_log(k, 0, p);
+        int64_t rolled = -1;
+        for (int64_t at = 0; at <= 1001 && rolled < 0; at++) {
+            assert_ok(kit_append(k, log, &(struct kit_batch){ .timestamp = 5000 + at }, NULL));
+            if (log->count == 2) rolled = at;
+        }
+        assert_true(rolled > 100 && rolled <= 1001);
+        early += rolled < 550;
+    }
+    assert_true(early > 0 && early < partitions); /* not all at once */
+}
+
 static void test_epochs_know_where_they_end(void **state)
 {
     struct kit *k = *state;
@@ -447,6 +486,8 @@ int main(void)
         T(old_records_inside_compressed_batches_are_refused),
         T(waits_fire_when_reached_and_when_deleted),
         T(os_flush_moves_the_high_watermark_at_once),
+        T(so_many_records_at_most_are_in_the_page_cache_alone),
+        T(jitter_takes_something_off_the_age_of_a_segment),
         T(epochs_know_where_they_end),
         T(delete_records_moves_the_start_durably),
     };

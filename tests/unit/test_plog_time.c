@@ -157,6 +157,16 @@ static void test_the_table_stays_small_and_right(void **state)
         assert_true(at <= i * 1000);
         assert_true(i * 1000 - at <= index.interval * 2);
     }
+    index_done(&index);
+    index_limit(&index, 0, 80); /* as a topic may ask: each batch, ten entries */
+    for (uint32_t i = 0; i < 1000; i++) {
+        index_add(&index, i, i * 1000, i ? (int64_t)i - 1 : INT64_MIN);
+        assert_true(index.count <= 10);
+        if (i < 10) assert_int_equal(index_find_offset(&index, i), i * 1000);
+    }
+    assert_true(index.count >= 4);
+    index_done(&index);
+    for (uint32_t i = 0; i < 100000; i++) index_add(&index, i, i * 1000, i ? (int64_t)i - 1 : INT64_MIN);
     index_cut(&index, 5000000);
     assert_true(index_find_offset(&index, 99999) < 5000000);
     index_done(&index);

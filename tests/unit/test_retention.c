@@ -144,6 +144,30 @@ static void test_a_folder_without_a_topic_waits_a_day_in_the_trash(void **state)
     assert_int_equal(files_in(k, "trash", "-"), 0);
 }
 
+static void test_files_wait_as_long_as_the_topic_says(void **state)
+{
+    struct kit *k = *state;
+    k->config.retention_bytes = 3000;
+    k->config.file_delete_delay_ms = 60000;
+    struct plog *log = kit_log(k, 0, 0);
+    fill(k, log, 40);
+    size_t all = files_in(k, log->folder, ".log");
+    int64_t next = store_retain(k->store);
+    assert_true(log->count < all);
+    assert_int_equal(store_bytes(k->store), plog_bytes(log)); /* what waits does not count */
+    assert_int_equal(files_in(k, log->folder, ".log"), all);
+    assert_true(next > k->now && next <= k->now + 60001);
+    k->now += 60000;
+    (void)store_retain(k->store);
+    assert_int_equal(files_in(k, log->folder, ".log"), log->count);
+    fill(k, log, 10);
+    (void)store_retain(k->store);
+    assert_true(files_in(k, log->folder, ".log") > log->count);
+    kit_reopen(k); /* a start finds what waited, below the log start */
+    log = kit_log(k, 0, 0);
+    assert_int_equal(files_in(k, log->folder, ".log"), log->count);
+}
+
 static void test_the_image_and_the_lock_are_left_alone(void **state)
 {
     struct kit *k = *state;
@@ -169,6 +193,7 @@ int main(void)
         T(compacted_topics_are_not_expired),
         T(a_deleted_topic_leaves_no_folder),
         T(a_folder_without_a_topic_waits_a_day_in_the_trash),
+        T(files_wait_as_long_as_the_topic_says),
         T(the_image_and_the_lock_are_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -210,6 +210,22 @@ static void test_many_partitions_stay_within_the_descriptors(void **state)
     assert_true(f->store->files.count <= FILES_OPEN_MAX + 1);
 }
 
+static void test_flush_ms_syncs_what_the_page_cache_held_so_long(void **state)
+{
+    struct fixture *f = *state;
+    f->config.flush = false;
+    f->config.flush_ms = 20;
+    for (int round = 1; round <= 2; round++) { /* the timer serves again */
+        append(f, 0, 100, NULL);
+        append(f, 0, 100, NULL);
+        struct plog *log = store_find(f->store, f->topic, 0);
+        assert_int_equal(log->high_watermark, 2 * round);
+        assert_true(log->durable < 2 * round);
+        for (int i = 0; i < 100000 && log->durable < 2 * round; i++) loop_turn(f->loop, 1000);
+        assert_int_equal(log->durable, 2 * round);
+    }
+}
+
 static void test_paths_cannot_leave_the_folder(void **state)
 {
     struct fixture *f = *state;
@@ -238,6 +254,7 @@ int main(void)
         T(large_appends_sync_their_own_segment),
         T(all_is_there_after_a_kill_and_after_a_stop),
         T(many_partitions_stay_within_the_descriptors),
+        T(flush_ms_syncs_what_the_page_cache_held_so_long),
         T(paths_cannot_leave_the_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

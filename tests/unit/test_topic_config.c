@@ -107,6 +107,26 @@ static void test_overrides_take_effect_and_go_back(void **state)
     assert_int_equal(mem_outstanding(), blocks);
 }
 
+static void test_flushing_each_record_is_flushing(void **state)
+{
+    (void)state;
+    struct topic_config c;
+    topic_config_init(&c);
+    assert_true(is_ok(topic_config_set(&c, STR("leat.flush"), STR("os"))));
+    assert_true(is_ok(topic_config_set(&c, STR("flush.messages"), STR("2"))));
+    assert_true(is_ok(topic_config_set(&c, STR("flush.ms"), STR("1"))));
+    assert_false(c.log.flush);
+    assert_int_equal(c.log.flush_messages, 2);
+    assert_int_equal(c.log.flush_ms, 1);
+    assert_true(is_ok(topic_config_set(&c, STR("flush.messages"), STR("1"))));
+    assert_true(c.log.flush);
+    assert_true(is_ok(topic_config_set(&c, STR("flush.messages"), STR_NULL)));
+    assert_false(c.log.flush);
+    assert_true(is_ok(topic_config_set(&c, STR("flush.ms"), STR("0"))));
+    assert_true(c.log.flush);
+    topic_config_done(&c);
+}
+
 static void test_topic_names_obey_kafkas_rule(void **state)
 {
     (void)state;
@@ -129,6 +149,7 @@ int main(void)
         cmocka_unit_test(test_values_out_of_bounds_or_of_another_type_are_refused),
         cmocka_unit_test(test_tiered_storage_is_refused_but_its_defaults_are_taken),
         cmocka_unit_test(test_overrides_take_effect_and_go_back),
+        cmocka_unit_test(test_flushing_each_record_is_flushing),
         cmocka_unit_test(test_topic_names_obey_kafkas_rule),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
