@@ -42,7 +42,18 @@ export async function openBrowser(base) {
   const context = await browser.newContext({ baseURL: base, viewport: { width: 1440, height: 900 }, colorScheme: 'light' });
   await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: base });
   const page = await context.newPage();
-  page.setDefaultTimeout(15000);
+  page.setDefaultTimeout(30000);
+  // SLOW=ms: each answer comes up to so much later and the browser computes slowly, as on a busy machine: it
+  // shows what does not wait.
+  const slow = Number(process.env.SLOW || 0);
+  if (slow) {
+    const cdp = await context.newCDPSession(page);
+    await cdp.send('Emulation.setCPUThrottlingRate', { rate: 8 });
+    await page.route('**/*', async route => {
+      await new Promise(go => setTimeout(go, Math.random() * slow));
+      await route.continue().catch(() => {});
+    });
+  }
   const complaints = [];
   const expected = [];
   page.on('console', m => {
@@ -65,7 +76,7 @@ export function kcat(bootstrap, key, args, input = '') {
   return p.stdout;
 }
 
-export async function waitFor(condition, what, seconds = 20) {
+export async function waitFor(condition, what, seconds = 40) {
   const end = Date.now() + seconds * 1000;
   for (;;) {
     const value = await condition();

@@ -84,6 +84,8 @@ export const Code = ({ text, label }: { text: string; label?: string }) => (
 );
 
 // --- overlays: <dialog>, so that focus, Escape and the inert page come from the browser --------------------
+// They stand first in their page: Preact makes what follows a sibling that came or went anew, and with a
+// dialog what was typed into it.
 // `hold` keeps it open until its own button is pressed.
 export function Overlay({ title, onClose, drawer, wide, hold, children }: { title: string; onClose: () => void; drawer?: boolean; wide?: boolean; hold?: boolean } & Kids) {
   const ref = useRef<HTMLDialogElement>(null);

@@ -153,6 +153,7 @@ export function Access({ c }: { c: Cluster }) {
   const mine = (keys.value || []).filter(k => k.spec.resource.id === c.id);
   return (
     <>
+      {making && <NewAccount onClose={() => make(false)} made={id => go(`/clusters/${c.id}/access/${id}`)} />}
       <Head title="Access" lead="A service account stands for an application. Its cluster keys open this cluster's Kafka port; its ACLs say what it may do there. Without an ACL it may do nothing."
         actions={<Button kind="primary" icon="plus" onClick={() => make(true)}>New service account</Button>} />
       {(accounts.error || acls.error) && <Banner>{accounts.error || acls.error}</Banner>}
@@ -168,7 +169,6 @@ export function Access({ c }: { c: Cluster }) {
       <Section title="ACLs of this cluster" note="a deny beats every allow">
         {!acls.value ? <Skeleton /> : list.length === 0 ? <Empty title="No ACL yet">Open a service account and grant it access.</Empty> : <AclTable c={c} rows={list} reload={acls.reload} names={names} withPrincipal />}
       </Section>
-      {making && <NewAccount onClose={() => make(false)} made={id => go(`/clusters/${c.id}/access/${id}`)} />}
     </>
   );
 }
@@ -193,6 +193,13 @@ export function AccountPage({ c, id }: { c: Cluster; id: string }) {
   const retire = async (k: Key) => { await call('DELETE', `/iam/v2/api-keys/${k.id}`); toast(`Key ${k.id} is retired.`); keys.reload(); };
   return (
     <>
+      {leaving && <FormOverlay title={`Retire key ${leaving.id}?`} action="Retire key" cancel="Keep it" danger drawer={false} onClose={() => leave(null)} submit={() => retire(leaving)}>
+        <p>Clients that sign in with it are refused from now on. Give them a new key first; a retired key does not come back.</p>
+      </FormOverlay>}
+      {open === 'grant' && <Grant c={c} account={a} onClose={() => show('')} done={acls.reload} />}
+      {fresh && <SecretOnce k={fresh} c={c} onClose={() => setFresh(null)} />}
+      {open === 'delete' && <DeleteOverlay what="service account" name={a.display_name} lost={['its keys on every cluster; clients that use them are cut off', 'its ACLs stay until they are revoked, for nobody']} onClose={() => show('')}
+        submit={async () => { await call('DELETE', `/iam/v2/service-accounts/${id}`); toast(`${a.display_name} is deleted.`); go(`/clusters/${c.id}/access`); }} />}
       <Head title={a.display_name} side={<span class="badge">service account</span>} lead={a.description || `User:${id}. ${rows.length ? `${plural(rows.length, 'ACL')} on this cluster.` : 'It may do nothing here yet: grant it access.'}`}
         actions={<><Button icon="trash" onClick={() => show('delete')}>Delete</Button><Button icon="access" onClick={newKey}>New key</Button><Button kind="primary" icon="plus" onClick={() => show('grant')}>Grant access</Button></>} />
       <Section title="API keys" note="two may live at once, so a rotation needs no downtime">
@@ -207,13 +214,6 @@ export function AccountPage({ c, id }: { c: Cluster; id: string }) {
         {!acls.value ? <Skeleton rows={2} /> : rows.length === 0 ? <Empty title="Nothing yet">Without an ACL every request of it is refused.<br /><Button kind="primary" icon="plus" onClick={() => show('grant')}>Grant access</Button></Empty> : <Intents rows={rows} />}
       </Section>
       {rows.length > 0 && <Section title="The same as ACLs" note={`${plural(rows.length, 'rule')}, a deny beats every allow`}><AclTable c={c} rows={rows} reload={acls.reload} names={new Map()} /></Section>}
-      {leaving && <FormOverlay title={`Retire key ${leaving.id}?`} action="Retire key" cancel="Keep it" danger drawer={false} onClose={() => leave(null)} submit={() => retire(leaving)}>
-        <p>Clients that sign in with it are refused from now on. Give them a new key first; a retired key does not come back.</p>
-      </FormOverlay>}
-      {open === 'grant' && <Grant c={c} account={a} onClose={() => show('')} done={acls.reload} />}
-      {fresh && <SecretOnce k={fresh} c={c} onClose={() => setFresh(null)} />}
-      {open === 'delete' && <DeleteOverlay what="service account" name={a.display_name} lost={['its keys on every cluster; clients that use them are cut off', 'its ACLs stay until they are revoked, for nobody']} onClose={() => show('')}
-        submit={async () => { await call('DELETE', `/iam/v2/service-accounts/${id}`); toast(`${a.display_name} is deleted.`); go(`/clusters/${c.id}/access`); }} />}
     </>
   );
 }

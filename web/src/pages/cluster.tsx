@@ -82,6 +82,12 @@ export function Overview({ c, reload }: { c: Cluster; reload: () => void }) {
   const restart = async () => { try { await post(`/leat/v1/clusters/${c.id}:restart`); toast('The broker restarts.'); reload(); } catch (e) { toast((e as Error).message); } };
   return (
     <>
+      {open === 'connect' && <Connect c={c} onClose={() => show('')} />}
+      {open === 'settings' && <Settings c={c} onClose={() => show('')} reload={reload} />}
+      {open === 'topic' && <CreateTopic c={c} onClose={() => show('')} />}
+      {open === 'delete' && <DeleteOverlay what="cluster" name={c.display_name} onClose={() => show('')}
+        lost={[`${plural(c.use.topics, 'topic')} and ${bytes(c.use.storage_bytes)} of records`, 'its keys, ACLs and quotas', `every client of ${c.bootstrap_servers} is cut off`]}
+        submit={async () => { await call('DELETE', `/cmk/v2/clusters/${c.id}?environment=${c.environment.id}`); toast(`Cluster ${c.display_name} is deleted.`); go('/'); }} />}
       <Head title={c.display_name} side={<><State name={c.state.name} /><Tag tag={c.tag} /></>} lead={say}
         actions={<><Button icon="plug" onClick={() => show('connect')}>Connect</Button><Button icon="pencil" onClick={() => show('settings')}>Settings</Button><Button kind="primary" icon="plus" onClick={() => show('topic')}>Create topic</Button></>} />
       {!running && c.state.reason && <Banner kind={c.state.name === 'waiting_port' ? 'warn' : 'bad'}><b>The broker is not running.</b> {c.state.reason}. <Button kind="small" icon="restart" onClick={restart}>Start now</Button></Banner>}
@@ -123,12 +129,6 @@ export function Overview({ c, reload }: { c: Cluster; reload: () => void }) {
         <dt>Bootstrap</dt><dd><span class="mono">{c.bootstrap_servers}</span><Copy text={c.bootstrap_servers} /></dd>
         <dt>Environment</dt><dd>{c.environment.display_name}</dd><dt>Process</dt><dd>{c.state.pid ?? 'none'}, {plural(c.state.restarts, 'restart')}</dd>
       </dl><Button icon="restart" onClick={restart}>Restart broker</Button> <Button icon="trash" onClick={() => show('delete')}>Delete cluster</Button></div></Section>
-      {open === 'connect' && <Connect c={c} onClose={() => show('')} />}
-      {open === 'settings' && <Settings c={c} onClose={() => show('')} reload={reload} />}
-      {open === 'topic' && <CreateTopic c={c} onClose={() => show('')} />}
-      {open === 'delete' && <DeleteOverlay what="cluster" name={c.display_name} onClose={() => show('')}
-        lost={[`${plural(c.use.topics, 'topic')} and ${bytes(c.use.storage_bytes)} of records`, 'its keys, ACLs and quotas', `every client of ${c.bootstrap_servers} is cut off`]}
-        submit={async () => { await call('DELETE', `/cmk/v2/clusters/${c.id}?environment=${c.environment.id}`); toast(`Cluster ${c.display_name} is deleted.`); go('/'); }} />}
     </>
   );
 }

@@ -72,6 +72,7 @@ export function Fleet() {
   const [outN, outU] = rateParts(sum(c => c.use.egress_bytes_per_s));
   return (
     <>
+      {making && <CreateCluster onClose={() => make(false)} />}
       <Head title="Clusters" lead={list.value ? lead(rows) : ' '} actions={<Button kind="primary" icon="plus" onClick={() => make(true)}>New cluster</Button>} />
       {list.error && <Banner>{list.error}</Banner>}
       {!list.value ? (!list.error && <Skeleton />) : rows.length === 0 ? (
@@ -98,7 +99,6 @@ export function Fleet() {
           { title: 'Worst lag', num: true, cell: c => c.worst_lag ? <>{count(c.worst_lag.lag)}<small>{c.worst_lag.group}</small></> : '–' },
         ]} />
       </>}
-      {making && <CreateCluster onClose={() => make(false)} />}
     </>
   );
 }

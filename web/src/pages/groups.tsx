@@ -72,6 +72,8 @@ export function GroupPage({ c, id }: { c: Cluster; id: string }) {
   const n = members(g);
   return (
     <>
+      {deleting && <DeleteOverlay what="group" name={id} lost={[`the committed offsets of ${plural(lags.length, 'partition')}`, 'a consumer that comes back starts by its auto.offset.reset']} onClose={() => remove(false)}
+        submit={async () => { await call('DELETE', `/leat/v1/clusters/${c.id}/groups/${seg(id)}`); toast(`Group ${id} is deleted.`); go(`/clusters/${c.id}/groups`); }} />}
       <Head title={id} mono lead={`${word[0].toUpperCase()}${word.slice(1)}. ${sentences[word] || ''} ${g.total_lag ? `It is ${plural(g.total_lag, 'record')} behind${trend(c, id) ? `, ${trend(c, id)}` : ''}.` : 'It is in step.'}`}
         actions={<Button icon="trash" disabled={n > 0} title={n > 0 ? 'A group with members cannot be deleted' : undefined} onClick={() => remove(true)}>Delete</Button>} />
       {group.error && <Banner>{group.error}</Banner>}
@@ -93,8 +95,6 @@ export function GroupPage({ c, id }: { c: Cluster; id: string }) {
             { title: 'Member', narrow: 'p2', cell: l => l.member_id ? <><span class="mono">{l.client_id || l.member_id}</span><small class="mono">{l.client_host.replace(/^\//, '')}</small></> : <span class="quiet-ink">nobody</span> },
           ]} />}
       </Section>
-      {deleting && <DeleteOverlay what="group" name={id} lost={[`the committed offsets of ${plural(lags.length, 'partition')}`, 'a consumer that comes back starts by its auto.offset.reset']} onClose={() => remove(false)}
-        submit={async () => { await call('DELETE', `/leat/v1/clusters/${c.id}/groups/${seg(id)}`); toast(`Group ${id} is deleted.`); go(`/clusters/${c.id}/groups`); }} />}
     </>
   );
 }

@@ -138,6 +138,11 @@ export function TopicPage({ c, name, query }: { c: Cluster; name: string; query:
   const kept = t.cleanup_policy === 'compact' ? 'the last record of each key is kept' : `kept for ${retention(t.retention_ms)}`;
   return (
     <>
+      {open === 'produce' && <Produce c={c} name={name} onClose={() => show('')} />}
+      {open === 'grow' && <AddPartitions c={c} t={t} onClose={() => { show(''); topic.reload(); }} />}
+      {open === 'delete' && <DeleteOverlay what="topic" name={name} onClose={() => show('')}
+        lost={[`${plural(t.records ?? 0, 'record')} in ${plural(t.partitions_count, 'partition')}, ${bytes(t.bytes_stored)}`, t.group_count ? `the offsets of ${plural(t.group_count, 'group')} in it` : 'no group reads it', 'its configuration']}
+        submit={async () => { await call('DELETE', `/kafka/v3/clusters/${c.id}/topics/${seg(name)}`); toast(`Topic ${name} is deleted.`); go(`/clusters/${c.id}/topics`); }} />}
       <Head title={name} mono lead={`${plural(t.partitions_count, 'partition')}, ${t.records === null ? 'records unknown' : plural(t.records, 'record')} in ${bytes(t.bytes_stored)}, ${kept}. ${t.last_record_at ? `Last record ${ago(t.last_record_at)}.` : ''}`}
         actions={!t.is_internal && <><Button icon="trash" onClick={() => show('delete')}>Delete</Button><Button icon="plus" onClick={() => show('grow')}>Partitions</Button><Button kind="primary" icon="play" onClick={() => show('produce')}>Produce</Button></>} />
       <Tabs base={base} on={tab} tabs={[['', 'Overview'], ['messages', 'Messages'], ['groups', 'Groups', t.group_count], ['configuration', 'Configuration']]} />
@@ -145,11 +150,6 @@ export function TopicPage({ c, name, query }: { c: Cluster; name: string; query:
       {tab === 'messages' && <Messages c={c} t={t} query={query} />}
       {tab === 'groups' && <TopicGroups c={c} name={name} />}
       {tab === 'configuration' && <Configuration c={c} name={name} query={query} />}
-      {open === 'produce' && <Produce c={c} name={name} onClose={() => show('')} />}
-      {open === 'grow' && <AddPartitions c={c} t={t} onClose={() => { show(''); topic.reload(); }} />}
-      {open === 'delete' && <DeleteOverlay what="topic" name={name} onClose={() => show('')}
-        lost={[`${plural(t.records ?? 0, 'record')} in ${plural(t.partitions_count, 'partition')}, ${bytes(t.bytes_stored)}`, t.group_count ? `the offsets of ${plural(t.group_count, 'group')} in it` : 'no group reads it', 'its configuration']}
-        submit={async () => { await call('DELETE', `/kafka/v3/clusters/${c.id}/topics/${seg(name)}`); toast(`Topic ${name} is deleted.`); go(`/clusters/${c.id}/topics`); }} />}
     </>
   );
 }

@@ -53,6 +53,7 @@ export function Topics({ c, query }: { c: Cluster; query: URLSearchParams }) {
   const behind = rows.filter(t => t.worst_group && t.worst_group.lag > 0).length;
   return (
     <>
+      {making && <CreateTopic c={c} onClose={() => make(false)} />}
       <Head title="Topics" lead={list.value ? `${plural(total, 'topic')}${find ? ' match' : ''}, ${count(c.use.partitions)} partitions${c.limits.partitions > 0 ? ` of ${count(c.limits.partitions)}` : ''}.${behind ? ` ${plural(behind, 'topic has', 'topics have')} a group that is behind.` : ''}` : ' '}
         actions={<Button kind="primary" icon="plus" onClick={() => make(true)}>Create topic</Button>} />
       {list.error && <Banner>{list.error}</Banner>}
@@ -75,7 +76,6 @@ export function Topics({ c, query }: { c: Cluster; query: URLSearchParams }) {
         ]} />
       )}
       {(after || next) && <div class="bar">{after && <Button icon="back" onClick={() => history.back()}>Back</Button>}{next && <Button onClick={() => { const q = new URLSearchParams(location.search); q.set('after', next); go(`${location.pathname}?${q}`); }}>Next {PAGE}</Button>}</div>}
-      {making && <CreateTopic c={c} onClose={() => make(false)} />}
     </>
   );
 }
