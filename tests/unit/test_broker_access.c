@@ -327,13 +327,19 @@ static void test_mutations_beyond_their_rate_are_refused_or_throttled_by_version
 {
     (void)state;
     int32_t ms;
+    char name[] = "a";
     assert_int_equal(set_quota("user", NULL, "controller_mutation_rate", 100), 0);
-    assert_int_equal(make_topic("a", 110, 7, &ms), 0); /* more than the burst passes, and is owed */
+    assert_int_equal(make_topic(name, 110, 7, &ms), 0); /* more than the burst passes, and is owed */
     assert_int_equal(ms, 0);
-    assert_int_equal(make_topic("b", 1, 7, &ms), 89);
-    assert_in_range(ms, 1, 100);
-    assert_null(image_topic(rig.broker->image, STR("b")));
-    assert_int_equal(make_topic("c", 150, 5, &ms), 0); /* a client that does not know the error */
+    int16_t code = 0;
+    for (int i = 0; i < 20 && code == 0; i++) { /* in a tenth of a second all is paid: again, then */
+        name[0]++;
+        code = make_topic(name, 110, 7, &ms);
+    }
+    assert_int_equal(code, 89);
+    assert_in_range(ms, 1, 110);
+    assert_null(image_topic(rig.broker->image, str_c(name)));
+    assert_int_equal(make_topic("z", 150, 5, &ms), 0); /* a client that does not know the error */
     assert_true(ms > 0);
     assert_int_equal(make_topic("a", 1, 5, &ms), 36); /* nothing is made, nothing charged */
 }

@@ -518,11 +518,15 @@ static void test_an_open_transaction_times_out_after_a_restart_too(void **state)
 {
     (void)state;
     struct asked a = asking();
-    txn_init(txns, T, 30, -1, -1, &a.wait);
+    txn_init(txns, T, 60000, -1, -1, &a.wait);
     UNTIL(a.done);
     assert_true(is_ok(add(key_now(), 1, false)));
     restart();
     assert_int_equal(state_now(), TXN_ONGOING);
+    struct txn *t = txn_find(txns, T);
+    assert_true(t->timeout.slot != 0);
+    t->now.started_at -= 60000; /* a minute later */
+    txn_watch(t);
     UNTIL(state_now() == TXN_COMPLETE_ABORT && is_still());
     assert_int_equal(markers_written, 1);
 }

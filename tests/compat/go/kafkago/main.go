@@ -138,10 +138,10 @@ func (m *member) read(ctx context.Context, partition int, offset int64) {
 			time.Sleep(50 * time.Millisecond)
 			continue
 		}
-		line.Say("record", got.Partition, got.Offset, string(got.Value))
-		m.mutex.Lock()
+		m.mutex.Lock() // first: whoever hears of the record may end the group, and expects it committed
 		m.next[partition] = got.Offset + 1
 		m.mutex.Unlock()
+		line.Say("record", got.Partition, got.Offset, string(got.Value))
 	}
 }
 
