@@ -127,13 +127,18 @@ static void produce_explain(struct request *r, const struct append_result *resul
 {
     if (!result->why.text[0]) return;
     answer->error_message = arena_str(r->arena, str_c(result->why.text));
-    if (result->bad_record < 0) return;
+    int32_t n = result->bad_count < RECORD_ERRORS_MAX ? result->bad_count : RECORD_ERRORS_MAX;
+    if (n == 0) return;
     answer->record_errors =
-        ARENA_NEW(r->arena, struct produce_response_batch_index_and_error_message);
+        ARENA_ARRAY(r->arena, struct produce_response_batch_index_and_error_message, n);
     if (!answer->record_errors) return;
-    answer->record_errors_count = 1;
-    answer->record_errors->batch_index = result->bad_record;
-    answer->record_errors->batch_index_error_message = answer->error_message;
+    answer->record_errors_count = n;
+    for (int32_t i = 0; i < n; i++) {
+        struct why why;
+        record_error_explain(&result->bad[i], &why);
+        answer->record_errors[i].batch_index = result->bad[i].index;
+        answer->record_errors[i].batch_index_error_message = arena_str(r->arena, str_c(why.text));
+    }
 }
 
 static void produce_count(struct broker *b, struct topic_stats *stats, size_t bytes,
@@ -188,7 +193,7 @@ static status produce_append(struct produce *p, const struct target *t, struct b
     TRY(batch_header_peek(records, &header));
     if (batch_codec(&header) == CODEC_ZSTD && r->version < ZSTD_SINCE)
         return FAIL(UNSUPPORTED_COMPRESSION_TYPE);
-    struct append_result result = { .bad_record = -1 };
+    struct append_result result = { 0 };
     enum append_origin origin = APPEND_CLIENT;
     status appended = is_transactional(&header) ? produce_in_transaction(p, t, &origin, &result.why) : OK;
     /* The frame is ours until the handler returns; offsets and epoch are set in place. */

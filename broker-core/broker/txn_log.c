@@ -87,7 +87,7 @@ status txn_log_append(struct txn_coordinator *c, struct str id, const struct txn
     if (partition < 0) return FAIL(COORDINATOR_NOT_AVAILABLE);
     struct plog *log = c->options.log(c->options.arg, topic, partition);
     if (log == NULL) return FAIL(COORDINATOR_NOT_AVAILABLE);
-    struct append_result result = { .bad_record = -1 };
+    struct append_result result = { 0 };
     struct buf batch;
     buf_init(&batch, VALUE_MAX + KEY_MAX);
     status s = put_batch(c, id, data, &batch);

@@ -19,7 +19,7 @@ status broker_write_marker(struct broker *b, const struct txn_marker *m, int32_t
     if (topic == NULL || m->partition < 0 || m->partition >= topic->partitions) return OK;
     struct plog *log = broker_log(b, topic, m->partition);
     if (log == NULL) return FAIL(NO_MEMORY);
-    struct append_result result = { .bad_record = -1 };
+    struct append_result result = { 0 };
     TRY(plog_append_marker(log, m->producer_id, m->producer_epoch, m->commit, coordinator_epoch, m->tv2,
                            &result));
     if (str_eq(m->topic, OFFSETS_TOPIC) && b->groups != NULL)

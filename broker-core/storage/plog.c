@@ -226,7 +226,7 @@ status plog_append(struct plog *log, uint8_t *batch, size_t len, enum append_ori
     struct store *store = log->store;
     struct batch_header h;
     struct producer_batch first;
-    *ret_result = (struct append_result){ .append_time_ms = -1, .bad_record = -1 };
+    *ret_result = (struct append_result){ .append_time_ms = -1 };
     if (log->gone) return FAIL(UNKNOWN_TOPIC_OR_PARTITION);
     if (failed(store->failure) || store->stopping) return FAIL(KAFKA_STORAGE_ERROR);
     TRY(validate_batch(batch, len, &log->config, origin, store_wall(store), &h, ret_result));

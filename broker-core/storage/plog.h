@@ -32,14 +32,26 @@ enum append_origin {
      * ones (offsets of a transaction) have base sequence -1. */
     APPEND_COORDINATOR,
 };
+/* What is wrong with one record of a refused batch. */
+enum record_fault { RECORD_WITHOUT_KEY, RECORD_OFFSET, RECORD_TIMESTAMP, RECORD_UNREADABLE };
+struct record_error {
+    int32_t index;           /* of the record in its batch */
+    enum record_fault fault;
+    int64_t timestamp;       /* RECORD_TIMESTAMP: the record's, and what it may be */
+    int64_t earliest, latest;
+};
+#define RECORD_ERRORS_MAX 8 /* of a batch that are told one by one */
 struct append_result {
     int64_t base_offset;
     int64_t end_offset;      /* after the batch: wait for the high watermark to reach this */
     int64_t append_time_ms;  /* -1 with CreateTime */
     bool duplicate;          /* idempotence: was there already, base_offset is the first one's */
     struct why why;          /* detail for the client when an error is returned */
-    int32_t bad_record;      /* index of the record an INVALID_RECORD is about, or -1 */
+    int32_t bad_count;       /* records that are to blame, of which `bad` has the first ones */
+    struct record_error bad[RECORD_ERRORS_MAX];
 };
+/* The sentence on one of them. */
+void record_error_explain(const struct record_error *error, struct why *why);
 /* Checks and writes one v2 batch (magic 2, exactly one), setting base offset and leader epoch in
  * place (and, where the topic's compression.type asks for another codec, packing it anew). Written
  * to the page cache and queued for the commit; the answer for acks=all waits with plog_wait.

@@ -59,7 +59,7 @@ status plog_append_marker(struct plog *log, int64_t producer_id, int16_t produce
 {
     struct store *store = log->store;
     struct producer_marker marker = { commit ? CONTROL_COMMIT : CONTROL_ABORT, coordinator_epoch };
-    *ret = (struct append_result){ .base_offset = -1, .append_time_ms = -1, .bad_record = -1 };
+    *ret = (struct append_result){ .base_offset = -1, .append_time_ms = -1 };
     if (log->gone) return FAIL(UNKNOWN_TOPIC_OR_PARTITION);
     if (failed(store->failure) || store->stopping) return FAIL(KAFKA_STORAGE_ERROR);
     TRY(producer_state_check_marker(&log->producers, producer_id, producer_epoch,

@@ -145,9 +145,8 @@ static int64_t retention_target(struct plog *log, int64_t now, int64_t *ret_next
     int64_t target = log->start_wanted, bytes = log->bytes;
     for (uint32_t i = 0; i < log->count; i++) {
         struct segment *s = log->segments[i];
-        bool active = i + 1 == log->count;
         if (s->size == 0 || failed(segment_need_index(s))) break;
-        bool large = !active && c->retention_bytes >= 0 && bytes - s->size >= c->retention_bytes;
+        bool large = c->retention_bytes >= 0 && bytes - s->size >= c->retention_bytes;
         bool old = false;
         if (c->retention_ms >= 0 && s->max_timestamp >= 0) {
             old = now - s->max_timestamp > c->retention_ms;

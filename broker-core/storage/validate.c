@@ -2,15 +2,15 @@
  *
  * The order of the checks is Kafka's (ProduceRequest.validateRecords, UnifiedLog.
  * analyzeAndValidateRecords, LogValidator), since clients see which error comes first. Compressed
- * records are looked into only where a rule needs it (keys of a compacted topic, a bound on the age of
- * records): the broker does not inflate what clients send otherwise. */
+ * records are looked into only where a rule needs it: keys of a compacted topic, timestamps where
+ * message.timestamp.before.max.ms is set, or where the header's greatest one is too late. Otherwise
+ * the header is believed, and nothing that clients send is inflated. */
 #include "storage/validate.h"
 
 #include "storage/limits.h"
 
-static status invalid(struct append_result *r, int32_t record, const char *text)
+static status invalid(struct append_result *r, const char *text)
 {
-    r->bad_record = record;
     why_set(&r->why, "%s", text);
     return FAIL(INVALID_RECORD);
 }
@@ -21,7 +21,7 @@ static status validate_shape(struct bytes in, struct batch_header *ret_header,
 {
     status s = batch_header_peek(in, ret_header);
     if (s.code == E_UNSUPPORTED_FOR_MESSAGE_FORMAT)
-        return invalid(r, -1, "Record batches must have magic version 2.");
+        return invalid(r, "Record batches must have magic version 2.");
     if (s.code == E_TRUNCATED) {
         why_set(&r->why, "The record batch ends within its header.");
         return FAIL(CORRUPT_MESSAGE);
@@ -32,25 +32,25 @@ static status validate_shape(struct bytes in, struct batch_header *ret_header,
         return FAIL(CORRUPT_MESSAGE);
     }
     if (ret_header->size < in.len)
-        return invalid(r, -1, "There must be exactly one record batch for each partition.");
+        return invalid(r, "There must be exactly one record batch for each partition.");
     return OK;
 }
 
 static status validate_client_header(const struct batch_header *h, const struct log_config *config,
                                      struct append_result *r)
 {
-    if (h->base_offset != 0) return invalid(r, -1, "The base offset of a batch must be 0.");
+    if (h->base_offset != 0) return invalid(r, "The base offset of a batch must be 0.");
     if (h->attributes & BATCH_CONTROL)
-        return invalid(r, -1, "Clients may not write control batches.");
-    if (h->record_count <= 0) return invalid(r, -1, "The batch has no records.");
+        return invalid(r, "Clients may not write control batches.");
+    if (h->record_count <= 0) return invalid(r, "The batch has no records.");
     if (h->last_offset_delta + 1LL != h->record_count)
-        return invalid(r, -1, "The record count does not match the last offset delta.");
+        return invalid(r, "The record count does not match the last offset delta.");
     if (h->producer_id >= 0 && (h->base_sequence < 0 || h->producer_epoch < 0))
-        return invalid(r, -1, "A batch with a producer id needs an epoch and a sequence.");
+        return invalid(r, "A batch with a producer id needs an epoch and a sequence.");
     if (h->attributes & BATCH_DELETE_HORIZON)
-        return invalid(r, -1, "Clients may not set a delete horizon.");
+        return invalid(r, "Clients may not set a delete horizon.");
     if (h->attributes & BATCH_TRANSACTIONAL && h->producer_id < 0)
-        return invalid(r, -1, "A transactional batch needs a producer id.");
+        return invalid(r, "A transactional batch needs a producer id.");
     if (h->attributes & BATCH_LOG_APPEND_TIME && !config->log_append_time) {
         why_set(&r->why, "Clients may not set the timestamp type LogAppendTime.");
         return FAIL(INVALID_TIMESTAMP);
@@ -65,43 +65,85 @@ static bool timestamp_ok(int64_t ts, const struct log_config *config, int64_t no
     return ts - now_ms <= config->timestamp_after_max_ms;
 }
 
-static status bad_timestamp(struct append_result *r, int32_t record, int64_t ts)
+void record_error_explain(const struct record_error *e, struct why *why)
 {
-    r->bad_record = record;
-    why_set(&r->why, "Timestamp %lld of a record is outside the range that the topic allows.",
-            (long long)ts);
-    return FAIL(INVALID_TIMESTAMP);
+    switch (e->fault) {
+    case RECORD_WITHOUT_KEY:
+        why_set(why, "Compacted topic cannot accept message without key: record %d has none.", e->index);
+        break;
+    case RECORD_OFFSET:
+        why_set(why, "Offsets within the batch are not consecutive at record %d.", e->index);
+        break;
+    case RECORD_TIMESTAMP:
+        why_set(why, "Timestamp %lld of record %d is out of range. The timestamp should be within "
+                     "[%lld, %lld].", (long long)e->timestamp, e->index, (long long)e->earliest,
+                (long long)e->latest);
+        break;
+    case RECORD_UNREADABLE: why_set(why, "Record %d of the batch cannot be read.", e->index); break;
+    }
 }
 
-/* Walks the records: framing, dense offsets, keys, timestamps; the true max timestamp goes out. */
-static status validate_records(struct bytes batch, const struct log_config *config, bool times,
-                               int64_t now_ms, int64_t *ret_max, struct append_result *r)
+struct walk { /* over the records of a client's batch */
+    const struct log_config *config;
+    struct append_result *result;
+    bool times;     /* are timestamps bounded? */
+    bool bad_times; /* some are out of bounds */
+    int64_t now_ms, max;
+    int32_t index;
+};
+
+static void blame(struct walk *w, enum record_fault fault, int64_t timestamp)
+{
+    const struct log_config *c = w->config;
+    struct append_result *r = w->result;
+    bool always = c->timestamp_before_max_ms > w->now_ms;
+    if (r->bad_count < RECORD_ERRORS_MAX)
+        r->bad[r->bad_count] = (struct record_error){
+            .index = w->index, .fault = fault, .timestamp = timestamp,
+            .earliest = always ? 0 : w->now_ms - c->timestamp_before_max_ms,
+            .latest = c->timestamp_after_max_ms > INT64_MAX - w->now_ms
+                          ? INT64_MAX : w->now_ms + c->timestamp_after_max_ms,
+        };
+    r->bad_count++;
+    if (fault == RECORD_TIMESTAMP) w->bad_times = true;
+}
+
+static void walk_record(struct walk *w, const struct record *record, int64_t base)
+{
+    if (record->offset - base != w->index) blame(w, RECORD_OFFSET, 0);
+    else if (w->config->cleanup_compact && !record->key.data) blame(w, RECORD_WITHOUT_KEY, 0);
+    else if (w->times && !timestamp_ok(record->timestamp, w->config, w->now_ms))
+        blame(w, RECORD_TIMESTAMP, record->timestamp);
+    if (record->timestamp > w->max) w->max = record->timestamp;
+    w->index++;
+}
+
+/* As Kafka does, one bad timestamp decides the error of the whole batch. */
+static status walk_verdict(const struct walk *w)
+{
+    struct append_result *r = w->result;
+    struct why first;
+    if (r->bad_count == 0) return OK;
+    record_error_explain(&r->bad[0], &first);
+    if (r->bad_count == 1) r->why = first;
+    else why_set(&r->why, "%d records of the batch were refused; the first: %s", r->bad_count, first.text);
+    return w->bad_times ? FAIL(INVALID_TIMESTAMP) : FAIL(INVALID_RECORD);
+}
+
+/* Walks the records: framing, dense offsets, keys, timestamps; the true max timestamp is in w. */
+static status validate_records(struct bytes batch, struct walk *w)
 {
     struct batch_reader reader;
     struct record record;
-    int32_t index = 0;
-    int64_t max = -1;
     TRY(batch_reader_init(&reader, batch, BATCH_PLAIN_MAX));
-    status s = OK;
-    while (is_ok(s) && batch_reader_next(&reader, &record)) {
-        if (record.offset - reader.header.base_offset != index)
-            s = invalid(r, index, "Offsets within the batch are not consecutive.");
-        else if (config->cleanup_compact && !record.key.data)
-            s = invalid(r, index, "Compacted topic cannot accept message without key.");
-        else if (times && !timestamp_ok(record.timestamp, config, now_ms))
-            s = bad_timestamp(r, index, record.timestamp);
-        if (record.timestamp > max) max = record.timestamp;
-        index++;
-    }
-    if (is_ok(s)) s = batch_reader_result(&reader);
+    while (batch_reader_next(&reader, &record)) walk_record(w, &record, reader.header.base_offset);
+    status s = batch_reader_result(&reader);
     batch_reader_done(&reader);
-    if (s.code == E_CORRUPT_MESSAGE || s.code == E_LIMIT) {
-        r->bad_record = index;
-        why_set(&r->why, "Record %d of the batch cannot be read.", (int)index);
-        return s.code == E_LIMIT ? FAIL(MESSAGE_TOO_LARGE) : FAIL(INVALID_RECORD);
-    }
-    if (is_ok(s)) *ret_max = max;
-    return s;
+    if (is_ok(s)) return walk_verdict(w);
+    w->result->bad_count = 0;
+    blame(w, RECORD_UNREADABLE, 0);
+    status verdict = walk_verdict(w);
+    return s.code == E_CORRUPT_MESSAGE ? verdict : s.code == E_LIMIT ? FAIL(MESSAGE_TOO_LARGE) : s;
 }
 
 static status validate_client(struct bytes in, const struct log_config *config, int64_t now_ms,
@@ -109,14 +151,14 @@ static status validate_client(struct bytes in, const struct log_config *config, 
                               struct append_result *r)
 {
     TRY(validate_client_header(h, config, r));
-    bool plain = batch_codec(h) == CODEC_NONE;
-    bool times = !config->log_append_time;
+    struct walk w = { .config = config, .result = r, .times = !config->log_append_time,
+                      .now_ms = now_ms, .max = -1 };
+    bool doubtful = w.times && (config->timestamp_before_max_ms != INT64_MAX ||
+                                !timestamp_ok(h->max_timestamp, config, now_ms));
     *ret_max = h->max_timestamp;
-    if (times && !timestamp_ok(h->max_timestamp, config, now_ms))
-        return bad_timestamp(r, -1, h->max_timestamp);
-    bool each = times && config->timestamp_before_max_ms < INT64_MAX; /* the header has the latest one */
-    if (plain || config->cleanup_compact || each)
-        TRY(validate_records(in, config, times, now_ms, ret_max, r));
+    if (batch_codec(h) != CODEC_NONE && !config->cleanup_compact && !doubtful) return OK;
+    TRY(validate_records(in, &w));
+    *ret_max = w.max;
     return OK;
 }
 
@@ -198,7 +240,7 @@ status validate_batch(uint8_t *batch, size_t len, const struct log_config *confi
     if (origin != APPEND_COORDINATOR) {
         TRY(validate_client(in, config, now_ms, &h, &max, result));
     } else {
-        if (h.record_count <= 0) return invalid(result, -1, "The batch has no records.");
+        if (h.record_count <= 0) return invalid(result, "The batch has no records.");
         max = h.max_timestamp;
     }
     if (config->log_append_time) {

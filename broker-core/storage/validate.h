@@ -10,7 +10,7 @@ status validate_recompress(struct bytes batch, const struct log_config *config, 
                            struct batch_header *ret_header);
 
 /* Checks the batch and, for LogAppendTime or a wrong max timestamp, corrects it in place. Fills the
- * header as it is to be stored; why, bad_record and append_time_ms of the result. */
+ * header as it is to be stored; why, bad records and append_time_ms of the result. */
 status validate_batch(uint8_t *batch, size_t len, const struct log_config *config,
                       enum append_origin origin, int64_t now_ms, struct batch_header *ret_header,
                       struct append_result *result);

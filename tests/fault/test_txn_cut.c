@@ -106,7 +106,7 @@ static int64_t producer_id(void *arg)
 static status marker(void *arg, const struct txn_marker *m, struct plog **ret_log, int64_t *ret_end)
 {
     (void)arg;
-    struct append_result result = { .bad_record = -1 };
+    struct append_result result = { 0 };
     struct plog *log = kit_log(&w.kit, TOPIC_DATA, m->partition);
     TRY(plog_append_marker(log, m->producer_id, m->producer_epoch, m->commit, store_epoch(w.kit.store),
                            m->tv2, &result));

@@ -659,7 +659,7 @@ static status commit_txn(const struct member_key *key, int64_t producer, int epo
 static void end_txn(int64_t producer, int epoch, bool yes)
 {
     struct plog *log = group_log_of(groups, simple.group_id);
-    struct append_result result = { .bad_record = -1 };
+    struct append_result result = { 0 };
     assert_true(is_ok(plog_append_marker(log, producer, (int16_t)epoch, yes, 1, false, &result)));
     group_txn_end(groups, plog_partition(log), producer, yes, result.end_offset);
     UNTIL(plog_high_watermark(log) >= result.end_offset);

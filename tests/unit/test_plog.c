@@ -186,14 +186,18 @@ static void test_refuses_what_kafka_refuses(void **state)
     assert_fails(kit_append(k, log, &control, &r), INVALID_RECORD);
     struct kit_batch future = { .timestamp = k->now + 3601 * 1000 };
     assert_fails(kit_append(k, log, &future, &r), INVALID_TIMESTAMP);
-    assert_int_equal(r.bad_record, -1);
+    assert_int_equal(r.bad_count, 1);
+    assert_int_equal(r.bad[0].timestamp, future.timestamp);
+    assert_int_equal(r.bad[0].latest, k->now + 3600 * 1000);
     struct kit_batch append_time = { .attributes = BATCH_LOG_APPEND_TIME };
     assert_fails(kit_append(k, log, &append_time, &r), INVALID_TIMESTAMP);
     assert_int_equal(plog_end(log), 0);
     k->config.cleanup_compact = true;
     log = kit_log(k, 0, 0);
     assert_fails(kit_append(k, log, &(struct kit_batch){ .records = 2 }, &r), INVALID_RECORD);
-    assert_int_equal(r.bad_record, 0);
+    assert_int_equal(r.bad_count, 2);
+    assert_int_equal(r.bad[1].index, 1);
+    assert_int_equal(r.bad[1].fault, RECORD_WITHOUT_KEY);
     for (int codec = 0; codec < CODEC_COUNT; codec++) {
         struct kit_batch keyless = { .records = 2, .codec = (enum codec)codec };
         assert_fails(kit_append(k, log, &keyless, &r), INVALID_RECORD);
@@ -201,6 +205,31 @@ static void test_refuses_what_kafka_refuses(void **state)
         assert_ok(kit_append(k, log, &keyless, &r));
     }
     buf_done(&b);
+}
+
+static void test_every_bad_timestamp_is_told_whatever_the_codec(void **state)
+{
+    struct kit *k = *state;
+    struct append_result r;
+    k->config.timestamp_before_max_ms = 10;
+    struct plog *log = kit_log(k, 0, 0);
+    for (int codec = 0; codec < CODEC_COUNT; codec++) {
+        /* now - 13 …: the first three of five are too old, though the greatest one is not */
+        struct kit_batch old = { .records = 5, .codec = (enum codec)codec, .timestamp = k->now - 13 };
+        assert_fails(kit_append(k, log, &old, &r), INVALID_TIMESTAMP);
+        assert_int_equal(r.bad_count, 3);
+        for (int32_t i = 0; i < 3; i++) {
+            assert_int_equal(r.bad[i].index, i);
+            assert_int_equal(r.bad[i].fault, RECORD_TIMESTAMP);
+            assert_int_equal(r.bad[i].earliest, k->now - 10);
+        }
+        struct kit_batch many = { .records = 100, .codec = (enum codec)codec, .timestamp = k->now - 200 };
+        assert_fails(kit_append(k, log, &many, &r), INVALID_TIMESTAMP);
+        assert_int_equal(r.bad_count, 100);
+        assert_int_equal(r.bad[RECORD_ERRORS_MAX - 1].index, RECORD_ERRORS_MAX - 1);
+        assert_ok(kit_append(k, log, &(struct kit_batch){ .codec = (enum codec)codec, .timestamp = k->now }, &r));
+        assert_int_equal(r.bad_count, 0);
+    }
 }
 
 static void test_log_append_time_is_stamped(void **state)
@@ -322,7 +351,7 @@ static void test_old_records_inside_compressed_batches_are_refused(void **state)
     struct plog *log = kit_log(k, 0, 0);
     struct kit_batch b = { .records = 3, .codec = CODEC_LZ4, .timestamp = k->now - 1001 };
     assert_fails(kit_append(k, log, &b, &r), INVALID_TIMESTAMP); /* the first one of three */
-    assert_int_equal(r.bad_record, 0);
+    assert_int_equal(r.bad[0].index, 0);
     b.timestamp = k->now - 1000;
     assert_ok(kit_append(k, log, &b, &r));
 }
@@ -479,6 +508,7 @@ int main(void)
         T(records_survive_a_kill),
         T(clean_stop_leaves_nothing_to_replay),
         T(refuses_what_kafka_refuses),
+        T(every_bad_timestamp_is_told_whatever_the_codec),
         T(log_append_time_is_stamped),
         T(wrong_max_timestamp_is_corrected),
         T(the_codec_of_the_topic_is_enforced),

@@ -65,6 +65,19 @@ static void test_size_keeps_the_newest_segments(void **state)
     assert_int_equal(plog_end(log), 40);
 }
 
+static void test_no_size_at_all_empties_the_log(void **state)
+{
+    struct kit *k = *state;
+    k->config.retention_bytes = 0;
+    struct plog *log = kit_log(k, 0, 0);
+    fill(k, log, 8);
+    (void)store_retain(k->store);
+    assert_int_equal(plog_start(log), 8);
+    assert_int_equal(plog_bytes(log), 0);
+    fill(k, log, 1);
+    assert_int_equal(plog_end(log), 9);
+}
+
 static void test_time_expires_all_and_the_log_goes_on(void **state)
 {
     struct kit *k = *state;
@@ -188,6 +201,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(size_keeps_the_newest_segments),
+        T(no_size_at_all_empties_the_log),
         T(time_expires_all_and_the_log_goes_on),
         T(nothing_goes_before_a_checkpoint_allows_it),
         T(compacted_topics_are_not_expired),

@@ -67,7 +67,7 @@ static int64_t producer_id(void *arg)
 static status write_marker(void *arg, const struct txn_marker *m, struct plog **ret_log,
                            int64_t *ret_end)
 {
-    struct append_result result = { .bad_record = -1 };
+    struct append_result result = { 0 };
     const struct topic *topic = image_topic(image, m->topic);
     *ret_log = NULL;
     if (failed(marker_error)) return marker_error;

@@ -16,6 +16,7 @@ def describe(t):
     t.sweep("all of a topic without overrides", api, body(TOPIC, "unset"))
     t.sweep("synonyms", api, body(TOPIC, "set", some, includeSynonyms=True))
     t.sweep("synonyms of defaults", api, body(TOPIC, "unset", some, includeSynonyms=True))
+    t.sweep("all synonyms", api, body(TOPIC, "set", includeSynonyms=True), low=4)
     t.sweep("documentation", api, body(TOPIC, "set", ["retention.ms"], includeDocumentation=True), low=3)
     t.sweep("no keys", api, body(TOPIC, "set", []))
     t.sweep("an unknown topic", api, body(TOPIC, "nowhere"))
@@ -68,6 +69,41 @@ def incremental(t):
         t.call("what is set", "DescribeConfigs", {"resources": [{"resourceType": TOPIC, "resourceName": name, "configurationKeys": None}]}, until=True)
 
 
+NUMBERS = ["", "x", " 7 ", "1.5", "-3", "-2", "-1", "0", "1", "4", "13", "14", "18", "23", "1048575", "1048576", "2147483647", "2147483648",
+           "9223372036854775807", "9223372036854775808", "-9223372036854775808"]
+WORDS = ["", "x", "true", "TRUE", "no"]
+LISTS = ["*", "0:1", "0:1,1:1", "0:1, 1:1", "0", "0:", ":1", "a:b", "0:1,", ",", "*,0:1", "0:1:2"]
+POLICIES = ["delete", "compact", "compact,delete", "delete,compact", " delete , compact ", "delete,delete", "delete,", "shred", "DELETE"]
+KINDS = ["gzip", "GZIP", "snappy", "lz4", "zstd", "uncompressed", "none", "producer", "brotli", "CreateTime", "LogAppendTime", "createtime"]
+LEVELS = ["-1", "0", "1", "9", "10", "17", "18", "22", "23", "-131072", "-131073"]
+
+
+def values(t):
+    """Which values each config of a topic takes: only asked, nothing is altered."""
+    create(t, topic("valued"), compare=False)
+    every = {"cleanup.policy": POLICIES, "compression.type": KINDS, "message.timestamp.type": KINDS, "min.cleanable.dirty.ratio": ["", "x", "-0.1", "0", "0.5", "1", "1.01", "NaN"]}
+    every |= {f"compression.{kind}.level": LEVELS for kind in ("gzip", "lz4", "zstd")}
+    every |= {f"{who}.replication.throttled.replicas": LISTS for who in ("leader", "follower")}
+    every |= {name: WORDS for name in ("preallocate", "unclean.leader.election.enable", "remote.storage.enable", "remote.log.copy.disable",
+                                       "remote.log.delete.on.disable")}
+    every |= {name: NUMBERS for name in (
+        "delete.retention.ms", "file.delete.delay.ms", "flush.messages", "flush.ms", "index.interval.bytes", "local.retention.bytes", "local.retention.ms",
+        "max.compaction.lag.ms", "max.message.bytes", "message.timestamp.after.max.ms", "message.timestamp.before.max.ms", "min.compaction.lag.ms",
+        "min.insync.replicas", "retention.bytes", "retention.ms", "segment.bytes", "segment.index.bytes", "segment.jitter.ms", "segment.ms")}
+
+    def one(step, **configs):
+        t.call(step, "IncrementalAlterConfigs", {"validateOnly": True, "resources": [{"resourceType": TOPIC, "resourceName": "valued", "configs": [
+            {"name": n.replace("_", "."), "configOperation": SET, "value": x} for n, x in configs.items()]}]})
+    for name, list_of in every.items():
+        for value in list_of:
+            one(f"{name}={value}", **{name: value})
+    one("lags cross", min_compaction_lag_ms="5000", max_compaction_lag_ms="4000")
+    one("lags meet", min_compaction_lag_ms="4000", max_compaction_lag_ms="4000")
+    one("local size above all", local_retention_bytes="2000", retention_bytes="1000")
+    one("local time above all", local_retention_ms="2000", retention_ms="1000")
+    one("of internal names", leader_epoch="1")
+
+
 def replacing(t):
     api = "AlterConfigs"
     if not t.serves(api):
@@ -101,4 +137,4 @@ def resources(t):
         t.sweep("a kind unknown", api, {"resourceTypes": [77]}, low=1)
 
 
-SCENARIOS = [describe, incremental, replacing, resources]
+SCENARIOS = [describe, incremental, values, replacing, resources]
