@@ -134,7 +134,7 @@ static status check_integer(const struct config_info *info, struct str value, st
     return OK;
 }
 
-/* "*", or partition:broker pairs. */
+/* "*", or partition:broker pairs; as in Kafka, an item may be empty. */
 static bool throttled_legal(struct str value)
 {
     if (str_eq_c(trimmed(value), "*")) return true;
@@ -142,6 +142,7 @@ static bool throttled_legal(struct str value)
     while (next_item(&rest, &item)) {
         const char *colon = item.len ? memchr(item.data, ':', item.len) : NULL;
         int64_t v;
+        if (item.len == 0) continue;
         if (!colon || !str_to_i64((struct str){ item.data, (size_t)(colon - item.data) }, &v) ||
             !str_to_i64((struct str){ colon + 1, item.len - (size_t)(colon - item.data) - 1 }, &v))
             return false;

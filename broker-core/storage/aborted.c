@@ -131,6 +131,7 @@ status aborted_get(struct aborted_index *a, const uint8_t *files, uint32_t file_
         int64_t base = (int64_t)get_le64(files);
         if (base <= before) return FAIL(CORRUPT);
         TRY(file_add(a, base, get_le32(files + 8)));
+        a->files[a->file_count - 1].named = true;
         before = base;
     }
     for (; entry_count; entry_count--, entries += ABORTED_ENTRY_SIZE) {
@@ -182,6 +183,84 @@ bool aborted_has_file(const struct aborted_index *a, int64_t base)
     return false;
 }
 
+int64_t aborted_last_file(const struct aborted_index *a)
+{
+    return a->file_count ? a->files[a->file_count - 1].base : -1;
+}
+
+void aborted_named(struct aborted_index *a, int64_t last)
+{
+    for (uint32_t i = 0; i < a->file_count && a->files[i].base <= last; i++) a->files[i].named = true;
+}
+
+bool aborted_in_file(const struct aborted_index *a, int64_t base, int64_t end)
+{
+    if (recent_from(a, base) != recent_from(a, end)) return false;
+    for (uint32_t i = 0; i < a->file_count; i++)
+        if (a->files[i].base == base) return a->files[i].named;
+    return true;
+}
+
+/* The header of the file at `base`, which may hold `most` entries; they are not looked at. */
+static status header_check(const uint8_t *h, int64_t base, uint32_t most, uint32_t *ret_count)
+{
+    uint32_t n = get_le32(h + 12);
+    if (memcmp(h, "LAT1", 4) != 0 || n > most || (int64_t)get_le64(h + 16) != base ||
+        get_le32(h + 8) != FILE_HEADER + (size_t)n * ABORTED_ENTRY_SIZE)
+        return FAIL(CORRUPT);
+    *ret_count = n;
+    return OK;
+}
+
+/* The same, and all of it is there as it was written. */
+static status content_check(struct bytes in, int64_t base, uint32_t most, uint32_t *ret_count)
+{
+    if (in.len < FILE_HEADER) return FAIL(CORRUPT);
+    TRY(header_check(in.data, base, most, ret_count));
+    if (get_le32(in.data + 8) != in.len || get_le32(in.data + 4) != crc32c(0, in.data + 8, in.len - 8))
+        return FAIL(CORRUPT);
+    return OK;
+}
+
+/* What stays of the file's content, in place. False: all of it. */
+static bool drop_entries(struct buf *in, uint32_t entries, const int64_t *markers, uint32_t count)
+{
+    uint32_t stay = 0, k = 0;
+    uint8_t *e = in->data + FILE_HEADER;
+    for (uint32_t i = 0; i < entries; i++) {
+        struct aborted_entry entry;
+        get_entry(e + (size_t)i * ABORTED_ENTRY_SIZE, &entry);
+        while (k < count && markers[k] < entry.last) k++;
+        if (k < count && markers[k] == entry.last) continue;
+        put_entry(e + (size_t)stay++ * ABORTED_ENTRY_SIZE, &entry);
+    }
+    if (stay == entries) return false;
+    in->len = FILE_HEADER + (size_t)stay * ABORTED_ENTRY_SIZE;
+    put_le32(in->data + 8, (uint32_t)in->len);
+    put_le32(in->data + 12, stay);
+    put_le32(in->data + 4, crc32c(0, in->data + 8, in->len - 8));
+    return true;
+}
+
+status aborted_file_drop(struct fs *fs, const char *folder, int64_t base, const int64_t *markers,
+                         uint32_t count, bool *ret_changed)
+{
+    char path[PATH_SIZE];
+    struct buf in;
+    uint32_t entries;
+    *ret_changed = false;
+    snprintf(path, sizeof path, "%s/%020lld.aborted", folder, (long long)base);
+    buf_init(&in, FILE_MAX);
+    status s = files_read(fs, path, &in);
+    if (is_ok(s)) s = content_check(buf_bytes(&in), base, ABORTED_FILE_ENTRIES_MAX, &entries);
+    if (is_ok(s) && drop_entries(&in, entries, markers, count)) {
+        s = files_replace(fs, path, buf_bytes(&in));
+        *ret_changed = is_ok(s);
+    }
+    buf_done(&in);
+    return s.code == E_NOT_FOUND ? OK : s; /* markers that ended no transaction have no file */
+}
+
 struct search {
     int64_t from, to;
     aborted_each *each;
@@ -199,15 +278,10 @@ static status file_check(struct aborted_file *f, struct fs *fs, const char *path
 {
     struct buf in;
     if (f->checked) return OK;
+    uint32_t count;
     buf_init(&in, FILE_MAX);
     status s = files_read(fs, path, &in);
-    const uint8_t *h = in.data;
-    if (is_ok(s) && (in.len < FILE_HEADER || memcmp(h, "LAT1", 4) != 0 ||
-                     get_le32(h + 8) != in.len || get_le32(h + 12) != f->count ||
-                     in.len != FILE_HEADER + (size_t)f->count * ABORTED_ENTRY_SIZE ||
-                     (int64_t)get_le64(h + 16) != f->base ||
-                     get_le32(h + 4) != crc32c(0, h + 8, in.len - 8)))
-        s = FAIL(CORRUPT);
+    if (is_ok(s)) s = content_check(buf_bytes(&in), f->base, f->count, &count);
     buf_done(&in);
     f->checked = is_ok(s);
     return s.code == E_NOT_FOUND || s.code == E_LIMIT ? FAIL(CORRUPT) : s;
@@ -228,15 +302,22 @@ static status file_search(const struct aborted_file *f, struct fs *fs, struct fi
                           struct search *s)
 {
     struct aborted_entry e[FIND_WINDOW];
-    uint32_t low = 0, high = f->count;
+    uint8_t header[FILE_HEADER];
+    uint32_t low = 0, high, count;
+    size_t got;
+    /* Compaction may put a shorter one in its place at any time: what this descriptor has counts. */
+    TRY(fs->ops->pread(fs, file, header, sizeof header, 0, &got));
+    if (got != sizeof header) return FAIL(CORRUPT);
+    TRY(header_check(header, f->base, f->count, &count));
+    high = count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         TRY(file_entries(fs, file, middle, 1, e));
         if (e->last < s->from) low = middle + 1;
         else high = middle;
     }
-    while (low < f->count && !s->over) {
-        uint32_t n = f->count - low < FIND_WINDOW ? f->count - low : FIND_WINDOW;
+    while (low < count && !s->over) {
+        uint32_t n = count - low < FIND_WINDOW ? count - low : FIND_WINDOW;
         TRY(file_entries(fs, file, low, n, e));
         for (uint32_t i = 0; i < n && !s->over; i++) search_take(s, &e[i]);
         low += n;

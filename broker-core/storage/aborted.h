@@ -16,8 +16,9 @@ struct aborted_entry {
 };
 struct aborted_file { /* of one closed segment */
     int64_t base;
-    uint32_t count;
-    bool checked; /* its CRC was good once in this life */
+    uint32_t count; /* of entries; compaction may have taken some out since */
+    bool checked;   /* its CRC was good once in this life */
+    bool named;     /* by the snapshot that a recovery would use */
 };
 struct aborted_index {
     struct aborted_file *files; /* ascending */
@@ -46,6 +47,18 @@ status aborted_stored(struct aborted_index *a, int64_t base, int64_t end, uint32
 /* What lies in segments below the one at `base` is gone. */
 void aborted_forget(struct aborted_index *a, int64_t base);
 bool aborted_has_file(const struct aborted_index *a, int64_t base);
+/* Base of the last file; -1 without one. */
+int64_t aborted_last_file(const struct aborted_index *a);
+/* A snapshot that names the files up to the one at `last` is durable, and so is the checkpoint. */
+void aborted_named(struct aborted_index *a, int64_t last);
+/* Does a recovery know what was aborted with markers in [base, end) from a file, or is there nothing?
+ * The segment at `base` is closed and [base, end) ends with a segment. */
+bool aborted_in_file(const struct aborted_index *a, int64_t base, int64_t end);
+/* Any thread, while nobody else writes the file: takes the entries whose markers are gone out of the
+ * file of the segment at `base`. `markers`: offsets, ascending. *ret_changed: there is a new file, which
+ * the sync of the folder makes durable. */
+status aborted_file_drop(struct fs *fs, const char *folder, int64_t base, const int64_t *markers,
+                         uint32_t count, bool *ret_changed);
 
 /* Entries of transactions that overlap [from, to), in order. CORRUPT when a file is damaged. */
 typedef void aborted_each(void *arg, const struct aborted_entry *e);

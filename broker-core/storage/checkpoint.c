@@ -90,6 +90,7 @@ struct capture {
     struct buf snapshot;  /* empty: the named one is on disk */
     struct aborted_capture *aborted;
     uint32_t aborted_count;
+    int64_t aborted_last; /* base of the last file that the snapshot names */
     bool synced;
 };
 struct checkpoint_task {
@@ -153,7 +154,10 @@ static void capture_settle(struct capture *c)
 {
     struct plog *log = c->log;
     if (log->gone) return;
-    if (c->snapshot.len) log->since_snapshot -= c->since_snapshot;
+    if (c->snapshot.len) {
+        log->since_snapshot -= c->since_snapshot;
+        aborted_named(&log->producers.aborted, c->aborted_last);
+    }
     for (uint32_t i = 0; i < c->aborted_count; i++) {
         struct aborted_capture *a = &c->aborted[i];
         if (a->base < log->segments[0]->base) continue; /* went meanwhile, and its file follows */
@@ -246,6 +250,7 @@ static status capture_log(struct plog *log, int64_t every, struct capture *c)
     c->since_snapshot = log->since_snapshot;
     c->rp.snapshot = log->end;
     TRY(capture_aborted(log, c));
+    c->aborted_last = aborted_last_file(&log->producers.aborted);
     TRY(producer_state_encode(&log->producers, log->end, &c->snapshot));
     segment_put_index(active, &c->snapshot);
     return buf_check(&c->snapshot);

@@ -525,6 +525,9 @@ static status step_plan(struct cleaning *c, struct step *step)
     }
     while (c->phase == STEP_GROUP && c->at < c->count && c->parts[c->at].base < c->map_end) {
         s = pin_group(step, c);
+        if (is_ok(s))
+            filter_group(&c->filter, aborted_in_file(&c->log->producers.aborted, step->sources[0].base,
+                                                     step->sources[step->count - 1].end));
         if (s.code != E_NOT_FOUND) return s;
         c->at++;
     }

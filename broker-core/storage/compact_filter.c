@@ -4,7 +4,7 @@
 #include "base/hash.h"
 #include "storage/limits.h"
 
-struct filter_txn { /* a producer with records kept since its last marker */
+struct filter_txn { /* a producer with records kept, or aborted ones met, since its last marker */
     int64_t producer_id;
     UT_hash_handle hh;
 };
@@ -21,6 +21,14 @@ void filter_done(struct filter *f)
     HASH_ITER(hh, f->kept, txn, next) forget(f, txn);
     if (f->building) batch_builder_done(&f->builder);
     f->building = false;
+    mem_free(TAKE(f->dropped));
+    f->dropped_count = f->dropped_cap = 0;
+}
+
+void filter_group(struct filter *f, bool may_drop)
+{
+    f->may_drop = may_drop;
+    f->dropped_count = 0;
 }
 
 static status remember(struct filter *f, int64_t producer_id)
@@ -104,8 +112,9 @@ static struct batch_options options_like(const struct filter *f, const struct ba
     return o;
 }
 
+/* The batch anew with the records that stay; those of a marker (`all`) do. */
 static status rebuild(struct filter *f, struct bytes batch, const struct batch_header *h,
-                      bool horizon, struct buf *out)
+                      bool horizon, bool all, struct buf *out)
 {
     struct batch_reader reader;
     struct record r;
@@ -116,7 +125,7 @@ static status rebuild(struct filter *f, struct bytes batch, const struct batch_h
     TRY(batch_reader_init(&reader, batch, BATCH_PLAIN_MAX));
     status s = OK;
     while (is_ok(s) && batch_reader_next(&reader, &r))
-        if (record_stays(f, h, &r)) s = batch_builder_add_record(&f->builder, &r);
+        if (all || record_stays(f, h, &r)) s = batch_builder_add_record(&f->builder, &r);
     if (is_ok(s)) s = batch_reader_result(&reader);
     batch_reader_done(&reader);
     TRY(s);
@@ -138,10 +147,36 @@ static status filter_data(struct filter *f, struct bytes batch, const struct bat
         buf_put(out, batch.data, batch.len);
         return buf_check(out);
     }
-    return rebuild(f, batch, h, found.tombstones, out);
+    return rebuild(f, batch, h, found.tombstones, false, out);
 }
 
 /* --- the rest --------------------------------------------------------------------------------- */
+
+static status note_dropped(struct filter *f, int64_t offset)
+{
+    if (f->dropped_count == f->dropped_cap) {
+        uint32_t cap = f->dropped_cap ? f->dropped_cap * 2 : 16;
+        int64_t *grown = mem_realloc(f->dropped, cap * sizeof *grown);
+        if (!grown) return FAIL(NO_MEMORY);
+        f->dropped = grown;
+        f->dropped_cap = cap;
+    }
+    f->dropped[f->dropped_count++] = offset;
+    return OK;
+}
+
+/* The ABORT marker of a transaction without records. */
+static status filter_abort(struct filter *f, struct bytes batch, const struct batch_header *h,
+                           struct buf *out, bool *ret_changed)
+{
+    bool set = h->attributes & BATCH_DELETE_HORIZON;
+    *ret_changed = true;
+    if (!set) return rebuild(f, batch, h, true, true, out);
+    if (f->may_drop && f->now >= h->base_timestamp) return note_dropped(f, h->base_offset);
+    *ret_changed = false;
+    buf_put(out, batch.data, batch.len);
+    return buf_check(out);
+}
 
 static status filter_marker(struct filter *f, struct bytes batch, const struct batch_header *h,
                             struct buf *out, bool *ret_changed)
@@ -152,7 +187,9 @@ static status filter_marker(struct filter *f, struct bytes batch, const struct b
     status got = batch_get_marker(batch, &type, &epoch);
     if (failed(got) && got.code != E_NOT_FOUND) return got;
     HASH_FIND(hh, f->kept, &h->producer_id, sizeof h->producer_id, txn);
-    bool stays = is_ok(got) && (type == CONTROL_ABORT || txn);
+    if (is_ok(got) && type == CONTROL_ABORT && !txn)
+        return filter_abort(f, batch, h, out, ret_changed);
+    bool stays = is_ok(got) && txn;
     if (txn) forget(f, txn);
     *ret_changed = !stays;
     if (stays) buf_put(out, batch.data, batch.len);
@@ -163,12 +200,9 @@ status filter_batch(struct filter *f, struct bytes batch, const struct batch_hea
                     struct buf *out, bool *ret_changed)
 {
     *ret_changed = true;
-    if (h->record_count == 0 || filter_is_aborted(f, h)) {
-        if (h->record_count && h->attributes & BATCH_CONTROL)
-            return filter_marker(f, batch, h, out, ret_changed);
-        return OK;
-    }
+    if (h->record_count == 0) return OK;
     if (h->attributes & BATCH_CONTROL) return filter_marker(f, batch, h, out, ret_changed);
+    if (filter_is_aborted(f, h)) return remember(f, h->producer_id);
     return filter_data(f, batch, h, out, ret_changed);
 }
 

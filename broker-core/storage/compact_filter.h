@@ -2,9 +2,11 @@
  *
  * Kafka's rules (KIP-58, KIP-98, KIP-534): of each key the last record stays; one without a value
  * (tombstone) stays until the delete horizon, which the first pass writes into its batch; records of
- * aborted transactions go; a COMMIT marker goes with the last record of its transaction. ABORT
- * markers stay: readers that were told of the transaction wait for them. Offsets never change.
- * Batches come in the order of the log; one thread at a time. */
+ * aborted transactions go; a COMMIT marker goes with the last record of its transaction. An ABORT
+ * marker gets a delete horizon in the first pass that meets no record of its transaction, and goes in
+ * one after that time: readers that were told of the transaction wait for it, so it has to leave
+ * the index of aborted ones first. Offsets never change. Batches come in the order of the log; one
+ * thread at a time. */
 #pragma once
 #include "storage/key_map.h"
 #include "storage/plog.h"
@@ -17,12 +19,18 @@ struct filter {
     size_t aborted_count;
     int64_t now;              /* ms since 1970 */
     int64_t delete_retention; /* ms a tombstone stays after its first pass */
-    struct filter_txn *kept;  /* uthash: producers with records kept since their last marker */
+    struct filter_txn *kept;  /* uthash: producers with records kept, or aborted ones met, since their
+                               * last marker */
+    bool may_drop;            /* ABORT markers of this group; see aborted_in_file */
+    int64_t *dropped;         /* offsets of those that went from this group, ascending */
+    uint32_t dropped_count, dropped_cap;
     struct batch_builder builder;
     bool building;
 };
 
 void filter_done(struct filter *f);
+/* The next group of segments begins. */
+void filter_group(struct filter *f, bool may_drop);
 /* Is this batch of a transaction that was aborted? */
 bool filter_is_aborted(const struct filter *f, const struct batch_header *h);
 /* Appends what stays of one stored batch (CRC checked) to out: all of it as it is, a new batch with

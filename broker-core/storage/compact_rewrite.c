@@ -2,6 +2,7 @@
 #include "storage/compact_rewrite.h"
 
 #include "base/mem.h"
+#include "storage/aborted.h"
 #include "storage/files.h"
 #include "storage/limits.h"
 
@@ -186,6 +187,19 @@ static status publish(struct fs *fs, const char *folder, const char *temp, int64
     return synced;
 }
 
+/* Before the segment without the markers can come: with an entry but no marker, a reader would leave
+ * out what the producer wrote later. */
+static status forget_aborted(struct fs *fs, const char *folder, int64_t base,
+                             const struct filter *filter, struct rewrite_result *ret)
+{
+    bool changed;
+    TRY(aborted_file_drop(fs, folder, base, filter->dropped, filter->dropped_count, &changed));
+    if (!changed) return OK;
+    status synced = files_sync_dir(fs, folder);
+    ret->fatal = failed(synced);
+    return synced;
+}
+
 status rewrite_group(struct fs *fs, struct file_cache *cache, const char *folder,
                      const struct rewrite_source *sources, uint32_t count, struct filter *filter,
                      const atomic_bool *cancel, struct rewrite_result *ret)
@@ -201,6 +215,7 @@ status rewrite_group(struct fs *fs, struct file_cache *cache, const char *folder
     status s = o.segment ? output_fill(&o, sources, count, filter, cancel) : FAIL(NO_MEMORY);
     buf_done(&o.buf);
     ret->same = is_ok(s) && count == 1 && !o.changed;
+    if (is_ok(s) && filter->dropped_count) s = forget_aborted(fs, folder, base, filter, ret);
     if (is_ok(s) && !ret->same) s = publish(fs, folder, temp, base, end, ret);
     if (is_ok(s) && !ret->same) {
         o.segment->end = end;

@@ -360,7 +360,11 @@ void plog_advance(struct plog *log, int64_t durable)
     if (log->start_wanted > log->start_handed) plog_queue(log); /* may have waited for this */
     plog_flush_check(log);
     if (!log->flushing || durable <= log->high_watermark) return;
+    bool behind = plog_stable(log) < plog_active(log)->base;
     plog_set_high_watermark(log, durable);
+    /* What a roll closed may be compacted now. */
+    if (behind && log->config.cleanup_compact && plog_stable(log) >= plog_active(log)->base)
+        compact_want(log->store);
     plog_fire(log);
 }
 

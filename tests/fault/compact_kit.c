@@ -204,8 +204,73 @@ int ck_offsets(struct ck *c, int64_t *ret, int max)
     return v.count;
 }
 
+/* --- a consumer of committed records, as Kafka's does it ---------------------------------------- */
+
+struct told { /* the aborted transactions of one answer */
+    struct aborted_txn txns[1024];
+    int count;
+    bool left_out[8]; /* of producer 70 + i: until its marker */
+};
+
+static void told_one(void *arg, const struct aborted_txn *txn)
+{
+    struct told *t = arg;
+    assert(t->count < (int)ARRAY_LEN(t->txns));
+    t->txns[t->count++] = *txn;
+}
+
+static void consume_batch(struct ck *c, struct told *t, struct bytes batch,
+                          const struct batch_header *h)
+{
+    enum control_type type;
+    int32_t epoch;
+    for (int i = 0; i < t->count; i++)
+        if (t->txns[i].first_offset <= batch_last_offset(h)) {
+            t->left_out[t->txns[i].producer_id % 8] = true;
+            t->txns[i].first_offset = INT64_MAX;
+        }
+    if (h->attributes & BATCH_CONTROL) {
+        if (is_ok(batch_get_marker(batch, &type, &epoch)) && type == CONTROL_ABORT)
+            t->left_out[h->producer_id % 8] = false;
+        return;
+    }
+    struct batch_reader reader;
+    struct record r;
+    bool left_out = h->attributes & BATCH_TRANSACTIONAL && t->left_out[h->producer_id % 8];
+    if (failed(batch_reader_init(&reader, batch, 1 << 20))) wrong(c, "bad batch", h->base_offset);
+    while (batch_reader_next(&reader, &r)) {
+        if (c->records[r.offset].state == CK_COMMITTED && left_out)
+            wrong(c, "a committed record is not delivered", r.offset);
+        if (c->records[r.offset].state == CK_ABORTED && !left_out)
+            wrong(c, "an aborted record is delivered", r.offset);
+    }
+    batch_reader_done(&reader);
+}
+
+/* Reads all that is stable in one answer that begins at `from`. */
+static void consume(struct ck *c, int64_t from)
+{
+    static struct told told;
+    struct plog *log = ck_log(c);
+    struct read_result result;
+    struct bytes left, batch;
+    struct batch_header h;
+    struct buf out;
+    buf_init(&out, 1u << 28);
+    told = (struct told){ .count = 0 };
+    if (failed(plog_read(log, from, plog_stable(log), 1u << 27, true, &out, &result)) ||
+        failed(plog_aborted(log, from, result.next_offset, told_one, &told)))
+        wrong(c, "not readable", from);
+    left = buf_bytes(&out);
+    while (batch_next(&left, &batch, &h, NULL)) consume_batch(c, &told, batch, &h);
+    buf_done(&out);
+}
+
 void ck_check(struct ck *c)
 {
+    int64_t start = plog_start(ck_log(c)), end = plog_stable(ck_log(c));
+    if (start < end) consume(c, start);
+    if (start < end) consume(c, start + (int64_t)sim_below(c->kit.sim, (uint64_t)(end - start)));
     static int64_t offsets[CK_RECORDS];
     static bool there[CK_RECORDS];
     int n = ck_offsets(c, offsets, CK_RECORDS);

@@ -149,6 +149,55 @@ static void test_aborted_records_go_and_committed_ones_keep_their_marker(void **
     assert_string_equal(stored(c), "1 2 3 6");
 }
 
+static void pass(struct ck *c)
+{
+    ck_put(c, 9, 1);
+    ck_roll(c);
+    ck_compact(c);
+}
+
+static void count_aborted(void *arg, const struct aborted_txn *txn)
+{
+    (void)txn;
+    ++*(uint32_t *)arg;
+}
+
+static uint32_t told_aborted(struct ck *c)
+{
+    uint32_t n = 0;
+    struct plog *log = ck_log(c);
+    assert_int_equal(plog_aborted(log, 0, plog_end(log), count_aborted, &n).code, E_OK);
+    return n;
+}
+
+static void test_an_abort_marker_goes_when_its_records_and_its_time_are_over(void **state)
+{
+    struct ck *c = *state;
+    c->kit.config.delete_retention_ms = 1000;
+    ck_txn(c, 70, 1);     /* 0 */
+    ck_end(c, 70, false); /* 1: abort */
+    ck_txn(c, 70, 2);     /* 2 */
+    ck_end(c, 70, true);  /* 3: commit */
+    pass(c);              /* 4: its records go */
+    assert_string_equal(stored(c), "1 2 3 4");
+    pass(c);              /* 5: its time begins */
+    assert_string_equal(stored(c), "1 2 3 5");
+    c->kit.now += 999;
+    pass(c);              /* 6 */
+    assert_string_equal(stored(c), "1 2 3 6");
+    assert_int_equal(told_aborted(c), 1);
+    ck_check(c);
+    c->kit.now += 2;
+    pass(c);              /* 7 */
+    assert_string_equal(stored(c), "2 3 7");
+    assert_int_equal(told_aborted(c), 0); /* or 70's committed record would be left out */
+    ck_check(c);
+    kit_reopen(&c->kit);
+    assert_string_equal(stored(c), "2 3 7");
+    assert_int_equal(told_aborted(c), 0);
+    ck_check(c);
+}
+
 static void test_nothing_above_an_open_transaction_is_touched(void **state)
 {
     struct ck *c = *state;
@@ -312,6 +361,7 @@ int main(void)
         T(test_a_tombstone_stays_until_its_time_is_over),
         T(test_timestamps_survive_the_delete_horizon),
         T(test_aborted_records_go_and_committed_ones_keep_their_marker),
+        T(test_an_abort_marker_goes_when_its_records_and_its_time_are_over),
         T(test_nothing_above_an_open_transaction_is_touched),
         T(test_a_log_is_compacted_when_it_is_dirty_enough_and_not_again),
         T(test_records_have_to_be_as_old_as_the_lag_says),

@@ -227,7 +227,8 @@ static void test_every_bad_timestamp_is_told_whatever_the_codec(void **state)
         assert_fails(kit_append(k, log, &many, &r), INVALID_TIMESTAMP);
         assert_int_equal(r.bad_count, 100);
         assert_int_equal(r.bad[RECORD_ERRORS_MAX - 1].index, RECORD_ERRORS_MAX - 1);
-        assert_ok(kit_append(k, log, &(struct kit_batch){ .codec = (enum codec)codec, .timestamp = k->now }, &r));
+        struct kit_batch good = { .codec = (enum codec)codec, .timestamp = k->now };
+        assert_ok(kit_append(k, log, &good, &r));
         assert_int_equal(r.bad_count, 0);
     }
 }
