@@ -128,6 +128,10 @@ static status capture_write(struct capture *c, struct fs *fs)
 
 static status checkpoint_write(struct checkpoint_task *t, struct fs *fs)
 {
+    if (BREAK(CHECKPOINT_FIRST)) {
+        TRY(files_replace(fs, "checkpoint", buf_bytes(&t->content)));
+        TRY(files_sync_dir(fs, "."));
+    }
     for (size_t i = 0; i < t->count; i++) TRY(capture_write(&t->captures[i], fs));
     TRY(files_replace(fs, "checkpoint", buf_bytes(&t->content)));
     TRY(files_sync_dir(fs, "."));
@@ -316,7 +320,7 @@ static void switch_journal(struct store *store)
     store->current = 1 - store->current;
     store->position = 0;
     store->first = store->sequence;
-    store->other_free = false;
+    store->other_free = BREAK(FREE_EARLY);
 }
 
 bool checkpoint_due(const struct store *store)

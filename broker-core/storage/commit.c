@@ -170,11 +170,16 @@ static status round_commit(struct commit_round *r)
     status written = round_write(r, store->frame_buffer);
     if (written.code == E_NO_SPACE) {
         r->no_space = next->full = true;
+        if (BREAK(REUSE_SEQUENCE)) next->sequence--, next->full = false;
         return OK;
     }
     TRY(written);
-    TRY(files_datasync(store->fs, r->file->file));
-    if (!r->file->entry_synced) TRY(files_sync_dir(store->fs, "."));
+    if (!BREAK(ACK_BEFORE_SYNC)) {
+        status synced = files_datasync(store->fs, r->file->file);
+        if (failed(synced) && BREAK(RETRY_AFTER_EIO)) synced = files_datasync(store->fs, r->file->file);
+        TRY(synced);
+    }
+    if (!r->file->entry_synced && !BREAK(NO_FOLDER_SYNC)) TRY(files_sync_dir(store->fs, "."));
     r->file->entry_synced = true;
     next->position += (int64_t)frame_padded(r->length);
     next->previous = r->header.sequence;
@@ -236,7 +241,7 @@ static void round_finish(struct task *task)
     struct store *store = task->store;
     store->rounds_out--;
     if (store->round == r) store->round = NULL;
-    store->sequence = r->header.sequence + 1;
+    store->sequence = r->header.sequence + !(r->no_space && BREAK(REUSE_SEQUENCE));
     if (r->no_space) round_fall_back(r);
     else round_settle(r);
     store_want_turn(store);
@@ -325,7 +330,8 @@ static bool log_has_start(const struct plog *log)
 
 static int64_t log_data(const struct plog *log)
 {
-    return (log->flushing || log->want_direct) && !log->direct ? log->unhanded : 0;
+    bool busy = log->direct && !BREAK(FRAME_BESIDE_DIRECT);
+    return (log->flushing || log->want_direct) && !busy ? log->unhanded : 0;
 }
 
 /* What the log gains by this round, from its first span on. */
@@ -369,6 +375,10 @@ static bool round_add(struct commit_round *r, struct plog *log)
     if (log->want_direct || log->unhanded > tuning->span_max ||
         r->length + span_length(log) > (size_t)tuning->frame_max)
         return false;
+    if (BREAK(UNWAITED_SKIPPED) && !log->waits) {
+        plog_mark_handed(log);
+        return !rest;
+    }
     struct commit_mark *mark = round_mark(r, log);
     if (!round_add_data(r, log)) return false;
     mark->end = log->end;

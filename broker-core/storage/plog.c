@@ -209,7 +209,7 @@ void plog_account(struct plog *log, const struct batch_header *h,
      * start folds all batches again. */
     status folded = producer_state_fold(&log->producers, h, marker, store_wall(store));
     if (failed(folded) && h->attributes & BATCH_TRANSACTIONAL) store_fail(store, folded);
-    if (!log->flushing) {
+    if (!log->flushing || BREAK(HIGH_WATERMARK_EARLY)) {
         plog_set_high_watermark(log, log->end);
         plog_note_moved(log);
     }
@@ -391,6 +391,7 @@ status plog_set_start(struct plog *log, int64_t start, struct plog_wait *wait)
     }
     if (start > log->start_wanted) {
         log->start_wanted = start;
+        if (BREAK(START_NOT_DURABLE)) log->start = start;
         /* A start must not outlive the records below it: what only the page cache has goes first. */
         if (start > log->durable && log->unhanded > 0) log->want_direct = true;
         plog_queue(log);

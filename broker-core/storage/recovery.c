@@ -129,28 +129,38 @@ static status read_journal(struct store *store, const char *path, uint64_t first
     buf_init(&frame, FRAME_SIZE_MAX);
     while (l->count < FRAMES_MAX) {
         s = journal_read_frame(store->fs, l->file, at, store->store_id, &frame, &h);
-        if (failed(s) || h.generation != store->generation) break;
-        if (l->count && h.previous != l->frames[l->count - 1].sequence) break;
+        if (failed(s) || (h.generation != store->generation && !BREAK(NO_EPOCH))) break;
+        if (l->count && !BREAK(NO_EPOCH) && h.previous != l->frames[l->count - 1].sequence) break;
         s = live_add(l, at, &h);
         if (failed(s)) break;
         at += (int64_t)frame_padded(h.length);
     }
     buf_done(&frame);
     if (failed(s) && s.code != E_NOT_FOUND) return s;
-    if (l->count && l->frames[0].sequence < first_live) l->count = 0;
+    bool any = BREAK(NO_EPOCH) || BREAK(FIRST_LIVE_IGNORED);
+    if (l->count && l->frames[0].sequence < first_live && !any) l->count = 0;
     return l->count ? report_damage(store, l, path, at) : OK;
+}
+
+/* What a store that knows topics by name alone would take for this one; the tests' ids say the name. */
+static struct plog *find_by_name(struct store *store, const struct frame_record *r)
+{
+    for (struct plog *log = store->logs; log; log = log->hh.next)
+        if (log->key.topic.b[1] == r->topic.b[1] && log->key.partition == r->partition) return log;
+    return NULL;
 }
 
 static status apply_record(struct store *store, const struct frame_record *r)
 {
     status s;
     struct plog *log = recovery_find(store, (struct log_key){ r->topic, r->partition }, &s);
+    if (!log && BREAK(TOPIC_BY_NAME)) log = find_by_name(store, r);
     if (!log) return s;
     if (r->type == RECORD_START) {
         if (r->offset > log->start) log->start = r->offset;
         return OK;
     }
-    if (r->end <= log->rp.offset) return OK;
+    if (r->end <= log->rp.offset && !BREAK(REPLAY_BELOW_POINT)) return OK;
     struct fs *fs = store->fs;
     status made = fs->ops->mkdir(fs, log->folder);
     if (failed(made) && made.code != E_EXISTS) return made;
@@ -192,6 +202,7 @@ static status apply_file(struct store *store, struct live_file *l, const char *p
 static status check_chain(struct store *store, struct live_file *older, struct live_file *newer,
                           uint64_t first_live)
 {
+    if (BREAK(NO_EPOCH) || BREAK(FIRST_LIVE_IGNORED)) return OK;
     if (older->count && newer->count) { /* drop from the older what lies after newer.previous */
         while (older->count && older->frames[older->count - 1].sequence > newer->previous)
             older->count--;
@@ -283,7 +294,8 @@ static status write_checkpoint(struct store *store)
     for (struct plog *log = store->logs; log; log = log->hh.next) {
         if (log->count == 0) continue;
         struct checkpoint_entry e = { log->key.topic, log->key.partition,
-                                      log->cut ? CHECKPOINT_CUT : 0, log->start, log->rp.offset,
+                                      log->cut && !BREAK(NO_CUT_MARK) ? CHECKPOINT_CUT : 0,
+                                      log->start, log->rp.offset,
                                       log->rp.segment, log->rp.position, log->rp.snapshot };
         checkpoint_add(&out, &e);
     }
@@ -324,10 +336,11 @@ static status recover(struct store *store, struct recovered *list, size_t *count
                       const struct name_list *foreign)
 {
     TRY(recover_logs(store, list, count));           /* steps 4 and 5 */
-    if (store->recovery_syncs > store->tuning.recovery_syncs)
+    if (store->recovery_syncs > store->tuning.recovery_syncs && !BREAK(NO_RECOVERY_SYNC))
         TRY(store->fs->ops->sync_all(store->fs));
-    TRY(files_sync_dir(store->fs, "."));             /* step 6 */
-    store->generation++;
+    if (!BREAK(NO_RECOVERY_SYNC)) TRY(files_sync_dir(store->fs, ".")); /* step 6 */
+    if (BREAK(EARLY_REMOVAL)) TRY(settle(store, list, *count, foreign));
+    if (!BREAK(NO_GENERATION)) store->generation++;
     TRY(write_checkpoint(store));                    /* step 7: all old frames are dead */
     return settle(store, list, *count, foreign);     /* step 8 */
 }

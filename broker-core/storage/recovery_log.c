@@ -63,7 +63,7 @@ static status fold(struct scan *sc, const struct batch_header *h, struct bytes b
 
 static bool batch_continues(const struct scan *sc, struct bytes batch, const struct batch_header *h)
 {
-    return h->base_offset == sc->expected && is_ok(batch_check_crc(batch));
+    return h->base_offset == sc->expected && (BREAK(NO_BATCH_CRC) || is_ok(batch_check_crc(batch)));
 }
 
 /* Takes the good batches off the window and, above the recovery point, writes them again. When the
@@ -92,7 +92,8 @@ static status take_window(struct scan *sc, size_t *ret_taken, size_t *ret_need)
         left.len -= h.size;
     }
     struct fs *fs = s->cache->fs;
-    if (taken && !sc->durable) TRY(fs->ops->pwrite(fs, s->file, sc->window.data, taken, at));
+    if (taken && !sc->durable && !BREAK(NO_REWRITE))
+        TRY(fs->ops->pwrite(fs, s->file, sc->window.data, taken, at));
     if (left.len < BATCH_HEADER_SIZE && *ret_need == 0) *ret_need = BATCH_HEADER_SIZE;
     *ret_taken = taken;
     return OK;
@@ -175,7 +176,7 @@ static status trim(struct segment *s)
     struct fs *fs = s->cache->fs;
     TRY(segment_open(s, 0));
     TRY(fs->ops->truncate(fs, s->file, s->size));
-    return files_datasync(fs, s->file);
+    return BREAK(NO_SETTLE_SYNC) ? OK : files_datasync(fs, s->file);
 }
 
 static status file_size(struct segment *s, int64_t *ret_size)
@@ -216,8 +217,8 @@ static status take_tail(struct scan *sc)
     s->end = s->size ? s->end : s->base;
     /* Synced here, unless nothing was above the recovery point: then what else lies in the file may
      * be unsynced, and it counts as dirty from the first touch. */
-    if (sc->r->same) s->suspect = true;
-    else if (sync_now(log->store)) TRY(files_datasync(s->cache->fs, s->file));
+    if (sc->r->same) s->suspect = !BREAK(TRUST_UNTOUCHED);
+    else if (sync_now(log->store) && !BREAK(NO_RECOVERY_SYNC)) TRY(files_datasync(s->cache->fs, s->file));
     return OK;
 }
 
@@ -237,9 +238,19 @@ struct folder {
     size_t count;
 };
 
+/* The greatest offset of a snapshot in the folder, when the broken store wants that one. */
+static void newest_snapshot(struct plog *log, const struct folder *f)
+{
+    for (size_t i = 0; i < f->names.count; i++) {
+        int64_t snap = files_offset_of(f->names.names[i], ".snap");
+        if (snap > log->rp.snapshot) log->rp.snapshot = snap;
+    }
+}
+
 static status folder_sort(struct recovered *r, struct folder *f)
 {
     struct plog *log = r->log;
+    if (BREAK(NEWEST_SNAPSHOT)) newest_snapshot(log, f);
     bool snapshot = log->rp.snapshot == 0;
     f->bases = mem_alloc((f->names.count + 1) * sizeof *f->bases);
     if (!f->bases) return FAIL(NO_MEMORY);
@@ -337,7 +348,7 @@ static status take_segments(struct recovered *r, const struct folder *f, int64_t
     buf_init(&sc.window, BATCH_STORED_MAX);
     for (size_t i = 0; i < f->count && is_ok(s); i++) {
         int64_t base = f->bases[i];
-        if (base > log->rp.segment && base != sc.expected) {
+        if (base > log->rp.segment && (base != sc.expected || (r->trim && BREAK(STOP_AT_GARBAGE)))) {
             char name[32];
             snprintf(name, sizeof name, "%020lld.log", (long long)base);
             log->cut = true;
@@ -379,7 +390,8 @@ static status recover_folder(struct recovered *r, struct folder *f)
     TRY(folder_sort(r, f));
     TRY(need_segment(r, f));
     TRY(load_and_take(r, f));
-    if (!r->same && sync_now(log->store)) TRY(files_sync_dir(log->store->fs, log->folder));
+    if (!r->same && sync_now(log->store) && !BREAK(NO_RECOVERY_SYNC))
+        TRY(files_sync_dir(log->store->fs, log->folder));
     struct segment *last = plog_active(log);
     if (log->start < log->segments[0]->base) log->start = log->segments[0]->base;
     if (log->start > log->end)
@@ -442,7 +454,7 @@ status recovery_settle(struct recovered *r)
     for (size_t i = 0; i < r->drop_count; i++)
         TRY(unlink_one(log->store->fs, r->drop[i].path));
     TRY(drop_old(log));
-    return log->cut ? files_sync_dir(log->store->fs, log->folder) : OK;
+    return log->cut && !BREAK(NO_SETTLE_SYNC) ? files_sync_dir(log->store->fs, log->folder) : OK;
 }
 
 void recovery_serve(struct recovered *r)

@@ -106,8 +106,8 @@ static uint32_t removable(const struct plog *log, bool *ret_blocked)
     *ret_blocked = false;
     while (n + 1 < log->count && log->segments[n + 1]->base <= log->start) {
         if (log->segments[n]->swapping) break; /* comes back when it has its name */
-        if (log->segments[n]->base >= log->rp.segment ||
-            log->segments[n + 1]->base > log->rp.snapshot) {
+        if (!BREAK(CLEAN_ABOVE_POINT) && (log->segments[n]->base >= log->rp.segment ||
+                                          log->segments[n + 1]->base > log->rp.snapshot)) {
             *ret_blocked = true;
             break;
         }

@@ -8,6 +8,7 @@
 #include "base/crc32c.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "storage/breaks.h"
 #include "storage/files.h"
 #include "storage/limits.h"
 
@@ -114,6 +115,7 @@ status segment_sync(struct segment *s)
     pthread_mutex_lock(&s->sync_lock);
     status synced = atomic_load(&cache->sync_failed) ? FAIL(IO)
                                                      : files_datasync(cache->fs, s->file);
+    if (failed(synced) && BREAK(DIRECT_RETRY_AFTER_EIO)) synced = files_datasync(cache->fs, s->file);
     if (failed(synced)) atomic_store(&cache->sync_failed, true);
     pthread_mutex_unlock(&s->sync_lock);
     return synced;
@@ -138,8 +140,9 @@ status segment_append(struct segment *s, struct bytes batch, const struct batch_
 {
     struct fs *fs = s->cache->fs;
     TRY(segment_open(s, 0));
-    segment_changed(s);
+    if (!BREAK(ROLLBACK_NOT_DIRTY)) segment_changed(s);
     status written = fs->ops->pwrite(fs, s->file, batch.data, batch.len, s->size);
+    if (BREAK(ROLLBACK_NOT_DIRTY) && is_ok(written)) segment_changed(s);
     if (failed(written)) {
         *ret_broken = failed(fs->ops->truncate(fs, s->file, s->size));
         return written;

@@ -4,6 +4,7 @@
  * pins the segments whose files it uses; a pinned segment keeps its descriptor and its memory. */
 #pragma once
 #include "base/hash.h"
+#include "storage/breaks.h"
 #include "storage/journal.h"
 #include "storage/limits.h"
 #include "storage/plog.h"

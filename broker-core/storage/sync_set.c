@@ -32,6 +32,7 @@ status sync_set_collect(struct plog *log, struct sync_set *ret)
 status sync_set_run(struct fs *fs, const struct sync_set *set)
 {
     for (uint32_t i = 0; i < set->count; i++) TRY(segment_sync(set->items[i].segment));
+    if (BREAK(NO_FOLDER_SYNC)) return OK;
     if (set->dir) TRY(files_sync_dir(fs, set->log->folder));
     return set->root ? files_sync_dir(fs, ".") : OK;
 }
