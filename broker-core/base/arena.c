@@ -2,6 +2,7 @@
 #include "base/arena.h"
 
 #include "base/mem.h"
+#include "base/poison.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,6 +30,7 @@ void arena_reset(struct arena *a)
     *a = (struct arena){ .cap = cap };
     if (!keep) return;
     keep->next = NULL;
+    poison(keep->data, keep->size);
     a->chunks = keep;
     a->next = keep->data;
     a->left = keep->size;
@@ -69,6 +71,7 @@ void *arena_alloc(struct arena *a, size_t size)
         a->left = chunk;
     }
     void *p = a->next;
+    unpoison(p, need);
     a->next += need;
     a->left -= need;
     memset(p, 0, size);

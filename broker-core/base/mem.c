@@ -58,6 +58,7 @@ void mem_free(void *p)
 
 int64_t mem_outstanding(void) { return atomic_load(&outstanding); }
 void mem_fail_after(int64_t n) { atomic_store(&fail_in, n); }
+int64_t mem_fail_left(void) { return atomic_load(&fail_in); }
 
 void *mem_must(void *p)
 {

@@ -17,6 +17,7 @@ void mem_trim(void); /* gives back what is free; takes about a millisecond */
 
 int64_t mem_outstanding(void);              /* blocks allocated and not yet freed */
 void mem_fail_after(int64_t n);             /* tests: the n-th allocation from now fails (n >= 1); 0: none */
+int64_t mem_fail_left(void);                /* the n that is left: tells how many there were since */
 
 /* For allocations at start or in paths with no way to report: logs and aborts instead of NULL. */
 void *mem_must(void *p);

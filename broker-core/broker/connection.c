@@ -290,9 +290,8 @@ static void connection_refuse(struct connection *c, const char *why)
 static struct request *request_new(struct connection *c, const struct handler *handler,
                                    const struct request_header *header, size_t frame_bytes)
 {
-    struct request *r = mem_zalloc(sizeof *r);
+    struct request *r = request_take(c->broker, ARENA_MAX + frame_bytes, REPLY_MAX);
     if (!r) return NULL;
-    arena_init(&r->memory, ARENA_MAX + frame_bytes);
     r->arena = &r->memory;
     r->broker = c->broker;
     r->handler = handler;
@@ -306,7 +305,6 @@ static struct request *request_new(struct connection *c, const struct handler *h
     r->super = c->local && str_eq(c->principal, AUTHORIZER_SUPER);
     r->frame_bytes = frame_bytes;
     r->arrived = loop_now(c->broker->loop);
-    buf_init(&r->reply, REPLY_MAX);
     if (r->arena->failed) {
         request_free(r);
         return NULL;
@@ -410,9 +408,7 @@ static void connection_frame(struct stream *stream, struct bytes frame, void *ow
 static void request_free(struct request *r)
 {
     if (r->charged) memory_give_back(r->broker, r->charged);
-    buf_done(&r->reply);
-    arena_done(&r->memory);
-    mem_free(r);
+    request_give(r->broker, r);
 }
 
 /* Nothing more is read or answered; the connection ends when the client has what was sent. */
@@ -433,7 +429,9 @@ static void connection_send_first(struct connection *c)
     control_touch(c->broker->control);
     bool close = r->close_after;
     if (r->reply.len >= LARGE || r->frame_bytes >= LARGE) broker_used_memory(c->broker);
-    status sent = r->silent ? OK : stream_send(c->stream, &r->reply);
+    status sent = r->silent ? OK
+                  : r->reply.len <= STREAM_COPY_MAX ? stream_send_copy(c->stream, buf_bytes(&r->reply))
+                                                    : stream_send(c->stream, &r->reply);
     request_free(r);
     if (failed(sent)) {
         connection_close(c);

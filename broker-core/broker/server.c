@@ -86,14 +86,25 @@ void broker_appended(struct broker *b)
 
 static void trim_fire(struct timer *timer)
 {
-    (void)timer;
-    mem_trim();
+    struct broker *b = CONTAINER_OF(timer, struct broker, trim);
+    int kept = b->spare.count;
+    bool again = request_pool_trim(b);
+    if (!again) loop_trim(b->loop);
+    if (b->large || b->spare.count < kept) mem_trim();
+    b->large = false;
+    if (again) broker_keeps_memory(b);
+}
+
+void broker_keeps_memory(struct broker *b)
+{
+    if (b->trim.slot) return;
+    (void)loop_timer_set(b->loop, &b->trim, loop_now(b->loop) + TRIM_MS);
 }
 
 void broker_used_memory(struct broker *b)
 {
-    if (b->trim.slot) return;
-    (void)loop_timer_set(b->loop, &b->trim, loop_now(b->loop) + TRIM_MS);
+    b->large = true;
+    broker_keeps_memory(b);
 }
 
 /* --- what the image tells ------------------------------------------------------ */
@@ -387,6 +398,7 @@ void broker_free(struct broker *b)
     image_free(b->image);
     stats_done(&b->stats);
     loop_free(b->loop);
+    request_pool_free(b);
     fs_posix_free(b->fs);
     if (b->data_fd >= 0) close(b->data_fd);
     if (b->run_fd >= 0) close(b->run_fd);

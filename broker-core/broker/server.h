@@ -8,6 +8,7 @@
 #include "broker/endpoint.h"
 #include "broker/files.h"
 #include "broker/quota.h"
+#include "broker/request_pool.h"
 #include "broker/stats.h"
 #include "cluster/image.h"
 #include "io/loop.h"
@@ -81,6 +82,8 @@ struct broker {
     int64_t next_producer;      /* low half of the next producer id */
     struct timer retention;
     struct timer trim;
+    bool large;                 /* freed blocks of the heap are to go back */
+    struct request_pool spare;
     struct stats stats;
     bool stopping;
     int exit_code;
@@ -108,6 +111,8 @@ void broker_log_config(const struct broker *broker, const struct topic *topic,
 int64_t broker_producer_id(struct broker *broker);
 /* Large buffers were used: what is free goes back to the system a while later. */
 void broker_used_memory(struct broker *broker);
+/* Memory is kept for the next requests: what proves unused goes back. */
+void broker_keeps_memory(struct broker *broker);
 /* Something was appended: retention has to look again. */
 void broker_appended(struct broker *broker);
 /* Ends the TCP connections of a login (STR_NULL: any) or principal (STR_NULL: any). */

@@ -9,6 +9,7 @@
 #include "io/loop.h"
 
 #include "base/mem.h"
+#include "base/poison.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -20,11 +21,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EVENTS_PER_TURN 64
+#define EVENTS_PER_TURN 256
 #define TIMERS_MAX (1u << 20)
 #define DEFERRED_PER_TURN 100000 /* then events get their chance again */
 #define LANE_STACK (512 * 1024)
 #define SCRATCH_SIZE (128 * 1024)
+#define BLOCKS_KEPT 64
+
+struct spare_block {
+    struct spare_block *next;
+};
 
 struct lane_thread {
     struct loop *loop;
@@ -45,6 +51,8 @@ struct loop {
     size_t timers, heap_cap;
     struct deferred *deferred_first, *deferred_last;
     uint8_t *scratch;
+    struct spare_block *blocks; /* those kept */
+    int block_count;
     atomic_bool stop, woken;
     pthread_mutex_t finished_lock;
     struct job *finished_first, *finished_last;
@@ -104,6 +112,7 @@ void loop_free(struct loop *loop)
     if (loop->epoll_fd >= 0) close(loop->epoll_fd);
     if (loop->event_fd >= 0) close(loop->event_fd);
     pthread_mutex_destroy(&loop->finished_lock);
+    loop_trim(loop);
     mem_free(loop->heap);
     mem_free(loop->scratch);
     mem_free(loop);
@@ -318,6 +327,34 @@ uint8_t *loop_scratch(struct loop *loop, size_t *ret_size)
     if (!loop->scratch) loop->scratch = mem_alloc(SCRATCH_SIZE);
     *ret_size = SCRATCH_SIZE;
     return loop->scratch;
+}
+
+void *loop_block(struct loop *loop)
+{
+    struct spare_block *block = loop->blocks;
+    if (!block) return mem_alloc(LOOP_BLOCK);
+    unpoison(block, LOOP_BLOCK);
+    loop->blocks = block->next;
+    loop->block_count--;
+    return block;
+}
+
+void loop_block_free(struct loop *loop, void *p)
+{
+    struct spare_block *block = p;
+    if (loop->block_count == BLOCKS_KEPT) {
+        mem_free(block);
+        return;
+    }
+    block->next = loop->blocks;
+    loop->blocks = block;
+    loop->block_count++;
+    poison(block, LOOP_BLOCK);
+}
+
+void loop_trim(struct loop *loop)
+{
+    while (loop->blocks) mem_free(loop_block(loop));
 }
 
 /* --- lanes ---------------------------------------------------------------------------------------- */

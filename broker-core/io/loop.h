@@ -73,6 +73,13 @@ status loop_submit(struct loop *loop, struct job *job, enum lane lane);
 /* Any thread: run job->done on the loop thread soon (job->work is not called). */
 void loop_post(struct loop *loop, struct job *job);
 
+/* Blocks of LOOP_BLOCK bytes for what lives about a turn: the loop keeps some for the next time, until
+ * loop_trim. Not zeroed; NULL without memory. */
+#define LOOP_BLOCK 1024
+void *loop_block(struct loop *loop);
+void loop_block_free(struct loop *loop, void *block);
+void loop_trim(struct loop *loop);
+
 /* Memory to read into, shared by all streams of the loop: valid until the caller returns to the
  * loop or calls back anybody who may read. Made at first use; NULL without memory. */
 uint8_t *loop_scratch(struct loop *loop, size_t *ret_size);

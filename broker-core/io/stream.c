@@ -35,6 +35,7 @@
 
 struct pending {
     struct buf bytes;
+    bool small; /* a block of the loop, with the bytes behind the struct */
     size_t sent;
     struct pending *next;
 };
@@ -257,13 +258,22 @@ void stream_resume(struct stream *s)
 
 /* --- ending -------------------------------------------------------------------------------------- */
 
+static void pending_free(struct stream *s, struct pending *p)
+{
+    if (p->small) {
+        loop_block_free(s->loop, p);
+        return;
+    }
+    buf_done(&p->bytes);
+    mem_free(p);
+}
+
 static void stream_drop_out(struct stream *s)
 {
     while (s->out_first) {
         struct pending *p = s->out_first;
         s->out_first = p->next;
-        buf_done(&p->bytes);
-        mem_free(p);
+        pending_free(s, p);
     }
     s->out_last = NULL;
     s->unsent = 0;
@@ -488,24 +498,56 @@ static void stream_read_nothing(struct stream *s)
 
 /* --- writing ----------------------------------------------------------------------------------------- */
 
-status stream_send(struct stream *s, struct buf *take_bytes)
+static status stream_takes(const struct stream *s, size_t size)
 {
-    struct buf bytes = buf_take(take_bytes);
-    struct pending *p = NULL;
-    status sent = s->closed || s->closing               ? FAIL(CLOSED)
-                  : s->unsent + bytes.len > UNSENT_MAX && s->unsent ? FAIL(LIMIT)
-                  : (p = mem_zalloc(sizeof *p))         ? OK
-                                                        : FAIL(NO_MEMORY);
-    if (failed(sent)) {
-        buf_done(&bytes);
-        return sent;
-    }
-    p->bytes = bytes;
+    if (s->closed || s->closing) return FAIL(CLOSED);
+    return s->unsent && s->unsent + size > UNSENT_MAX ? FAIL(LIMIT) : OK;
+}
+
+static void stream_queue(struct stream *s, struct pending *p)
+{
     if (s->out_last) s->out_last->next = p;
     else s->out_first = p;
     s->out_last = p;
-    s->unsent += bytes.len;
+}
+
+static void stream_flush_later(struct stream *s, size_t more)
+{
+    s->unsent += more;
     if (!s->connecting && !s->shaking && !s->blocked) loop_defer(s->loop, &s->flush);
+}
+
+status stream_send(struct stream *s, struct buf *take_bytes)
+{
+    struct buf bytes = buf_take(take_bytes);
+    status sent = stream_takes(s, bytes.len);
+    struct pending *p = is_ok(sent) ? mem_zalloc(sizeof *p) : NULL;
+    if (!p) {
+        buf_done(&bytes);
+        return failed(sent) ? sent : FAIL(NO_MEMORY);
+    }
+    p->bytes = bytes;
+    stream_queue(s, p);
+    stream_flush_later(s, bytes.len);
+    return OK;
+}
+
+status stream_send_copy(struct stream *s, struct bytes bytes)
+{
+    assert(bytes.len <= STREAM_COPY_MAX);
+    TRY(stream_takes(s, bytes.len));
+    struct pending *p = s->out_last;
+    if (!p || !p->small || p->bytes.cap - p->bytes.len < bytes.len) {
+        p = loop_block(s->loop);
+        if (!p) return FAIL(NO_MEMORY);
+        *p = (struct pending){ .small = true };
+        p->bytes.data = (uint8_t *)(p + 1);
+        p->bytes.cap = LOOP_BLOCK - sizeof *p;
+        stream_queue(s, p);
+    }
+    memcpy(p->bytes.data + p->bytes.len, bytes.data, bytes.len);
+    p->bytes.len += bytes.len;
+    stream_flush_later(s, bytes.len);
     return OK;
 }
 
@@ -517,8 +559,7 @@ static void stream_sent(struct stream *s, size_t n)
         n -= p->bytes.len - p->sent;
         s->out_first = p->next;
         if (!s->out_first) s->out_last = NULL;
-        buf_done(&p->bytes);
-        mem_free(p);
+        pending_free(s, p);
     }
     if (s->out_first) s->out_first->sent += n;
 }

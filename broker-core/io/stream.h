@@ -45,6 +45,9 @@ void stream_set_max_frame(struct stream *stream, size_t max_frame);
 /* Queues bytes that already contain their size prefix; takes the buffer (also on failure). Written
  * at the end of the turn, together with what else is queued. LIMIT when more than 64 MiB waits. */
 status stream_send(struct stream *stream, struct buf *take_bytes);
+/* The same for a few bytes, which are copied. */
+#define STREAM_COPY_MAX 512
+status stream_send_copy(struct stream *stream, struct bytes bytes);
 size_t stream_unsent(const struct stream *stream);
 size_t stream_received(const struct stream *stream); /* bytes buffered of an unfinished frame */
 void stream_pause(struct stream *stream);  /* no more frames, stop reading the socket */

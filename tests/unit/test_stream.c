@@ -241,6 +241,42 @@ static void test_more_than_the_limit_unsent_is_refused(void **state)
     assert_int_equal(sent.code, E_LIMIT);
 }
 
+static void test_copied_frames_keep_their_place_between_others_when_the_reader_is_slow(void **state)
+{
+    (void)state;
+    stream_pause(client.stream);
+    for (uint32_t i = 0; i < 400; i++) {
+        struct buf out;
+        uint8_t small[8] = { 0, 0, 0, 4 };
+        put_be32(small + 4, 2 * i);
+        assert_true(is_ok(stream_send_copy(server.stream, bytes_of(small, sizeof small))));
+        buf_init(&out, 64 << 10);
+        buf_put_be32(&out, 4 + (i % 3 ? 0 : 50000));
+        buf_put_be32(&out, 2 * i + 1);
+        if (i % 3 == 0) memset(buf_extend(&out, 50000), 'x', 50000);
+        if (i % 5 == 0) {
+            buf_done(&out); /* then two copied ones follow each other */
+            put_be32(small + 4, 2 * i + 1);
+            assert_true(is_ok(stream_send_copy(server.stream, bytes_of(small, sizeof small))));
+        } else {
+            assert_true(is_ok(stream_send(server.stream, &out)));
+        }
+        if (i % 7 == 0) loop_turn(loop, 0);
+    }
+    assert_true(stream_unsent(server.stream) > 0);
+    stream_resume(client.stream);
+    while (client.frames < 800) loop_turn(loop, -1);
+    assert_int_equal(stream_unsent(server.stream), 0);
+    const uint8_t *p = client.got.data;
+    for (uint32_t i = 0; i < 800; i++) {
+        bool large = i % 2 && i / 2 % 3 == 0 && i / 2 % 5;
+        assert_int_equal(get_be32(p), i);
+        p += large ? 50005 : 5; /* with the bar behind it */
+    }
+    assert_int_equal(p - client.got.data, client.got.len);
+    loop_trim(loop);
+}
+
 static void test_connecting_where_nobody_listens_ends_with_closed(void **state)
 {
     (void)state;
@@ -308,6 +344,7 @@ int main(void)
         TEST(test_closing_inside_the_frame_callback_is_safe_and_told_once),
         TEST(test_close_when_sent_delivers_everything_first),
         TEST(test_more_than_the_limit_unsent_is_refused),
+        TEST(test_copied_frames_keep_their_place_between_others_when_the_reader_is_slow),
         TEST(test_connecting_where_nobody_listens_ends_with_closed),
         TEST(test_a_unix_listener_is_private_and_replaces_a_stale_socket),
         TEST(test_a_taken_port_is_said_to_be_in_use),
