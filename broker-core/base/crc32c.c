@@ -5,9 +5,24 @@
  * table lookup (multiplication by x^(8*BLOCK) modulo the polynomial). */
 #include "base/crc32c.h"
 
+#include "base/bytes.h"
+
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
+
+#if defined(__x86_64__)
+#define INSTRUCTION __attribute__((target("sse4.2")))
+#define STEP8(crc, v) __builtin_ia32_crc32di((crc), (v))
+#define STEP1(crc, v) __builtin_ia32_crc32qi((crc), (v))
+#elif defined(__aarch64__) && defined(__GNUC__) && !defined(__clang__) && \
+    __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#include <sys/auxv.h>
+#define INSTRUCTION __attribute__((target("+crc")))
+#define STEP8(crc, v) __builtin_aarch64_crc32cx((uint32_t)(crc), (v))
+#define STEP1(crc, v) __builtin_aarch64_crc32cb((crc), (v))
+#define HWCAP_HAS_CRC32 (1ul << 7)
+#endif
 
 #define POLY 0x82f63b78u /* reflected */
 #define BLOCK 1024
@@ -37,15 +52,15 @@ static void fill_tables(void)
         for (int t = 0; t < 4; t++) shift_table[t][i] = zeros(i << (8 * t), BLOCK);
 #if defined(__x86_64__)
     have_instruction = __builtin_cpu_supports("sse4.2");
+#elif defined(INSTRUCTION)
+    have_instruction = getauxval(AT_HWCAP) & HWCAP_HAS_CRC32;
 #endif
 }
 
 static uint32_t by_table(uint32_t crc, const uint8_t *p, size_t len)
 {
     for (; len >= 8; p += 8, len -= 8) {
-        uint64_t v;
-        memcpy(&v, p, 8);
-        v ^= crc;
+        uint64_t v = get_le64(p) ^ crc;
         crc = table[7][v & 0xff] ^ table[6][v >> 8 & 0xff] ^ table[5][v >> 16 & 0xff] ^
               table[4][v >> 24 & 0xff] ^ table[3][v >> 32 & 0xff] ^ table[2][v >> 40 & 0xff] ^
               table[1][v >> 48 & 0xff] ^ table[0][v >> 56];
@@ -54,7 +69,7 @@ static uint32_t by_table(uint32_t crc, const uint8_t *p, size_t len)
     return crc;
 }
 
-#if defined(__x86_64__)
+#ifdef INSTRUCTION
 static uint32_t shift(uint32_t crc)
 {
     return shift_table[0][crc & 0xff] ^ shift_table[1][crc >> 8 & 0xff] ^
@@ -68,33 +83,37 @@ static uint64_t word(const uint8_t *p)
     return v;
 }
 
-__attribute__((target("sse4.2"))) static uint32_t by_instruction(uint32_t crc, const uint8_t *p,
-                                                                 size_t len)
+INSTRUCTION static uint32_t by_instruction(uint32_t crc, const uint8_t *p, size_t len)
 {
     uint64_t c = crc;
     for (; len >= 3 * BLOCK; p += 3 * BLOCK, len -= 3 * BLOCK) {
         uint64_t c1 = 0, c2 = 0;
         for (size_t i = 0; i < BLOCK; i += 8) {
-            c = __builtin_ia32_crc32di(c, word(p + i));
-            c1 = __builtin_ia32_crc32di(c1, word(p + BLOCK + i));
-            c2 = __builtin_ia32_crc32di(c2, word(p + 2 * BLOCK + i));
+            c = STEP8(c, word(p + i));
+            c1 = STEP8(c1, word(p + BLOCK + i));
+            c2 = STEP8(c2, word(p + 2 * BLOCK + i));
         }
         c = shift((uint32_t)c) ^ c1;
         c = shift((uint32_t)c) ^ c2;
     }
-    for (; len >= 8; p += 8, len -= 8) c = __builtin_ia32_crc32di(c, word(p));
+    for (; len >= 8; p += 8, len -= 8) c = STEP8(c, word(p));
     crc = (uint32_t)c;
-    while (len--) crc = __builtin_ia32_crc32qi(crc, *p++);
+    while (len--) crc = STEP1(crc, *p++);
     return crc;
 }
 #endif
 
+uint32_t crc32c_portable(uint32_t crc, const void *data, size_t len)
+{
+    pthread_once(&once, fill_tables);
+    return ~by_table(~crc, data, len);
+}
+
 uint32_t crc32c(uint32_t crc, const void *data, size_t len)
 {
     pthread_once(&once, fill_tables);
-    crc = ~crc;
-#if defined(__x86_64__)
-    if (have_instruction) return ~by_instruction(crc, data, len);
+#ifdef INSTRUCTION
+    if (have_instruction) return ~by_instruction(~crc, data, len);
 #endif
-    return ~by_table(crc, data, len);
+    return ~by_table(~crc, data, len);
 }

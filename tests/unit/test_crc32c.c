@@ -63,6 +63,18 @@ static void test_every_length_and_alignment_agrees_with_the_slow_way(void **stat
     }
 }
 
+static void test_the_portable_way_agrees_on_random_pieces(void **state)
+{
+    (void)state;
+    uint32_t x = 7;
+    for (int i = 0; i < 5000; i++) {
+        x = x * 1664525 + 1013904223;
+        size_t at = x >> 8 & 63, n = x >> 14 & (i % 4 ? 0xfff : 0xffff);
+        assert_int_equal(crc32c_portable(x, data + at, n), crc32c(x, data + at, n));
+    }
+    assert_int_equal(crc32c_portable(0, "123456789", 9), 0xe3069283);
+}
+
 static void test_parts_chain_to_the_whole(void **state)
 {
     (void)state;
@@ -78,6 +90,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_known_values),
         cmocka_unit_test(test_every_length_and_alignment_agrees_with_the_slow_way),
+        cmocka_unit_test(test_the_portable_way_agrees_on_random_pieces),
         cmocka_unit_test(test_parts_chain_to_the_whole),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
