@@ -223,6 +223,12 @@ void control_touch(struct control *c)
     (void)loop_timer_set(c->broker->loop, &c->report_timer, report_due(c));
 }
 
+void control_touch_now(struct control *c)
+{
+    if (!c || !c->stream || c->stopping) return;
+    (void)loop_timer_set(c->broker->loop, &c->report_timer, loop_now(c->broker->loop));
+}
+
 static void report_timer_fire(struct timer *timer)
 {
     struct control *c = CONTAINER_OF(timer, struct control, report_timer);
@@ -307,6 +313,8 @@ static void message_received(struct control *c, const struct wire_message *m, co
         admin_answered(c, object);
     } else if (m == &control_watch_message) {
         watch_received(c, object);
+    } else if (m == &control_hold_message) {
+        store_hold(c->broker->store, ((const struct control_hold *)object)->hold);
     } else if (m == &control_stop_message) {
         log_info("asked to stop");
         broker_stop(c->broker);
@@ -340,6 +348,7 @@ static void stream_ended(struct stream *stream, status why, void *owner)
     loop_timer_clear(c->broker->loop, &c->report_timer);
     while (c->pending) pending_end(c, c->pending, FAIL(REQUEST_TIMED_OUT), NULL);
     admin_arm(c);
+    if (c->broker->store) store_hold(c->broker->store, false); /* nobody would ever let go */
     if (!c->stopping) log_info("leatd is gone; the last image stays in force");
 }
 

@@ -14,3 +14,5 @@ void control_stop(struct control *control); /* waits for a change on its way */
 /* Something that reports show has changed (a request was answered, a connection came or went): a
  * report is due. Cheap; call it as often as you like. NULL ok. */
 void control_touch(struct control *control);
+/* … and leatd wants to know at once: rare news only. */
+void control_touch_now(struct control *control);

@@ -22,7 +22,7 @@ static status log_dir_space(const struct broker *b, int64_t *ret_total, int64_t 
     int64_t usable = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
     int64_t plan = b->image->limits.storage_bytes;
     if (plan >= 0) {
-        int64_t left = plan - store_bytes(b->store);
+        int64_t left = plan - store_user_bytes(b->store);
         if (left < 0) left = 0;
         if (total > plan) total = plan;
         if (usable > left) usable = left;

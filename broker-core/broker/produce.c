@@ -116,9 +116,6 @@ static status produce_check(struct request *r, const struct produce_request *bod
     const struct limits *limits = &r->broker->image->limits;
     if (limits->message_bytes >= 0 && (int64_t)records.len > limits->message_bytes)
         return FAIL(MESSAGE_TOO_LARGE);
-    if (limits->storage_bytes >= 0 &&
-        store_bytes(r->broker->store) + (int64_t)records.len > limits->storage_bytes)
-        return FAIL(POLICY_VIOLATION);
     return OK;
 }
 

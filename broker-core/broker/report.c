@@ -219,7 +219,8 @@ static void add_totals(struct broker *b, struct control_report *out)
     out->errors = s->failed_requests;
     out->throttle_ms = s->throttle_ms;
     out->connections = b->connection_count;
-    out->bytes_stored = b->store ? store_bytes(b->store) : 0;
+    out->bytes_stored = b->store ? store_user_bytes(b->store) : 0;
+    out->storage_state = b->store ? (int8_t)store_state(b->store) : 0;
     out->memory_bytes = b->memory_used;
     out->authentication_failures = s->authentication_failures;
     out->authorization_failures = s->authorization_failures;
@@ -231,7 +232,8 @@ static bool totals_same(const struct control_report *a, const struct control_rep
            a->records_in == b->records_in && a->records_out == b->records_out &&
            a->requests == b->requests && a->errors == b->errors &&
            a->throttle_ms == b->throttle_ms && a->connections == b->connections &&
-           a->bytes_stored == b->bytes_stored && a->memory_bytes == b->memory_bytes &&
+           a->bytes_stored == b->bytes_stored && a->storage_state == b->storage_state &&
+           a->memory_bytes == b->memory_bytes &&
            a->authentication_failures == b->authentication_failures &&
            a->authorization_failures == b->authorization_failures;
 }

@@ -66,6 +66,18 @@ static void store_tells_fatal(void *arg, status why)
     loop_stop(b->loop);
 }
 
+static void store_tells_state(void *arg)
+{
+    static const char *const now[] = {
+        [STORE_OPEN] = "clients may append",
+        [STORE_AT_LIMIT] = "the storage limit of the plan is reached: appends are refused",
+        [STORE_HELD] = "the disk of the service is nearly full: leatd holds appends back",
+    };
+    struct broker *b = arg;
+    if (b->store) log_info("%s", now[store_state(b->store)]);
+    control_touch_now(b->control);
+}
+
 /* --- retention ------------------------------------------------------ */
 
 static void retention_fire(struct timer *timer)
@@ -136,6 +148,7 @@ static void limits_changed(struct broker *b)
     struct connection *c;
     DL_FOREACH(b->connections, c) connection_limits_changed(c);
     if (b->quotas) quotas_changed(b->quotas);
+    store_set_limit(b->store, b->image->limits.storage_bytes);
 }
 
 static void image_tells(void *arg, enum image_event event, struct topic *topic, struct str login)
@@ -184,6 +197,7 @@ void broker_close_connections(struct broker *b, struct str login, struct str pri
 void broker_log_config(const struct broker *b, const struct topic *topic, struct log_config *ret)
 {
     *ret = topic->config.log;
+    ret->internal = topic->internal;
     if (!b->options.defaults_count) return;
     struct topic_config mixed;
     topic_config_init(&mixed);
@@ -196,6 +210,7 @@ void broker_log_config(const struct broker *b, const struct topic *topic, struct
         if (is_default) (void)topic_config_set(&mixed, str_c(d->name), str_c(d->value));
     }
     *ret = mixed.log;
+    ret->internal = topic->internal;
     topic_config_done(&mixed);
 }
 
@@ -282,6 +297,7 @@ static status store_start(struct broker *b, struct why *why)
         .loop = b->loop,
         .known = store_asks_known,
         .moved = store_tells_moved,
+        .state_changed = store_tells_state,
         .fatal = store_tells_fatal,
         .arg = b,
         .why = why,
@@ -290,7 +306,9 @@ static status store_start(struct broker *b, struct why *why)
     if (failed(opened) && why && !why->text[0])
         why_set(why, "the data of %s cannot be recovered: %s", b->options.data_dir,
                 status_text(opened));
-    if (is_ok(opened)) retention_fire(&b->retention);
+    if (failed(opened)) return opened;
+    store_set_limit(b->store, b->image->limits.storage_bytes);
+    retention_fire(&b->retention);
     return opened;
 }
 

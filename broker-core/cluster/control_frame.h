@@ -5,7 +5,8 @@
 #include "wire/messages.h"
 
 #define CONTROL_VERSION_MIN 0 /* of the protocol, as said in ControlHello */
-#define CONTROL_VERSION_MAX 1 /* 1: the image may hold ImageTls and ImageAuthentication */
+/* 1: the image may hold ImageTls and ImageAuthentication. 2: ControlHold; reports say StorageState */
+#define CONTROL_VERSION_MAX 2
 #define CONTROL_SOCKET "control.sock"
 
 /* Appends a whole frame, ready for stream_send; on failure `out` is as before. */

@@ -342,8 +342,7 @@ static bool take_place(struct step *step)
     log->count -= gone;
     memmove(&log->segments[at + 1], &log->segments[at + 1 + gone],
             (log->count - (size_t)at - 1) * sizeof *log->segments);
-    log->bytes += fresh->size - bytes;
-    log->store->bytes += fresh->size - bytes;
+    plog_count(log, fresh->size - bytes);
     log->hint_offset = -1;
     c->before += bytes;
     c->after += fresh->size;

@@ -35,4 +35,5 @@
 #define KEY_MAP_MAX 786432             /* keys of one compaction pass: 24 MiB */
 #define COMPACT_GROUP_MAX 64           /* segments that become one */
 #define COMPACT_RETRY_MS (60LL * 1000) /* after a full disk */
+#define RECLAIM_ROLL_MIN (64 * KIB)    /* deleted bytes in an active segment that are worth a new one */
 #define TRASH_KEEP_MS (24LL * 3600 * 1000)

@@ -23,6 +23,7 @@ struct log_config {
     int64_t index_interval_bytes; /* of log between two entries of the index */
     int64_t index_bytes;          /* of the index of a segment, 8 an entry as in Kafka */
     int64_t file_delete_delay_ms; /* of a removed segment; 0 = at once */
+    bool internal;           /* a topic of ours: not counted in store_user_bytes */
     int8_t compression;      /* -1 = producer's; else a codec to enforce (0 none … 4 zstd) */
     int32_t gzip_level, lz4_level, zstd_level; /* … and how hard; -1 of gzip: zlib's own */
 };

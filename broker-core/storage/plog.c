@@ -194,16 +194,21 @@ void plog_set_high_watermark(struct plog *log, int64_t offset)
     txns_settle(&log->producers.txns, offset);
 }
 
+void plog_count(struct plog *log, int64_t bytes)
+{
+    log->bytes += bytes;
+    store_count(log, bytes);
+}
+
 void plog_account(struct plog *log, const struct batch_header *h,
                   const struct producer_marker *marker)
 {
     struct store *store = log->store;
     int64_t size = (int64_t)h->size;
     log->end = batch_last_offset(h) + 1;
-    log->bytes += size;
+    plog_count(log, size);
     log->unhanded += size;
     log->since_snapshot += size;
-    store->bytes += size;
     store->tail_bytes += size;
     /* Without memory a producer is forgotten, as if it had expired; a transaction must not be: a new
      * start folds all batches again. */
@@ -237,6 +242,7 @@ status plog_append(struct plog *log, uint8_t *batch, size_t len, enum append_ori
         if (log->config.log_append_time) ret_result->append_time_ms = first.timestamp;
         return OK;
     }
+    if (origin != APPEND_COORDINATOR) TRY(admission_check(store, (int64_t)len, &ret_result->why));
     status s = append_packed(log, batch, len, &h);
     if (s.code == E_INVALID_RECORD || s.code == E_LIMIT) return FAIL(INVALID_RECORD);
     if (failed(s)) {
@@ -374,7 +380,9 @@ void plog_expose_start(struct plog *log, int64_t start)
     assert(start <= log->high_watermark);
     log->start = start;
     plog_fire(log);
-    if (!log->gone) retention_clean(log);
+    if (log->gone) return;
+    if (retention_worth_rolling(log)) (void)plog_roll(log);
+    retention_clean(log);
 }
 
 status plog_set_start(struct plog *log, int64_t start, struct plog_wait *wait)

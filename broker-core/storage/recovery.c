@@ -316,7 +316,7 @@ static status recover_logs(struct store *store, struct recovered *list, size_t *
         *r = (struct recovered){ .log = log };
         ++*ret_count;
         TRY(recovery_log(r));
-        store->bytes += log->bytes;
+        store_count(log, log->bytes);
     }
     return OK;
 }

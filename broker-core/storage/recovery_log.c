@@ -438,8 +438,7 @@ static status drop_old(struct plog *log)
         TRY(unlink_one(log->store->fs, path));
         segment_path(s, ".log", path, sizeof path);
         TRY(unlink_one(log->store->fs, path));
-        log->bytes -= s->size;
-        log->store->bytes -= s->size;
+        plog_count(log, -s->size);
         log->count--;
         memmove(log->segments, log->segments + 1, log->count * sizeof *log->segments);
         segment_free(s);

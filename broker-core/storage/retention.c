@@ -126,8 +126,7 @@ void retention_clean(struct plog *log)
     for (uint32_t i = 0; i < n; i++) {
         struct segment *s = log->segments[i];
         bases[i] = s->base;
-        log->bytes -= s->size;
-        log->store->bytes -= s->size;
+        plog_count(log, -s->size);
         if (s->pins) s->doomed = true;
         else segment_free(s);
     }
@@ -136,6 +135,27 @@ void retention_clean(struct plog *log)
     aborted_forget(&log->producers.aborted, log->segments[0]->base);
     int64_t delay = log->config.file_delete_delay_ms;
     removal_submit(log->store, mem_strdup(log->folder), bases, n, delay < DELAY_MAX ? delay : DELAY_MAX);
+}
+
+bool retention_worth_rolling(const struct plog *log)
+{
+    const struct segment *active = plog_active(log);
+    if (!active || log->start < log->end || log->store->stopping) return false;
+    return active->size >= RECLAIM_ROLL_MIN;
+}
+
+void store_reclaim(struct store *store)
+{
+    struct plog *log, *next;
+    if (failed(store->failure) || store->stopping) return;
+    HASH_ITER(hh, store->logs, log, next)
+    {
+        const struct segment *active = plog_active(log);
+        if (!active || log->start == 0) continue;
+        if (active->size > 0 && log->start == log->end && failed(plog_roll(log))) continue;
+        retention_clean(log);
+    }
+    store_settle(store);
 }
 
 /* Where the log should start by its configuration; *ret_next: wall ms when time alone moves it. */
@@ -216,6 +236,7 @@ void store_delete_topic(struct store *store, struct uuid topic)
         if (!uuid_eq(log->key.topic, topic)) continue;
         log->holds++;
         log->gone = true;
+        store_count(log, -log->bytes);
         HASH_DEL(store->logs, log);
         store_unlist(log);
         plog_fail_waits(log, FAIL(UNKNOWN_TOPIC_OR_PARTITION));

@@ -4,6 +4,7 @@
  * pins the segments whose files it uses; a pinned segment keeps its descriptor and its memory. */
 #pragma once
 #include "base/hash.h"
+#include "storage/admission.h"
 #include "storage/breaks.h"
 #include "storage/journal.h"
 #include "storage/limits.h"
@@ -128,9 +129,10 @@ struct store {
     int64_t compact_retry_at;  /* wall ms; after a pass that found no space */
     atomic_bool compact_cancel;
 
-    int64_t bytes;
     struct removal *removals; /* files that wait for their time */
     uint32_t removal_count;
+    int64_t bytes, internal_bytes;
+    struct admission admission;
     int64_t trash_next;    /* wall ms when something in the trash is due; INT64_MAX: nothing */
 };
 
@@ -144,12 +146,14 @@ void store_settle(struct store *store); /* at the end of public calls: without a
 struct plog *store_make_log(struct store *store, struct log_key key,
                             const struct log_config *config);
 void store_unlist(struct plog *log);   /* out of the lists of the next turn */
+void store_count(struct plog *log, int64_t bytes); /* of a log come or go, in the sums of the store */
 void store_drop_log(struct plog *log); /* frees it; no task may hold it */
 
 /* --- plog.c ----------------------------------------------------------------------------------- */
 status plog_need_folder(struct plog *log); /* its name, in memory */
 void plog_queue(struct plog *log);   /* something for the next round */
 void plog_queue_quietly(struct plog *log); /* the same, without asking for a turn */
+void plog_count(struct plog *log, int64_t bytes); /* stored bytes come or go */
 void plog_mark_handed(struct plog *log); /* all of it is on its way to the disk */
 void plog_note_moved(struct plog *log);
 void plog_fire(struct plog *log);    /* waits that are due, then moved() */
@@ -180,6 +184,8 @@ void checkpoint_start(struct store *store); /* when wanted, none runs, and no ro
 void checkpoint_want(struct store *store);
 bool checkpoint_due(const struct store *store); /* the next gap between two rounds is for it */
 void retention_clean(struct plog *log);  /* drops the segments that may go; asks for a checkpoint */
+/* All records are deleted, and the active segment would keep their bytes. */
+bool retention_worth_rolling(const struct plog *log);
 void retention_remove_folder(struct plog *log);
 int64_t retention_trash(struct store *store, int64_t now);
 void retention_forget(struct store *store); /* when the store ends: files that wait */

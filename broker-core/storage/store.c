@@ -39,6 +39,7 @@ int64_t store_wall(struct store *store)
 
 int32_t store_epoch(const struct store *store) { return (int32_t)store->generation; }
 int64_t store_bytes(const struct store *store) { return store->bytes; }
+int64_t store_user_bytes(const struct store *store) { return store->bytes - store->internal_bytes; }
 
 void store_fail(struct store *store, status why)
 {
@@ -196,13 +197,17 @@ void store_unlist(struct plog *log)
     }
 }
 
+void store_count(struct plog *log, int64_t bytes)
+{
+    log->store->bytes += bytes;
+    if (log->config.internal) log->store->internal_bytes += bytes;
+    if (bytes < 0) admission_note(log->store);
+}
+
 void store_drop_log(struct plog *log)
 {
     assert(log->holds == 0);
-    for (uint32_t i = 0; i < log->count; i++) {
-        log->store->bytes -= log->segments[i]->size;
-        segment_free(log->segments[i]);
-    }
+    for (uint32_t i = 0; i < log->count; i++) segment_free(log->segments[i]);
     plog_flush_free(log);
     producer_state_done(&log->producers);
     mem_free(log->segments);
@@ -223,6 +228,7 @@ status store_open(const struct store_options *options, struct store **ret_store)
     pthread_mutex_init(&store->round_lock, NULL);
     store->turn.run = store_deferred;
     store->trash_next = 0;
+    store->admission.limit = -1;
     status s = recovery_run(store);
     if (failed(s)) {
         store_free(store);

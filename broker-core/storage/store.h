@@ -35,6 +35,9 @@ struct store_options {
     /* High watermark of a partition moved (parked fetches, group commits wait for this). Called
      * on the loop, never from inside a plog_append of the same call chain. */
     void (*moved)(void *arg, struct plog *log);
+    /* store_state() is another now. NULL ok. Called from inside
+     * calls that change logs: it only takes note. */
+    void (*state_changed)(void *arg);
     /* A sync failed: nothing more is acknowledged (waits are never called); the process has to
      * exit with its own code. NULL: logged and abort(). */
     void (*fatal)(void *arg, status why);
@@ -60,7 +63,22 @@ void store_turn(struct store *store);
 
 /* Raised and persisted by every start; serves as leader epoch. >= 1. */
 int32_t store_epoch(const struct store *store);
-int64_t store_bytes(const struct store *store); /* all segments, on disk */
+/* All segments; what is removed counts no more from that moment on, though its files go a little later. */
+int64_t store_bytes(const struct store *store);
+int64_t store_user_bytes(const struct store *store); /* … without those of internal topics */
+
+/* --- may clients append? (internal topics and markers of transactions are always admitted) ---------- */
+enum store_state {
+    STORE_OPEN,
+    STORE_AT_LIMIT, /* an append was refused, and still would be: POLICY_VIOLATION */
+    STORE_HELD,     /* store_hold: KAFKA_STORAGE_ERROR, which clients try again */
+};
+enum store_state store_state(const struct store *store);
+void store_set_limit(struct store *store, int64_t user_bytes); /* of store_user_bytes; -1: none */
+void store_hold(struct store *store, bool hold);
+/* Space is short: active segments whose records are all deleted go now (else they stay until they
+ * are full or old). */
+void store_reclaim(struct store *store);
 
 /* The log of a partition, made at first use (lazily: no file before the first append). NULL: no
  * memory. A log that exists takes over `config` (may be NULL then). The pointer stays valid until

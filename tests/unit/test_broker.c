@@ -676,6 +676,36 @@ static void test_list_offsets_and_metadata_fit_every_version(void **state)
     }
 }
 
+static void limit_storage(int64_t bytes)
+{
+    struct limits limits = rig.broker->image->limits;
+    struct buf delta;
+    limits.storage_bytes = bytes;
+    rig_delta_begin(&rig, &delta);
+    delta_limits(&delta, &limits);
+    rig_delta_apply(&rig, &delta);
+}
+
+static void test_the_storage_limit_is_told_in_a_sentence_and_can_be_raised_while_it_runs(void **state)
+{
+    (void)state;
+    rig_create_topic(&rig, &one, "t", 1);
+    assert_int_equal(rig_produce(&rig, &one, "t", 0, rig_batch(3, -1, -1))->error_code, 0);
+    limit_storage(store_user_bytes(rig.broker->store));
+    const struct produce_response_partition_produce_response *p =
+        rig_produce(&rig, &one, "t", 0, rig_batch(3, -1, -1));
+    assert_int_equal(p->error_code, 44);
+    assert_int_equal(p->base_offset, -1);
+    assert_non_null(strstr(p->error_message.data, "storage limit of this cluster's plan"));
+    rig_fetch_send(&rig, &one, "t", 0, 0, 0, 1);
+    struct fetch_response *f = raw_receive(&rig, &one, 1, FETCH_VERSION);
+    assert_int_equal(f->responses[0].partitions[0].high_watermark, 3);
+    limit_storage(-1);
+    p = rig_produce(&rig, &one, "t", 0, rig_batch(3, -1, -1));
+    assert_int_equal(p->error_code, 0);
+    assert_int_equal(p->base_offset, 3);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 int main(void)
 {
@@ -710,6 +740,7 @@ int main(void)
         TEST(test_produce_works_by_name_and_by_id_in_every_version),
         TEST(test_a_producer_by_id_learns_that_its_topic_was_made_again),
         TEST(test_list_offsets_and_metadata_fit_every_version),
+        TEST(test_the_storage_limit_is_told_in_a_sentence_and_can_be_raised_while_it_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -186,6 +186,19 @@ static void test_images_in_a_row_are_applied_in_order_and_are_on_disk_when_ackno
     assert_non_null(image_topic(stored, STR("a")));
 }
 
+static void test_held_appends_are_reported_at_once_and_end_with_leatd(void **state)
+{
+    (void)state;
+    leatd_greet(&leatd);
+    say(&leatd, &control_hold_message, &(struct control_hold){ .hold = true });
+    WAIT(leatd.reports == 2);
+    assert_int_equal(((const struct control_report *)leatd.report)->storage_state, STORE_HELD);
+    assert_int_equal(store_state(broker->store), STORE_HELD);
+    leatd_leave(&leatd);
+    WAIT(store_state(broker->store) == STORE_OPEN);
+    leatd_dial(&leatd);
+}
+
 static void test_a_restarted_broker_has_its_image_before_leatd_comes(void **state)
 {
     (void)state;
@@ -382,6 +395,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_hello_says_who_and_which_version),
         T(test_images_in_a_row_are_applied_in_order_and_are_on_disk_when_acknowledged),
+        T(test_held_appends_are_reported_at_once_and_end_with_leatd),
         T(test_a_restarted_broker_has_its_image_before_leatd_comes),
         T(test_a_delta_that_does_not_fit_is_refused_with_the_version_there_is),
         T(test_nothing_but_hello_is_heard_before_hello),
