@@ -25,6 +25,7 @@
 #define IDLE_MS_DEFAULT (10 * 60 * 1000) /* connections.max.idle.ms */
 #define TRIM_MS 10000 /* after large requests or answers, freed memory goes back */
 #define RETENTION_CHECK_MS 10000         /* after an append, once at most so often */
+#define FULL_CHECK_MS 1000               /* while the disk is full */
 #define EXIT_STORE_FAILED 3
 
 void broker_options_init(struct broker_options *options)
@@ -71,10 +72,14 @@ static void store_tells_state(void *arg)
     static const char *const now[] = {
         [STORE_OPEN] = "clients may append",
         [STORE_AT_LIMIT] = "the storage limit of the plan is reached: appends are refused",
+        [STORE_FULL] = "the disk is full: appends wait until there is room",
         [STORE_HELD] = "the disk of the service is nearly full: leatd holds appends back",
     };
     struct broker *b = arg;
-    if (b->store) log_info("%s", now[store_state(b->store)]);
+    if (!b->store) return;
+    log_info("%s", now[store_state(b->store)]);
+    if (store_state(b->store) == STORE_FULL)
+        (void)loop_timer_set(b->loop, &b->retention, loop_now(b->loop) + FULL_CHECK_MS);
     control_touch_now(b->control);
 }
 
@@ -84,6 +89,10 @@ static void retention_fire(struct timer *timer)
 {
     struct broker *b = CONTAINER_OF(timer, struct broker, retention);
     int64_t next = store_retain(b->store);
+    if (store_state(b->store) == STORE_FULL) {
+        (void)loop_timer_set(b->loop, timer, loop_now(b->loop) + FULL_CHECK_MS);
+        return;
+    }
     int64_t soonest = loop_now(b->loop) + RETENTION_CHECK_MS;
     if (next != INT64_MAX) (void)loop_timer_set(b->loop, timer, next > soonest ? next : soonest);
 }
@@ -293,7 +302,8 @@ static status controller_start(struct broker *b, struct why *why)
 static status store_start(struct broker *b, struct why *why)
 {
     struct store_options options = {
-        .fs = b->fs,
+        .fs = b->disk,
+        .reserve = b->reserve,
         .loop = b->loop,
         .known = store_asks_known,
         .moved = store_tells_moved,
@@ -320,7 +330,9 @@ static status broker_start(struct broker *b, struct why *why)
     if (b->options.run_dir) TRY(folder_open(b->options.run_dir, 0700, &b->run_fd, why));
     int fs_fd = fcntl(b->data_fd, F_DUPFD_CLOEXEC, 3);
     if (fs_fd < 0) return status_from_errno(errno);
-    TRY(fs_posix_new(fs_fd, &b->fs));
+    TRY(fs_posix_new(fs_fd, &b->disk));
+    TRY(reserve_new(b->disk, "reserve", &b->reserve));
+    b->fs = reserve_fs(b->reserve);
     TRY(loop_new(&b->loop));
     TRY(image_new(&b->image));
     b->image->super_users = b->options.super_users;
@@ -417,7 +429,8 @@ void broker_free(struct broker *b)
     stats_done(&b->stats);
     loop_free(b->loop);
     request_pool_free(b);
-    fs_posix_free(b->fs);
+    reserve_free(b->reserve);
+    fs_posix_free(b->disk);
     if (b->data_fd >= 0) close(b->data_fd);
     if (b->run_fd >= 0) close(b->run_fd);
     if (b->lock_fd >= 0) close(b->lock_fd);

@@ -55,7 +55,9 @@ struct control;
 struct broker {
     struct broker_options options;
     struct loop *loop;
-    struct fs *fs;              /* root is the data folder */
+    struct fs *disk;            /* root is the data folder */
+    struct reserve *reserve;    /* of its space */
+    struct fs *fs;              /* the disk with the reserve behind it */
     int data_fd, run_fd, lock_fd;
     char log_dir[PATH_MAX];     /* the data folder as clients are told it: absolute */
     struct image *image;

@@ -30,6 +30,9 @@ struct fs_ops {
     /* All or an error; after an error any prefix may have been written. */
     status (*pwrite)(struct fs *fs, struct file *file, const void *p, size_t len, int64_t at);
     status (*truncate)(struct fs *fs, struct file *file, int64_t size);
+    /* The first `size` bytes have their place on the disk, and the file is not shorter than that; what
+     * is new is zero. After an error any part may have been done. */
+    status (*allocate)(struct fs *fs, struct file *file, int64_t size);
     status (*datasync)(struct fs *fs, struct file *file);
     status (*size)(struct fs *fs, struct file *file, int64_t *ret_size);
     status (*sync_dir)(struct fs *fs, const char *path); /* "." is the root */

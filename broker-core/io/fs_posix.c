@@ -120,6 +120,30 @@ static status posix_truncate(struct fs *fs, struct file *file, int64_t size)
     return result(rc);
 }
 
+/* For file systems that cannot set blocks aside: zeros, written. */
+static status allocate_by_writing(struct fs *fs, struct file *file, int64_t size)
+{
+    static const char zeros[64 << 10];
+    struct stat st;
+    if (fstat(file->fd, &st) != 0) return status_from_errno(errno);
+    for (int64_t at = st.st_size; at < size; at += (int64_t)sizeof zeros) {
+        size_t n = size - at < (int64_t)sizeof zeros ? (size_t)(size - at) : sizeof zeros;
+        TRY(posix_pwrite(fs, file, zeros, n, at));
+    }
+    return OK;
+}
+
+static status posix_allocate(struct fs *fs, struct file *file, int64_t size)
+{
+    int rc;
+    do {
+        rc = fallocate(file->fd, 0, 0, size);
+    } while (rc < 0 && errno == EINTR);
+    if (rc < 0 && (errno == EOPNOTSUPP || errno == ENOSYS))
+        return allocate_by_writing(fs, file, size);
+    return result(rc);
+}
+
 static status posix_datasync(struct fs *fs, struct file *file)
 {
     (void)fs;
@@ -206,6 +230,7 @@ static const struct fs_ops posix_ops = {
     .pread = posix_pread,
     .pwrite = posix_pwrite,
     .truncate = posix_truncate,
+    .allocate = posix_allocate,
     .datasync = posix_datasync,
     .size = posix_size,
     .sync_dir = posix_sync_dir,

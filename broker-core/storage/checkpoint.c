@@ -149,7 +149,7 @@ static status checkpoint_write(struct checkpoint_task *t, struct fs *fs)
 static void checkpoint_work(struct job *job)
 {
     struct checkpoint_task *t = CONTAINER_OF(job, struct checkpoint_task, task.job);
-    status s = checkpoint_write(t, t->task.store->fs);
+    status s = checkpoint_write(t, t->task.store->spare_fs);
     if (s.code == E_NO_SPACE) t->no_space = true; /* from a write: all is as it was */
     else t->task.result = s;
 }

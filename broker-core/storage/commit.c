@@ -222,6 +222,7 @@ static void round_fall_back(struct commit_round *r)
 {
     struct store *store = r->task.store;
     store->journal_full = true;
+    admission_no_space(store);
     for (size_t i = 0; i < r->mark_count; i++) {
         struct commit_mark *m = &r->marks[i];
         if (m->log->gone) continue;
@@ -437,6 +438,7 @@ static void add_pending(struct store *store, struct commit_round *r)
         if (log->gone) continue;
         bool left = r ? !round_add(r, log) : log_has_start(log) || log_data(log) > 0;
         if (left) plog_queue_quietly(log);
+        if (!r && log_has_start(log)) checkpoint_want(store);
     }
 }
 
@@ -456,7 +458,8 @@ static bool join_round(struct store *store)
 void commit_start(struct store *store)
 {
     if (failed(store->failure) || !store->pending_first) return;
-    bool no_frame = store->journal_full || store->position > store->tuning.journal_hard;
+    bool no_frame = store->journal_full || store->position > store->tuning.journal_hard ||
+                    admission_full(store);
     start_directs(store, no_frame);
     if (no_frame) {
         add_pending(store, NULL);

@@ -36,4 +36,7 @@
 #define COMPACT_GROUP_MAX 64           /* segments that become one */
 #define COMPACT_RETRY_MS (60LL * 1000) /* after a full disk */
 #define RECLAIM_ROLL_MIN (64 * KIB)    /* deleted bytes in an active segment that are worth a new one */
+#define RESERVE_MIN (256 * KIB)        /* of disk space, once something is stored */
+#define RESERVE_MAX (32 * MIB)
+#define RESERVE_SHARE 16               /* one part in so many of what is stored */
 #define TRASH_KEEP_MS (24LL * 3600 * 1000)

@@ -142,6 +142,15 @@ static int64_t roll_jitter(const struct plog *log, const struct segment *s)
     return (int64_t)((x ^ x >> 31) % (uint64_t)max);
 }
 
+status plog_roll_anyway(struct plog *log)
+{
+    struct reserve *reserve = log->store->options.reserve;
+    status s;
+    do s = plog_roll(log);
+    while (s.code == E_NO_SPACE && reserve && reserve_give(reserve, 0));
+    return s;
+}
+
 static bool plog_must_roll(const struct plog *log, const struct batch_header *h)
 {
     const struct segment *s = plog_active(log);
@@ -161,18 +170,25 @@ static bool plog_must_roll(const struct plog *log, const struct batch_header *h)
 
 /* --- append ----------------------------------------------------------------------------------- */
 
-status plog_append_stored(struct plog *log, uint8_t *batch, size_t len, struct batch_header *h)
+static status write_batch(struct plog *log, struct bytes batch, const struct batch_header *h)
 {
-    struct store *store = log->store;
     bool broken = false;
     if (plog_must_roll(log, h)) TRY(plog_roll(log));
     plog_touch(log);
+    status s = segment_append(plog_active(log), batch, h, &broken);
+    if (broken) store_fail(log->store, s);
+    return s;
+}
+
+status plog_append_stored(struct plog *log, uint8_t *batch, size_t len, struct batch_header *h)
+{
+    status s;
     h->base_offset = log->end;
-    h->leader_epoch = (int32_t)store->generation;
+    h->leader_epoch = (int32_t)log->store->generation;
     batch_set_base_offset(batch, h->base_offset);
     batch_set_leader_epoch(batch, h->leader_epoch);
-    status s = segment_append(plog_active(log), bytes_of(batch, len), h, &broken);
-    if (broken) store_fail(store, s);
+    do s = write_batch(log, bytes_of(batch, len), h);
+    while (s.code == E_NO_SPACE && is_ok(log->store->failure) && admission_spare(log, h));
     return s;
 }
 
@@ -210,6 +226,7 @@ void plog_account(struct plog *log, const struct batch_header *h,
     log->unhanded += size;
     log->since_snapshot += size;
     store->tail_bytes += size;
+    if (store->bytes >= store->admission.fill_at) admission_keep_reserve(store);
     /* Without memory a producer is forgotten, as if it had expired; a transaction must not be: a new
      * start folds all batches again. */
     status folded = producer_state_fold(&log->producers, h, marker, store_wall(store));
@@ -381,7 +398,7 @@ void plog_expose_start(struct plog *log, int64_t start)
     log->start = start;
     plog_fire(log);
     if (log->gone) return;
-    if (retention_worth_rolling(log)) (void)plog_roll(log);
+    if (retention_worth_rolling(log)) (void)plog_roll_anyway(log);
     retention_clean(log);
 }
 

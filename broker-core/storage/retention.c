@@ -152,7 +152,7 @@ void store_reclaim(struct store *store)
     {
         const struct segment *active = plog_active(log);
         if (!active || log->start == 0) continue;
-        if (active->size > 0 && log->start == log->end && failed(plog_roll(log))) continue;
+        if (active->size > 0 && log->start == log->end && failed(plog_roll_anyway(log))) continue;
         retention_clean(log);
     }
     store_settle(store);
@@ -192,7 +192,7 @@ static void retain_log(struct plog *log, int64_t now, int64_t *ret_next)
     int64_t target = retention_target(log, now, ret_next);
     struct segment *active = plog_active(log);
     /* Wholly expired: an empty successor lets the active segment go, too. */
-    if (active->size > 0 && target == log->end && failed(plog_roll(log))) return;
+    if (active->size > 0 && target == log->end && failed(plog_roll_anyway(log))) return;
     if (target > log->start_wanted) (void)plog_set_start(log, target, NULL);
     else retention_clean(log);
 }
@@ -203,6 +203,7 @@ int64_t store_retain(struct store *store)
     if (failed(store->failure)) return INT64_MAX;
     struct plog *log, *after;
     HASH_ITER(hh, store->logs, log, after) retain_log(log, now, &next);
+    admission_keep_reserve(store);
     if (store->journal_full || store->checkpoint_retry_at) { /* there may be space again */
         store->journal_full = false;
         store->checkpoint_retry_at = 0;

@@ -90,6 +90,7 @@ struct store {
     struct store_options options;
     struct store_tuning tuning;
     struct fs *fs;
+    struct fs *spare_fs; /* with the reserve behind it, if there is one; all of recovery uses it */
     struct deferred turn;
     struct plog *logs; /* uthash by key */
     struct file_cache files;
@@ -163,6 +164,7 @@ void plog_expose_start(struct plog *log, int64_t start);
 void plog_touch(struct plog *log);
 void plog_release(struct plog *log); /* one hold less; a gone log goes with the last */
 status plog_roll(struct plog *log);
+status plog_roll_anyway(struct plog *log); /* to give space back: with the reserve if need be */
 /* Writes a checked batch with its place in the log; then takes it into account (`marker` of a
  * control batch, else NULL). */
 status plog_append_stored(struct plog *log, uint8_t *batch, size_t len, struct batch_header *h);

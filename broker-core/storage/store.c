@@ -76,6 +76,7 @@ void store_turn(struct store *store)
     store->in_turn = true;
     store->wants_turn = false;
     store_tell_moved(store);
+    admission_note(store);
     checkpoint_start(store);
     commit_start(store);
     compact_start(store);
@@ -223,8 +224,8 @@ status store_open(const struct store_options *options, struct store **ret_store)
     if (!store) return FAIL(NO_MEMORY);
     store->options = *options;
     store->tuning = options->tuning ? *options->tuning : store_tuning_default;
-    store->fs = options->fs;
-    store->files.fs = options->fs;
+    store->spare_fs = options->reserve ? reserve_fs(options->reserve) : options->fs;
+    store->fs = store->files.fs = store->spare_fs; /* of recovery */
     pthread_mutex_init(&store->round_lock, NULL);
     store->turn.run = store_deferred;
     store->trash_next = 0;
@@ -235,6 +236,7 @@ status store_open(const struct store_options *options, struct store **ret_store)
         return s;
     }
     store->options.why = NULL; /* was for this call */
+    store->fs = store->files.fs = options->fs;
     *ret_store = store;
     return OK;
 }

@@ -6,6 +6,7 @@
 #include "base/uuid.h"
 #include "io/fs.h"
 #include "io/loop.h"
+#include "io/reserve.h"
 #include "storage/log_config.h"
 
 struct store;
@@ -27,6 +28,9 @@ extern const struct store_tuning store_tuning_default;
 
 struct store_options {
     struct fs *fs;     /* root is the data folder */
+    /* Of the same disk: serves internal topics, markers, checkpoints and recovery when that is full; kept
+     * whole by store_retain and with what is appended. NULL: none. */
+    struct reserve *reserve;
     /* NULL: no jobs, everything synchronous (recovery tools, some tests): an append is durable and
      * its waits are called when plog_append returns. */
     struct loop *loop;
@@ -72,6 +76,7 @@ enum store_state {
     STORE_OPEN,
     STORE_AT_LIMIT, /* an append was refused, and still would be: POLICY_VIOLATION */
     STORE_HELD,     /* store_hold: KAFKA_STORAGE_ERROR, which clients try again */
+    STORE_FULL,     /* the disk is: KAFKA_STORAGE_ERROR; call store_retain about once a second */
 };
 enum store_state store_state(const struct store *store);
 void store_set_limit(struct store *store, int64_t user_bytes); /* of store_user_bytes; -1: none */

@@ -60,6 +60,7 @@ struct sim {
     int64_t fail_at[SIM_CALLS];
     enum err fail_code[SIM_CALLS];
     bool failed;
+    int64_t room; /* 0: not limited; else bytes + 1 */
 };
 
 static void *grow(void *p, size_t *cap, size_t need, size_t size)
@@ -362,6 +363,35 @@ static status op_pread(struct fs *fs, struct file *file, void *p, size_t len, in
     return OK;
 }
 
+void sim_set_room(struct sim *sim, int64_t bytes) { sim->room = bytes < 0 ? 0 : bytes + 1; }
+
+static int64_t used_below(const struct node *n)
+{
+    int64_t used = n->folder ? 0 : (int64_t)n->cache.len;
+    for (size_t i = 0; n->folder && i < n->name_count; i++) used += used_below(n->names[i].node);
+    return used;
+}
+
+/* May the file grow to `end`? */
+static bool has_room(const struct sim *sim, const struct node *file, int64_t end)
+{
+    if (!sim->room || end <= (int64_t)file->cache.len) return true;
+    return used_below(sim->root) - (int64_t)file->cache.len + end < sim->room;
+}
+
+static status op_allocate(struct fs *fs, struct file *file, int64_t size)
+{
+    struct sim *sim = sim_of(fs);
+    struct node *n = file->node;
+    bool act;
+    status s = sim_tick(sim, SIM_ALLOCATE, &act);
+    if (is_ok(s) && !has_room(sim, n, size)) return FAIL(NO_SPACE);
+    if (!act || (int64_t)n->cache.len >= size) return s;
+    store_resize(&n->cache, (size_t)size);
+    note_size(n);
+    return s;
+}
+
 static status op_pwrite(struct fs *fs, struct file *file, const void *p, size_t len, int64_t at)
 {
     struct sim *sim = sim_of(fs);
@@ -369,6 +399,7 @@ static status op_pwrite(struct fs *fs, struct file *file, const void *p, size_t 
     bool act;
     status s = sim_tick(sim, SIM_PWRITE, &act);
     if (is_ok(s) && sim_chance(sim, sim->full_percent)) s = FAIL(NO_SPACE);
+    if (is_ok(s) && !has_room(sim, n, at + (int64_t)len)) s = FAIL(NO_SPACE);
     if (failed(s) && !sim->dead) {
         len = len ? sim_below(sim, (uint32_t)len) : 0;
         act = true;
@@ -556,6 +587,7 @@ static const struct fs_ops sim_ops = {
     .pread = op_pread,
     .pwrite = op_pwrite,
     .truncate = op_truncate,
+    .allocate = op_allocate,
     .datasync = op_datasync,
     .size = op_size,
     .sync_dir = op_sync_dir,

@@ -26,7 +26,7 @@ void sim_crash(struct sim *sim, bool power);
 void sim_set_page(struct sim *sim, uint32_t sectors); /* how many reach the disk together */
 
 enum sim_call { SIM_OPEN, SIM_PWRITE, SIM_TRUNCATE, SIM_DATASYNC, SIM_SYNC_DIR, SIM_SYNC_ALL, SIM_RENAME,
-                SIM_UNLINK, SIM_MKDIR,
+                SIM_UNLINK, SIM_MKDIR, SIM_ALLOCATE,
                 SIM_PREAD, SIM_LOOK, /* change nothing; SIM_LOOK: size, list, opening what is there */
                 SIM_CALLS };
 /* The n-th call of this kind from now fails with `code`; a pwrite leaves a random prefix. */
@@ -36,5 +36,8 @@ int64_t sim_count(const struct sim *sim, enum sim_call call);
 int64_t sim_changes(const struct sim *sim);           /* changing calls so far */
 /* From now on, in percent, a sync fails with EIO or a pwrite with ENOSPC. */
 void sim_set_flaky(struct sim *sim, uint32_t sync_percent, uint32_t full_percent);
+/* So many bytes fit on the disk, counted by the sizes of files; a write that would need more finds no
+ * space. < 0: any number. */
+void sim_set_room(struct sim *sim, int64_t bytes);
 /* The kernel's own write-back of some file fails; its next sync says so. */
 void sim_writeback_fails(struct sim *sim);

@@ -18,10 +18,11 @@ class Standalone:
         self.address = f"127.0.0.1:{self.port}"
         self.settings = {"group.initial.rebalance.delay.ms": "0", **settings}
         self.process = None
+        self.prefix = []  # of the command, as nsenter …
         self.arguments = [a.replace("{folder}", self.folder) for a in arguments]
 
     def start(self):
-        argv = [os.path.join(BIN, "leat-broker"), "--standalone", "--data", os.path.join(self.folder, "data"),
+        argv = [*self.prefix, os.path.join(BIN, "leat-broker"), "--standalone", "--data", os.path.join(self.folder, "data"),
                 "--listen", self.address, *self.arguments]
         for name, value in self.settings.items():
             argv += ["--set", f"{name}={value}"]
