@@ -19,16 +19,32 @@ json_t *leat_limits_json(const struct limits *l)
                      "message_bytes", (json_int_t)l->message_bytes);
 }
 
+/* --- may its clients produce? ------------------------------------------------------------------------ */
+
+static const struct { const char *name, *reason; } storage_states[] = {
+    [ENGINE_STORAGE_OPEN] = { "open", "" },
+    [ENGINE_STORAGE_AT_LIMIT] = {
+        "at_limit", "The storage limit of the plan is reached: producers are refused. Delete records or "
+                    "topics, shorten retention, or raise the plan" },
+    [ENGINE_STORAGE_HELD] = {
+        "held", "The disk of this service is nearly full: producers wait until there is room again, because "
+                "this is one of the largest clusters that grow" },
+    [ENGINE_STORAGE_FULL] = { "disk_full", "The disk is full: producers wait until there is room again" },
+};
+
 /* --- one cluster ------------------------------------------------------------------------------------ */
 
-static json_t *state_of(const struct cluster *c, const struct proc_info *info, bool known, bool controlled)
+static json_t *state_of(const struct cluster *c, const struct proc_info *info, bool known, bool controlled,
+                        enum engine_storage storage)
 {
     const char *name = c->deleting ? "deleting" : known ? proc_state_name(info->state) : "stopped";
     /* Up, but not yet told its metadata by this leatd: a change made now would be answered as pending. */
     if (!c->deleting && known && info->state == PROC_RUNNING && !controlled)
         name = proc_state_name(PROC_STARTING);
+    const char *reason = known ? info->reason : "";
+    if (known && info->state == PROC_RUNNING && !reason[0]) reason = storage_states[storage].reason;
     return json_pack("{s:s, s:s, s:o, s:o, s:i, s:o, s:b}", "name", name, "reason",
-                     known ? info->reason : "", "since", api_time(known ? info->since : c->created_at),
+                     reason, "since", api_time(known ? info->since : c->created_at),
                      "started_at", api_time(known ? info->started_at : 0), "restarts",
                      known ? info->restarts : 0, "pid",
                      known && info->pid > 0 ? json_integer(info->pid) : json_null(), "adopted",
@@ -115,7 +131,10 @@ static json_t *to_json(struct domain *domain, const struct cluster *c, bool with
     json_t *json = head_of(domain, c);
     json_object_set_new(json, "tls_bootstrap_servers", tls_of(domain, c));
     json_object_set_new(json, "acknowledged_version", json_integer(acknowledged));
-    json_object_set_new(json, "state", state_of(c, &info, known, !domain->engine || acknowledged > 0));
+    json_object_set_new(json, "state", state_of(c, &info, known, !domain->engine || acknowledged > 0,
+                                               f->storage));
+    json_object_set_new(json, "storage", json_pack("{s:s, s:s}", "state", storage_states[f->storage].name,
+                                                   "reason", storage_states[f->storage].reason));
     json_object_set_new(json, "use", use_of(domain, c->id, f, &info));
     json_object_set_new(json, "totals", totals_of(f));
     json_object_set_new(json, "worst_lag", worst_lag_of(domain, c->id));

@@ -8,11 +8,13 @@
 #include "domain/cluster_image.h"
 #include "domain/cluster_run.h"
 #include "domain/clusters.h"
+#include "domain/disk_watch.h"
 #include "domain/internal_topics.h"
 #include "domain/lags.h"
 #include "domain/logins.h"
 #include "domain/settings.h"
 #include "domain/watchers.h"
+#include "store/room.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -50,9 +52,12 @@ static status open_database(struct domain *domain, struct why *why)
     char path[512];
     int n = snprintf(path, sizeof path, "%s/leat.db", domain->options.data_dir);
     if (n < 0 || (size_t)n >= sizeof path) return FAIL(INVALID);
-    status result = db_open_writer(path, &domain->db);
+    status result = room_new(domain->options.data_dir, &domain->room);
+    room_make(domain->room);
+    if (is_ok(result)) result = db_open_writer(path, &domain->db);
     if (failed(result)) why_set(why, "The database %s cannot be opened: %s", path, status_text(result));
     TRY(result);
+    db_set_room(domain->db, domain->room);
     TRY(db_migrate(domain->db, why));
     TRY(internal_topics_complete(domain->db, domain_wall()));
     TRY(settings_organisation(domain->db, domain->organisation_id));
@@ -83,6 +88,7 @@ status domain_start(struct domain *domain)
     TRY(supervisor_new(domain->loop, &none, &domain->supervisor));
     TRY(engine_new(domain->loop, domain->supervisor, &events, &domain->engine));
     TRY(clusters_resume(domain));
+    TRY(disk_watch_start(domain));
     certificates_start(domain);
     return logins_start(domain);
 }
@@ -90,6 +96,7 @@ status domain_start(struct domain *domain)
 void domain_free(struct domain *domain)
 {
     if (!domain) return;
+    disk_watch_stop(domain);
     engine_free(domain->engine);
     supervisor_free(domain->supervisor);
     if (domain->watchers) watchers_done(domain);
@@ -98,6 +105,7 @@ void domain_free(struct domain *domain)
     certificates_close(domain);
     loop_free(domain->loop);
     db_free(domain->db);
+    room_free(domain->room);
     mem_free(domain->lockout);
     mem_free(domain);
 }

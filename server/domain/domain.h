@@ -23,6 +23,7 @@ struct domain_options {
     const char *listen;           /* "127.0.0.1:8080" */
     const char *advertise;        /* host that Kafka clients are told; NULL: 127.0.0.1 and loopback only */
     uint16_t broker_port_first, broker_port_last;
+    int64_t min_free;             /* bytes of the disk, see disk_watch.h; -1: the default */
     bool demo;                    /* make the demo at first start */
 };
 
@@ -40,6 +41,8 @@ struct domain {
     bool stopping;                /* all processes are being ended: nothing is started any more */
     struct certificates *certificates; /* certificates.c's own */
     struct logins_state *logins;       /* logins.c's own; NULL before domain_start */
+    struct room *room;                 /* for the database, when the disk is full */
+    struct disk_watch *disk_watch;     /* disk_watch.c's own */
     void *watchers;               /* watchers.c's own */
     void *lags;                   /* lags.c's own */
 };

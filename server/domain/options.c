@@ -17,6 +17,9 @@ static const char usage[] =
     "  --broker-ports A-B   Kafka ports to give out (default 19092-29091)\n"
     "  --advertise HOST     the host Kafka clients are told; without it brokers bind loopback only\n"
     "  --web DIR            the console's files\n"
+    "  --min-free BYTES     with less than this free on the disk of --data, the appends of the largest\n"
+    "                       growing clusters are held back until half as much again is free; 500M, 2G\n"
+    "                       (default 5 % of the disk, at most 1G; 0: never)\n"
     "  --no-demo            no demo at the first start\n"
     "  --show               print how to reach the service of this folder, and end\n"
     "\n"
@@ -61,12 +64,29 @@ static status parse_host(const char *text, struct domain_options *o, struct why 
     return OK;
 }
 
+static status parse_size(const char *text, int64_t *ret_bytes, struct why *why)
+{
+    static const char units[] = "KMG";
+    size_t digits = strspn(text, "0123456789");
+    const char *unit = text[digits] ? strchr(units, text[digits]) : NULL;
+    int shift = unit ? (int)(unit - units + 1) * 10 : 0;
+    int64_t n = 0;
+    if (str_to_i64((struct str){ text, digits }, &n) && n <= INT64_MAX >> shift &&
+        (!text[digits] || (unit && !text[digits + 1]))) {
+        *ret_bytes = n << shift;
+        return OK;
+    }
+    why_set(why, "--min-free wants a number of bytes like 500M or 2G, not %s", text);
+    return FAIL(INVALID);
+}
+
 static status parse_value(struct options *options, const char *name, const char *value, struct why *why)
 {
     struct domain_options *o = &options->domain;
     if (strcmp(name, "--data") == 0) o->data_dir = value;
     else if (strcmp(name, "--web") == 0) o->web_dir = value;
     else if (strcmp(name, "--broker-ports") == 0) return parse_ports(value, o, why);
+    else if (strcmp(name, "--min-free") == 0) return parse_size(value, &o->min_free, why);
     else if (strcmp(name, "--listen") == 0) return parse_listen(value, o, why);
     else return parse_host(value, o, why);
     return OK;
@@ -74,7 +94,8 @@ static status parse_value(struct options *options, const char *name, const char 
 
 static bool takes_value(const char *name)
 {
-    static const char *const names[] = { "--data", "--web", "--broker-ports", "--listen", "--advertise" };
+    static const char *const names[] = { "--data", "--web", "--broker-ports", "--listen", "--advertise",
+                                         "--min-free" };
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         if (strcmp(name, names[i]) == 0) return true;
     }
@@ -95,7 +116,8 @@ static status find_bin_dir(struct options *options)
 status options_parse(struct options *options, int argc, char **argv, bool *ret_help, struct why *why)
 {
     *options = (struct options){ .domain = { .listen = "127.0.0.1:8080", .broker_port_first = 19092,
-                                             .broker_port_last = 29091, .demo = true } };
+                                             .broker_port_last = 29091, .min_free = -1,
+                                             .demo = true } };
     *ret_help = false;
     for (int i = 1; i < argc; i++) {
         const char *name = argv[i];
@@ -141,7 +163,8 @@ static status lock_folder(const char *path, struct why *why)
         return FAIL(LOCKED);
     }
     int n = snprintf(text, sizeof text, "%d\n", (int)getpid());
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)n, 0) != n) {
+    /* The lock is what counts: a full disk must not keep leatd from starting. */
+    if ((ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)n, 0) != n) && errno != ENOSPC) {
         why_set(why, "%s cannot be written: %s", path, strerror(errno));
         close(fd);
         return FAIL(IO);

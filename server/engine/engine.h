@@ -72,7 +72,9 @@ struct engine_figures {
     int64_t reported_at;         /* ms since 1970 */
     int64_t bytes_in, bytes_out, records_in, records_out, requests, errors, throttle_ms;
     double in_per_s, out_per_s, requests_per_s;
-    int64_t connections, bytes_stored, memory_bytes;
+    int64_t connections, bytes_stored, memory_bytes; /* bytes_stored: without internal topics */
+    enum engine_storage { ENGINE_STORAGE_OPEN, ENGINE_STORAGE_AT_LIMIT, ENGINE_STORAGE_HELD,
+                          ENGINE_STORAGE_FULL } storage; /* may clients append, and why not */
     struct engine_topic_figures *topics;      size_t topic_count;
     struct engine_principal_figures *principals; size_t principal_count;
 };
@@ -80,4 +82,7 @@ const struct engine_figures *engine_figures(struct engine *engine, const char *c
 /* While someone looks, figures come once a second (else once a minute and only when changed);
  * call again at least every 10 s. */
 void engine_watch(struct engine *engine, const char *cluster_id);
+/* Clients of this cluster may not append (KAFKA_STORAGE_ERROR) until this is called with false; said
+ * again to a broker that comes back. */
+void engine_hold(struct engine *engine, const char *cluster_id, bool hold);
 int64_t engine_version(struct engine *engine, const char *cluster_id); /* acknowledged, -1 away */

@@ -214,6 +214,14 @@ void engine_watch(struct engine *engine, const char *cluster_id)
               &(struct control_watch){ .interval_ms = WATCH_INTERVAL_MS, .for_ms = WATCH_FOR_MS });
 }
 
+void engine_hold(struct engine *engine, const char *cluster_id, bool hold)
+{
+    struct node *node = engine_node(engine, cluster_id);
+    if (!node || node->hold == hold) return;
+    node->hold = hold;
+    if (node->greeted) node_send(node, &control_hold_message, &(struct control_hold){ .hold = hold });
+}
+
 int64_t engine_version(struct engine *engine, const char *cluster_id)
 {
     struct node *node = engine_node(engine, cluster_id);

@@ -87,6 +87,7 @@ static void hello_received(struct node *node, const struct control_hello *hello)
     node->acknowledged = hello->image_version;
     figures_clear(&node->figures);
     node_send_image(node);
+    if (node->hold) node_send(node, &control_hold_message, &(struct control_hold){ .hold = true });
     if (node->engine->events.changed)
         node->engine->events.changed(node->engine->events.arg, node->id);
 }

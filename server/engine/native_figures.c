@@ -173,6 +173,9 @@ void figures_apply(struct figures *f, const struct control_report *r)
     e->throttle_ms = r->throttle_ms;
     e->connections = r->connections;
     e->bytes_stored = r->bytes_stored;
+    e->storage = r->storage_state >= 0 && r->storage_state <= ENGINE_STORAGE_FULL
+                     ? (enum engine_storage)r->storage_state
+                     : ENGINE_STORAGE_OPEN;
     e->memory_bytes = r->memory_bytes;
     for (int32_t i = 0; i < r->topics_count; i++) apply_topic(f, &r->topics[i], s);
     for (int32_t i = 0; i < r->topics_gone_count; i++) topic_gone(f, r->topics_gone[i]);

@@ -46,6 +46,7 @@ struct node {
     struct engine *engine;
     char id[40], proc_id[64];
     struct stream *control; /* NULL: away */
+    bool hold;
     bool greeted, refused;  /* refused: it would not take our image; wait for another life */
     int64_t sent, acknowledged; /* versions; -1 = unknown */
     struct waiter *waiters;     /* oldest first */

@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "store/room.h"
 
 #include <sqlite3.h>
 
@@ -26,6 +27,7 @@ struct db_query {
 struct db {
     sqlite3 *handle;
     char *path;
+    struct room *room;
     struct db_query *queries;
     struct db_query broken; /* what db_query gives when there is no memory */
 };
@@ -45,7 +47,7 @@ static status db_status(struct db *db, int code, const char *what)
               code, what);
     switch (code & 0xff) {
     case SQLITE_BUSY: case SQLITE_LOCKED: return FAIL(BUSY);
-    case SQLITE_FULL: return FAIL(NO_SPACE);
+    case SQLITE_FULL: room_make(db->room); return FAIL(NO_SPACE); /* room for the next one */
     case SQLITE_NOMEM: return FAIL(NO_MEMORY);
     case SQLITE_CORRUPT: case SQLITE_NOTADB: return FAIL(CORRUPT);
     case SQLITE_IOERR: case SQLITE_CANTOPEN: return FAIL(IO);
@@ -107,7 +109,13 @@ void db_free(struct db *db)
 
 const char *db_path(const struct db *db) { return db->path; }
 
-status db_begin(struct db *db) { return db_run(DB(db, "BEGIN IMMEDIATE")); }
+void db_set_room(struct db *db, struct room *room) { db->room = room; }
+
+status db_begin(struct db *db)
+{
+    room_make(db->room);
+    return db_run(DB(db, "BEGIN IMMEDIATE"));
+}
 
 status db_commit(struct db *db)
 {

@@ -24,6 +24,9 @@ status db_open_reader(const char *path, struct db **ret_db);
 void db_free(struct db *db); /* NULL ok */
 DEFINE_CLEANUP(db);
 const char *db_path(const struct db *db);
+struct room;
+/* Where a writer's transactions find room when the disk is full (store/room.h); NULL: nowhere. */
+void db_set_room(struct db *db, struct room *room);
 
 /* Applies what migrations/ holds and the database has not had: each in its own transaction, with its
  * checksum. FORMAT (a newer database) and CORRUPT (a changed migration) come with a sentence. */

@@ -65,14 +65,16 @@ class Leatd:
     def __init__(self, demo=False, ports=20, password=None):
         self.folder = tempfile.mkdtemp(prefix="leat-test-")
         self.data = os.path.join(self.folder, "data")
+        self.seen = self.data  # the same folder, as this process sees it
+        self.prefix, self.more = [], []  # of the command; arguments
         first = free_ports(ports + 1)
         self.http_port, self.broker_ports = first, (first + 1, first + ports)
         self.demo, self.password, self.process, self.quickstart = demo, password, None, None
         self.base = f"http://127.0.0.1:{self.http_port}"
 
     def argv(self):
-        argv = [os.path.join(BIN, "leatd"), "--data", self.data, "--listen", f"127.0.0.1:{self.http_port}",
-                "--broker-ports", "%d-%d" % self.broker_ports, "--web", WEB]
+        argv = [*self.prefix, os.path.join(BIN, "leatd"), "--data", self.data, "--listen", f"127.0.0.1:{self.http_port}",
+                "--broker-ports", "%d-%d" % self.broker_ports, "--web", WEB, *self.more]
         return argv if self.demo else argv + ["--no-demo"]
 
     def start(self):
@@ -89,7 +91,7 @@ class Leatd:
                 break
         else:
             raise AssertionError(f"leatd ended with {self.process.wait()}: {self.log_tail()}")
-        with open(os.path.join(self.data, "quickstart.json"), encoding="utf-8") as f:
+        with open(os.path.join(self.seen, "quickstart.json"), encoding="utf-8") as f:
             self.quickstart = json.load(f)
         self.cloud = (self.quickstart["cloud_api_key"], self.quickstart["cloud_api_secret"])
         return self

@@ -418,6 +418,36 @@ static void test_a_killed_broker_comes_back_with_everything(void **state)
     client_free(u.client);
 }
 
+static bool storage_is(enum engine_storage state)
+{
+    const struct engine_figures *f = engine_figures(engine, ID);
+    return f && f->known && f->storage == state;
+}
+
+static void test_held_appends_stay_held_through_a_kill_of_the_broker(void **state)
+{
+    (void)state;
+    struct user u;
+    change_begin();
+    put_topic("orders");
+    put_key("KEY1", "secret");
+    assert_true(is_ok(change_commit()));
+    engine_hold(engine, ID, true);
+    WAIT(storage_is(ENGINE_STORAGE_HELD));
+    user_in(&u, "KEY1", "secret");
+    assert_int_equal(status_kafka(produce(&u, "orders")), 56); /* KAFKA_STORAGE_ERROR */
+    client_free(u.client);
+    kill(pid_now(), SIGKILL);
+    WAIT(engine_version(engine, ID) == -1);
+    WAIT(engine_version(engine, ID) == image->version);
+    WAIT(storage_is(ENGINE_STORAGE_HELD));
+    engine_hold(engine, ID, false);
+    WAIT(storage_is(ENGINE_STORAGE_OPEN));
+    user_in(&u, "KEY1", "secret");
+    assert_true(is_ok(produce(&u, "orders")));
+    client_free(u.client);
+}
+
 static void test_the_next_leatd_adopts_the_broker_and_it_serves_meanwhile(void **state)
 {
     (void)state;
@@ -489,6 +519,7 @@ int main(void)
         T(test_changes_in_a_row_are_acknowledged_in_order),
         T(test_a_kafka_admin_request_reaches_the_domain_and_comes_back),
         T(test_a_killed_broker_comes_back_with_everything),
+        T(test_held_appends_stay_held_through_a_kill_of_the_broker),
         T(test_the_next_leatd_adopts_the_broker_and_it_serves_meanwhile),
         T(test_figures_follow_what_clients_do),
         T(test_a_cluster_that_is_away_answers_so),

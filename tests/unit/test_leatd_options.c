@@ -36,6 +36,7 @@ static void test_defaults_stand_where_nothing_is_said(void **state)
     assert_int_equal(options.domain.broker_port_last, 29091);
     assert_null(options.domain.advertise);
     assert_true(options.domain.demo);
+    assert_int_equal(options.domain.min_free, -1);
     assert_true(strlen(options.domain.bin_dir) > 0);
 }
 
@@ -43,11 +44,14 @@ static void test_what_is_said_is_taken(void **state)
 {
     (void)state;
     assert_true(is_ok(PARSE("--data", "x", "--listen", "0.0.0.0:81", "--broker-ports", "5-7", "--advertise",
-                            "kafka.local", "--no-demo", "--web", "w")));
+                            "kafka.local", "--no-demo", "--web", "w", "--min-free", "500M")));
+    assert_int_equal(options.domain.min_free, 500LL << 20);
     assert_int_equal(options.domain.broker_port_first, 5);
     assert_int_equal(options.domain.broker_port_last, 7);
     assert_string_equal(options.domain.advertise, "kafka.local");
     assert_false(options.domain.demo);
+    assert_true(is_ok(PARSE("--data", "x", "--min-free", "0")));
+    assert_int_equal(options.domain.min_free, 0);
 }
 
 static void test_bad_options_are_named(void **state)
@@ -58,6 +62,11 @@ static void test_bad_options_are_named(void **state)
     assert_int_equal(PARSE("--data").code, E_INVALID);
     assert_int_equal(PARSE("--no-demo").code, E_INVALID);
     assert_int_equal(PARSE("--data", "x", "--listen", "8080").code, E_INVALID);
+    static char *const sizes[] = { "", "M", "5T", "5MB", "-1", "99999999999G", "1.5G" };
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        assert_int_equal(PARSE("--data", "x", "--min-free", sizes[i]).code, E_INVALID);
+        assert_non_null(strstr(why.text, "--min-free"));
+    }
     assert_int_equal(PARSE("--data", "x", "--broker-ports", "9-8").code, E_INVALID);
     assert_int_equal(PARSE("--data", "x", "--broker-ports", "1-70000").code, E_INVALID);
     assert_int_equal(PARSE("--data", "x", "--advertise", "a b").code, E_INVALID);

@@ -13,6 +13,7 @@ export type Cluster = {
   plan: string; kind: string; tag: string; cloud: string; region: string; created_at: string;
   bootstrap_servers: string; tls_bootstrap_servers: string | null; security_protocol: string; sasl_mechanisms: string[];
   state: { name: string; reason: string; since: string; started_at: string | null; restarts: number; pid: number | null };
+  storage: { state: 'open' | 'at_limit' | 'held' | 'disk_full'; reason: string };
   metadata_version: number; acknowledged_version: number; deletion_protection: boolean;
   limits: Limits; use: Use;
   totals: { bytes_in: number; bytes_out: number; records_in: number; records_out: number; requests: number; errors: number; throttle_ms: number };

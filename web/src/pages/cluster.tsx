@@ -91,6 +91,7 @@ export function Overview({ c, reload }: { c: Cluster; reload: () => void }) {
       <Head title={c.display_name} side={<><State name={c.state.name} /><Tag tag={c.tag} /></>} lead={say}
         actions={<><Button icon="plug" onClick={() => show('connect')}>Connect</Button><Button icon="pencil" onClick={() => show('settings')}>Settings</Button><Button kind="primary" icon="plus" onClick={() => show('topic')}>Create topic</Button></>} />
       {!running && c.state.reason && <Banner kind={c.state.name === 'waiting_port' ? 'warn' : 'bad'}><b>The broker is not running.</b> {c.state.reason}. <Button kind="small" icon="restart" onClick={restart}>Start now</Button></Banner>}
+      {running && c.storage.state !== 'open' && <Banner kind={c.storage.state === 'at_limit' ? 'bad' : 'warn'}><b>No records are taken.</b> {c.storage.reason}.</Banner>}
       {c.acknowledged_version >= 0 && c.acknowledged_version < c.metadata_version && <Banner kind="info"><b>A change is on its way.</b> The broker has version {c.acknowledged_version} of {c.metadata_version}.</Banner>}
       <Strip items={[
         { label: 'Topics', value: count(c.use.topics), note: plural(c.use.partitions, 'partition') },

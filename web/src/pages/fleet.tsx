@@ -51,9 +51,11 @@ export function CreateCluster({ onClose }: { onClose: () => void }) {
 
 function lead(rows: Cluster[]): string {
   const ill = rows.filter(c => c.state.name !== 'running');
+  const refusing = rows.filter(c => c.storage.state !== 'open');
   const full = rows.filter(c => c.limits.storage_bytes > 0 && c.use.storage_bytes / c.limits.storage_bytes > 0.9);
   const start = `${plural(rows.length, 'cluster')} on this machine`;
   if (ill.length) return `${start}. ${plural(ill.length, 'is', 'are')} not running: ${ill.map(c => c.display_name).slice(0, 3).join(', ')}.`;
+  if (refusing.length) return `${start}, all running. ${plural(refusing.length, 'takes', 'take')} no records: ${refusing.map(c => c.display_name).slice(0, 3).join(', ')}.`;
   if (full.length) return `${start}, all running. ${full[0].display_name} is nearly out of storage.`;
   return `${start}, all running.`;
 }
