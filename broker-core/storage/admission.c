@@ -38,6 +38,7 @@ void store_set_limit(struct store *store, int64_t user_bytes)
 void store_hold(struct store *store, bool hold)
 {
     store->admission.held = hold;
+    if (hold) retention_hurry(store);
     admission_note(store);
 }
 
@@ -156,6 +157,7 @@ static status at_limit(struct store *store, int64_t bytes, struct why *why)
     why_set(why, "The storage limit of this cluster's plan is reached: %s of %s are used. Delete records or "
                  "topics, shorten retention, or raise the plan.", used, limit);
     a->refused = bytes;
+    retention_hurry(store);
     int64_t now = store_wall(store);
     if (now >= a->reclaim_at || now < a->reclaim_at - RECLAIM_MS) {
         a->reclaim_at = now + RECLAIM_MS;

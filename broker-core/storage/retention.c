@@ -17,6 +17,7 @@ struct removal {
     char *folder;
     int64_t *bases; /* NULL: the whole folder */
     uint32_t count;
+    int64_t bytes;  /* that are on the disk yet, of one that waits */
     int64_t due;    /* wall ms, of one that waits (file.delete.delay.ms) */
     struct removal *prev, *next;
 };
@@ -50,10 +51,40 @@ static void removal_free(struct task *task)
     mem_free(r);
 }
 
+/* Space is short: no file waits for its time. */
+static bool in_haste(const struct store *store)
+{
+    const struct admission *a = &store->admission;
+    return admission_full(store) || a->held ||
+           (a->limit >= 0 && store_user_bytes(store) + store->removal_bytes > a->limit);
+}
+
+static void removals_due(struct store *store, int64_t now, int64_t *ret_next)
+{
+    struct removal *r, *next;
+    bool haste = in_haste(store);
+    DL_FOREACH_SAFE(store->removals, r, next) {
+        if (r->due > now && !haste) {
+            if (r->due < *ret_next) *ret_next = r->due;
+            continue;
+        }
+        DL_DELETE(store->removals, r);
+        store->removal_count--;
+        store->removal_bytes -= r->bytes;
+        store_submit(store, &r->task, LANE_BACKGROUND);
+    }
+}
+
+void retention_hurry(struct store *store)
+{
+    int64_t next = INT64_MAX;
+    if (in_haste(store)) removals_due(store, 0, &next);
+}
+
 /* Takes folder and bases. Without memory the files stay until the next start, as do those that still
  * wait when the store ends: recovery removes what lies below the log start. */
 static void removal_submit(struct store *store, char *folder, int64_t *bases, uint32_t count,
-                           int64_t delay)
+                           int64_t bytes, int64_t delay)
 {
     bool closing = failed(store->failure);
     struct removal *r = folder && !closing ? mem_zalloc(sizeof *r) : NULL;
@@ -71,24 +102,13 @@ static void removal_submit(struct store *store, char *folder, int64_t *bases, ui
     if (delay > 0 && !store->stopping && store->removal_count < REMOVALS_MAX) {
         r->due = store_wall(store) + delay;
         DL_APPEND(store->removals, r);
+        r->bytes = bytes;
         store->removal_count++;
+        store->removal_bytes += bytes;
+        retention_hurry(store);
         return;
     }
     store_submit(store, &r->task, LANE_BACKGROUND);
-}
-
-static void removals_due(struct store *store, int64_t now, int64_t *ret_next)
-{
-    struct removal *r, *next;
-    DL_FOREACH_SAFE(store->removals, r, next) {
-        if (r->due > now) {
-            if (r->due < *ret_next) *ret_next = r->due;
-            continue;
-        }
-        DL_DELETE(store->removals, r);
-        store->removal_count--;
-        store_submit(store, &r->task, LANE_BACKGROUND);
-    }
 }
 
 void retention_forget(struct store *store)
@@ -123,9 +143,11 @@ void retention_clean(struct plog *log)
     if (blocked) checkpoint_want(log->store);
     int64_t *bases = n ? mem_alloc(n * sizeof *bases) : NULL;
     if (!bases) return;
+    int64_t bytes = 0;
     for (uint32_t i = 0; i < n; i++) {
         struct segment *s = log->segments[i];
         bases[i] = s->base;
+        bytes += s->size;
         plog_count(log, -s->size);
         if (s->pins) s->doomed = true;
         else segment_free(s);
@@ -134,7 +156,8 @@ void retention_clean(struct plog *log)
     memmove(log->segments, log->segments + n, log->count * sizeof *log->segments);
     aborted_forget(&log->producers.aborted, log->segments[0]->base);
     int64_t delay = log->config.file_delete_delay_ms;
-    removal_submit(log->store, mem_strdup(log->folder), bases, n, delay < DELAY_MAX ? delay : DELAY_MAX);
+    removal_submit(log->store, mem_strdup(log->folder), bases, n, bytes,
+                   delay < DELAY_MAX ? delay : DELAY_MAX);
 }
 
 bool retention_worth_rolling(const struct plog *log)
@@ -226,7 +249,7 @@ void retention_remove_folder(struct plog *log)
     struct store *store = log->store;
     char *folder = log->has_dir ? mem_strdup(log->folder) : NULL;
     store_drop_log(log);
-    if (folder) removal_submit(store, folder, NULL, 0, 0);
+    if (folder) removal_submit(store, folder, NULL, 0, 0, 0);
 }
 
 void store_delete_topic(struct store *store, struct uuid topic)
@@ -269,7 +292,7 @@ int64_t retention_trash(struct store *store, int64_t now)
         if (now - at >= TRASH_KEEP_MS) {
             char path[PATH_SIZE];
             snprintf(path, sizeof path, "trash/%s", list.names[i]);
-            removal_submit(store, mem_strdup(path), NULL, 0, 0);
+            removal_submit(store, mem_strdup(path), NULL, 0, 0, 0);
         } else if (at + TRASH_KEEP_MS < store->trash_next) {
             store->trash_next = at + TRASH_KEEP_MS;
         }

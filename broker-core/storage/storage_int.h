@@ -132,6 +132,7 @@ struct store {
 
     struct removal *removals; /* files that wait for their time */
     uint32_t removal_count;
+    int64_t removal_bytes;
     int64_t bytes, internal_bytes;
     struct admission admission;
     int64_t trash_next;    /* wall ms when something in the trash is due; INT64_MAX: nothing */
@@ -190,5 +191,6 @@ void retention_clean(struct plog *log);  /* drops the segments that may go; asks
 bool retention_worth_rolling(const struct plog *log);
 void retention_remove_folder(struct plog *log);
 int64_t retention_trash(struct store *store, int64_t now);
+void retention_hurry(struct store *store); /* space may be short: then no file waits any more */
 void retention_forget(struct store *store); /* when the store ends: files that wait */
 status recovery_run(struct store *store);

@@ -40,6 +40,7 @@ static void disk_init(struct disk *d, uint64_t seed)
     *d = (struct disk){ 0 };
     kit_init(&d->kit, seed);
     d->kit.config.segment_bytes = 1 * MIB;
+    d->kit.config.file_delete_delay_ms = 3600 * 1000; /* nothing waits so long on a full disk */
     sim_set_room(d->kit.sim, ROOM);
 }
 
