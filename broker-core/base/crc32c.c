@@ -48,8 +48,13 @@ static void fill_tables(void)
     for (uint32_t i = 0; i < 256; i++)
         for (int t = 1; t < 8; t++)
             table[t][i] = table[t - 1][i] >> 8 ^ table[0][table[t - 1][i] & 0xff];
-    for (uint32_t i = 0; i < 256; i++)
-        for (int t = 0; t < 4; t++) shift_table[t][i] = zeros(i << (8 * t), BLOCK);
+    for (int t = 0; t < 4; t++) { /* linear: the shift of a sum is the sum of the shifts */
+        for (uint32_t i = 1; i < 256; i++) {
+            uint32_t low = i & -i;
+            shift_table[t][i] = i == low ? zeros(i << (8 * t), BLOCK)
+                                         : shift_table[t][low] ^ shift_table[t][i ^ low];
+        }
+    }
 #if defined(__x86_64__)
     have_instruction = __builtin_cpu_supports("sse4.2");
 #elif defined(INSTRUCTION)
