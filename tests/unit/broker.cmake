@@ -1,6 +1,7 @@
 set(BROKER_RIG ${CMAKE_CURRENT_SOURCE_DIR}/broker_rig.c)
 leat_test(broker SOURCES ${BROKER_RIG} LINK broker)
 leat_test(warm_requests SOURCES ${BROKER_RIG} LINK broker)
+leat_test(hostile_records SOURCES ${BROKER_RIG} LINK broker)
 leat_test(fetch_session SOURCES ${BROKER_RIG} LINK broker)
 leat_test(configs SOURCES ${BROKER_RIG} LINK broker)
 leat_test(cluster_of_one SOURCES ${BROKER_RIG} LINK broker)

@@ -11,6 +11,7 @@ from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.errors import KafkaError
 
 logging.basicConfig(level=logging.INFO, format="%(relativeCreated)d %(name)s %(message)s")
+logging.getLogger("kafka.cluster").setLevel(logging.WARNING)  # it tells of each update of the metadata
 
 
 def config(**more):
