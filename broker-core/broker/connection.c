@@ -205,7 +205,7 @@ static void connection_idle(struct timer *timer)
 static void connection_reading(struct connection *c)
 {
     if (!c->stream || c->closing) return;
-    bool pause = c->muted || c->over_memory || c->queued >= CONNECTION_QUEUE ||
+    bool pause = c->muted || c->held || c->over_memory || c->queued >= CONNECTION_QUEUE ||
                  stream_unsent(c->stream) > CONNECTION_UNSENT_MAX;
     if (pause == c->paused) return;
     c->paused = pause;
@@ -237,6 +237,13 @@ static void connection_throttle(struct connection *c, int32_t ms)
     if (c->muted && c->mute.at > until) return;
     c->muted = is_ok(loop_timer_set(b->loop, &c->mute, until));
     connection_reading(c);
+}
+
+void request_hold(struct request *r, bool hold)
+{
+    if (!r->connection) return;
+    r->connection->held = hold;
+    connection_reading(r->connection);
 }
 
 void request_throttle(struct request *r, int32_t ms)

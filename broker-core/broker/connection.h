@@ -22,7 +22,7 @@ struct connection {
     bool local;                     /* kafka.sock */
     bool authenticated;
     bool raw_tokens;                /* SaslHandshake v0: frames are SASL tokens, without header */
-    bool muted, over_memory, closing, finished, paused;
+    bool muted, held, over_memory, closing, finished, paused;
     struct timer mute, idle;
     struct deferred end;
     int64_t last_active;

@@ -74,6 +74,9 @@ void request_reply(struct request *r, const void *response);
 /* KIP-219: the connection is not read for so long from now; replies under way still leave. Called by
  * a handler whose answer waits, at the moment of the charge. 0: nothing. */
 void request_throttle(struct request *r, int32_t ms);
+/* The connection is not read until the request lets go (once each): what comes behind it has to wait for
+ * more than its place in the row of answers. */
+void request_hold(struct request *r, bool hold);
 /* Reply and throttle (unless it was throttled before). The handler has put throttle_time_ms into the
  * response itself. */
 void request_reply_throttled(struct request *r, const void *response, int32_t throttle_ms);

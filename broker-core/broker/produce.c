@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "broker/authorizer.h"
+#include "broker/produce_pack.h"
 #include "broker/txn.h"
 #include "wire/batch.h"
 
@@ -46,6 +47,8 @@ struct produce { /* of one request, in its arena */
     struct txn_partitions joining;
     struct txn_wait join;
     status joined;
+    struct pack pack; /* batches that were prepared on a lane */
+    bool kept;        /* the body lives as long as the request */
 };
 
 /* --- answering ---------------------------------------------------------------------------------- */
@@ -181,9 +184,20 @@ static status produce_in_transaction(const struct produce *p, const struct targe
     return FAIL(NOT_ENOUGH_REPLICAS);
 }
 
+static status produce_store(const struct target *t, struct bytes records, struct pack_item *packed,
+                            enum append_origin origin, struct append_result *result)
+{
+    /* The frame is ours until the handler returns; offsets and epoch are set in place. */
+    if (!packed)
+        return plog_append(t->log, (uint8_t *)(uintptr_t)records.data, records.len, origin, result);
+    *result = packed->result;
+    TRY(packed->outcome);
+    return plog_append_prepared(t->log, &packed->prepared, origin, result);
+}
+
 /* Appends; *ret_end is where the high watermark has to come. */
 static status produce_append(struct produce *p, const struct target *t, struct bytes records,
-                             partition_answer *answer, int64_t *ret_end)
+                             struct pack_item *packed, partition_answer *answer, int64_t *ret_end)
 {
     struct request *r = p->request;
     struct batch_header header;
@@ -193,9 +207,7 @@ static status produce_append(struct produce *p, const struct target *t, struct b
     struct append_result result = { 0 };
     enum append_origin origin = APPEND_CLIENT;
     status appended = is_transactional(&header) ? produce_in_transaction(p, t, &origin, &result.why) : OK;
-    /* The frame is ours until the handler returns; offsets and epoch are set in place. */
-    if (is_ok(appended))
-        appended = plog_append(t->log, (uint8_t *)(uintptr_t)records.data, records.len, origin, &result);
+    if (is_ok(appended)) appended = produce_store(t, records, packed, origin, &result);
     if (failed(appended)) {
         produce_explain(r, &result, answer);
         return appended;
@@ -215,6 +227,7 @@ static void produce_partition(struct produce *p, const struct target *topic,
     struct request *r = p->request;
     const struct produce_request *body = r->body;
     struct target t = *topic;
+    struct pack_item *packed = pack_item_of(&p->pack, data);
     int64_t end = 0;
     wire_default_struct(&produce_response_partition_produce_response_struct, answer);
     answer->index = data->index;
@@ -223,7 +236,7 @@ static void produce_partition(struct produce *p, const struct target *topic,
         refused = produce_check(r, body, t.topic, data->index, data->records);
     if (is_ok(refused)) {
         t.log = broker_log(r->broker, t.topic, data->index);
-        refused = t.log ? produce_append(p, &t, data->records, answer, &end)
+        refused = t.log ? produce_append(p, &t, data->records, packed, answer, &end)
                         : FAIL(KAFKA_STORAGE_ERROR);
     }
     answer->error_code = status_kafka(refused);
@@ -308,6 +321,7 @@ static void produce_all(struct produce *p)
     const struct produce_request *body = r->body;
     for (int32_t i = 0; i < body->topic_data_count; i++)
         produce_topic(p, &body->topic_data[i], &p->response.responses[i]);
+    pack_free(&p->pack);
     broker_appended(r->broker);
     p->throttle_ms = quota_produce(r, r->frame_bytes);
     request_throttle(r, p->throttle_ms);
@@ -376,6 +390,8 @@ static status produce_collect(struct produce *p, const struct produce_request_to
 static void produce_keep(struct produce *p, struct produce_request *body)
 {
     struct arena *a = p->request->arena;
+    if (p->kept) return;
+    p->kept = true;
     p->key.id = body->transactional_id = arena_str(a, body->transactional_id);
     for (int32_t i = 0; i < body->topic_data_count; i++) {
         struct produce_request_topic_produce_data *t = &body->topic_data[i];
@@ -410,6 +426,7 @@ static void produce_join_abandoned(struct request *r)
     if (!txn_join_abandon(&p->join)) return;
     loop_timer_clear(r->broker->loop, &p->timer);
     txn_partitions_done(&p->joining);
+    pack_free(&p->pack);
     request_drop(r);
 }
 
@@ -437,6 +454,32 @@ static bool produce_join(struct produce *p, struct produce_request *body)
     return true;
 }
 
+static void produce_go_on(struct produce *p)
+{
+    if (p->transactional && is_ok(p->refused) && produce_join(p, p->request->body)) return;
+    produce_all(p);
+}
+
+static void produce_packed(struct pack *pack)
+{
+    struct produce *p = CONTAINER_OF(pack, struct produce, pack);
+    p->request->state = p;
+    produce_go_on(p);
+}
+
+/* True: batches are prepared on a lane, and the request goes on then. */
+static bool produce_pack(struct produce *p, struct produce_request *body)
+{
+    struct request *r = p->request;
+    int32_t count = pack_count(r, body);
+    if (count == 0) return false;
+    produce_keep(p, body);
+    if (!r->arena->failed && pack_start(&p->pack, r, body, count, produce_packed)) return true;
+    p->pack.count = 0;
+    p->refused = FAIL(NO_MEMORY);
+    return false;
+}
+
 void handle_produce(struct request *r)
 {
     struct produce_request *body = r->body;
@@ -447,6 +490,6 @@ void handle_produce(struct request *r)
         return;
     }
     p->refused = produce_scan(p, body);
-    if (p->transactional && is_ok(p->refused) && produce_join(p, body)) return;
-    produce_all(p);
+    if (is_ok(p->refused) && produce_pack(p, body)) return;
+    produce_go_on(p);
 }

@@ -404,6 +404,7 @@ void broker_free(struct broker *b)
     if (!b) return;
     if (b->loop) {
         broker_close_doors(b);
+        while (b->packing) loop_turn(b->loop, -1);
         txn_coordinator_stop(b->txns);
         b->txns = NULL;
         group_coordinator_stop(b->groups);

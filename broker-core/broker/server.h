@@ -80,6 +80,7 @@ struct broker {
     struct kept_connection *kept_connections; /* connection_rate.c's own */
     int kept_count;
     int64_t memory_used;        /* requests under way and replies that wait */
+    int64_t packing;            /* requests whose batches are on a lane */
     bool memory_short;          /* some connections are not read because of it */
     int64_t next_producer;      /* low half of the next producer id */
     struct timer retention;

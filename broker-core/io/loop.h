@@ -59,6 +59,7 @@ enum lane {
     LANE_COMMIT,     /* one thread: journal commits, in order of submission */
     LANE_BACKGROUND, /* one thread: checkpoints, deletion, cold reads, hashing */
     LANE_COMPACTION, /* one thread: writing logs anew takes long, and nothing waits for it */
+    LANE_PACK,       /* one thread: inflating and packing what producers send */
     LANE_COUNT
 };
 struct job {

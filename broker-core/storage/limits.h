@@ -31,6 +31,8 @@
 #define ABORTED_FILE_ENTRIES_MAX (ABORTED_ROLL + 1)
 #define ABORTED_MEMORY_MAX (4 * ABORTED_ROLL) /* in memory, per partition: a checkpoint is wanted */
 #define BATCH_PLAIN_MAX (64u * MIB)    /* what decompressing one batch may make */
+#define PREPARE_INFLATE_LONG 256       /* a compressed batch of so many bytes may take long to read, */
+#define PREPARE_PACK_LONG (8 * KIB)    /* and one in clear to pack */
 #define BATCH_STORED_MAX (128 * MIB)   /* no stored batch is larger */
 #define KEY_MAP_MAX 786432             /* keys of one compaction pass: 24 MiB */
 #define COMPACT_GROUP_MAX 64           /* segments that become one */

@@ -7,7 +7,7 @@
 
 #include "storage/compact.h"
 #include "storage/storage_int.h"
-#include "storage/validate.h"
+#include "storage/prepare.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -192,18 +192,6 @@ status plog_append_stored(struct plog *log, uint8_t *batch, size_t len, struct b
     return s;
 }
 
-/* Stores the batch as it is, or in the codec of the topic. */
-static status append_packed(struct plog *log, uint8_t *batch, size_t len, struct batch_header *h)
-{
-    if (!validate_must_recompress(h, &log->config)) return plog_append_stored(log, batch, len, h);
-    struct buf packed;
-    buf_init(&packed, BATCH_STORED_MAX);
-    status s = validate_recompress(bytes_of(batch, len), &log->config, &packed, h);
-    if (is_ok(s)) s = plog_append_stored(log, packed.data, packed.len, h);
-    buf_done(&packed);
-    return s;
-}
-
 void plog_set_high_watermark(struct plog *log, int64_t offset)
 {
     log->high_watermark = offset;
@@ -242,33 +230,47 @@ void plog_account(struct plog *log, const struct batch_header *h,
         checkpoint_want(store);
 }
 
+static status append_allowed(const struct plog *log)
+{
+    if (log->gone) return FAIL(UNKNOWN_TOPIC_OR_PARTITION);
+    return failed(log->store->failure) || log->store->stopping ? FAIL(KAFKA_STORAGE_ERROR) : OK;
+}
+
 status plog_append(struct plog *log, uint8_t *batch, size_t len, enum append_origin origin,
                    struct append_result *ret_result)
 {
-    struct store *store = log->store;
-    struct batch_header h;
-    struct producer_batch first;
+    struct prepared p;
     *ret_result = (struct append_result){ .append_time_ms = -1 };
-    if (log->gone) return FAIL(UNKNOWN_TOPIC_OR_PARTITION);
-    if (failed(store->failure) || store->stopping) return FAIL(KAFKA_STORAGE_ERROR);
-    TRY(validate_batch(batch, len, &log->config, origin, store_wall(store), &h, ret_result));
-    TRY(producer_state_check(&log->producers, &h, origin, &ret_result->duplicate, &first));
-    if (ret_result->duplicate) {
-        ret_result->base_offset = first.last_offset - h.last_offset_delta;
-        ret_result->end_offset = first.last_offset + 1;
-        if (log->config.log_append_time) ret_result->append_time_ms = first.timestamp;
+    TRY(append_allowed(log));
+    status s = prepare_batch(&p, batch, len, &log->config, origin, store_wall(log->store), ret_result);
+    if (is_ok(s)) s = plog_append_prepared(log, &p, origin, ret_result);
+    prepared_done(&p);
+    return s;
+}
+
+status plog_append_prepared(struct plog *log, const struct prepared *p, enum append_origin origin,
+                            struct append_result *result)
+{
+    struct store *store = log->store;
+    struct batch_header h = p->header;
+    struct producer_batch first;
+    TRY(append_allowed(log));
+    TRY(producer_state_check(&log->producers, &h, origin, &result->duplicate, &first));
+    if (result->duplicate) {
+        result->base_offset = first.last_offset - h.last_offset_delta;
+        result->end_offset = first.last_offset + 1;
+        if (log->config.log_append_time) result->append_time_ms = first.timestamp;
         return OK;
     }
-    if (origin != APPEND_COORDINATOR) TRY(admission_check(store, (int64_t)len, &ret_result->why));
-    status s = append_packed(log, batch, len, &h);
-    if (s.code == E_INVALID_RECORD || s.code == E_LIMIT) return FAIL(INVALID_RECORD);
+    if (origin != APPEND_COORDINATOR) TRY(admission_check(store, (int64_t)p->len, &result->why));
+    status s = plog_append_stored(log, p->batch, p->len, &h);
     if (failed(s)) {
-        why_set(&ret_result->why, "%s", status_text(s));
+        why_set(&result->why, "%s", status_text(s));
         return FAIL(KAFKA_STORAGE_ERROR);
     }
-    ret_result->base_offset = h.base_offset;
+    result->base_offset = h.base_offset;
     plog_account(log, &h, NULL);
-    ret_result->end_offset = log->end;
+    result->end_offset = log->end;
     store_settle(store);
     return OK;
 }

@@ -150,6 +150,15 @@ static status validate_records(struct bytes batch, struct walk *w)
     return s.code == E_CORRUPT_MESSAGE ? verdict : s.code == E_LIMIT ? FAIL(MESSAGE_TOO_LARGE) : s;
 }
 
+bool validate_must_inflate(const struct batch_header *h, const struct log_config *config,
+                           int64_t now_ms)
+{
+    if (batch_codec(h) == CODEC_NONE) return false;
+    if (config->cleanup_compact) return true;
+    return !config->log_append_time && (config->timestamp_before_max_ms != INT64_MAX ||
+                                        !timestamp_ok(h->max_timestamp, config, now_ms));
+}
+
 static status validate_client(struct bytes in, const struct log_config *config, int64_t now_ms,
                               const struct batch_header *h, int64_t *ret_max,
                               struct append_result *r)
@@ -157,10 +166,8 @@ static status validate_client(struct bytes in, const struct log_config *config, 
     TRY(validate_client_header(h, config, r));
     struct walk w = { .config = config, .result = r, .times = !config->log_append_time,
                       .now_ms = now_ms, .max = -1 };
-    bool doubtful = w.times && (config->timestamp_before_max_ms != INT64_MAX ||
-                                !timestamp_ok(h->max_timestamp, config, now_ms));
     *ret_max = h->max_timestamp;
-    if (batch_codec(h) != CODEC_NONE && !config->cleanup_compact && !doubtful) return OK;
+    if (batch_codec(h) != CODEC_NONE && !validate_must_inflate(h, config, now_ms)) return OK;
     TRY(validate_records(in, &w));
     *ret_max = w.max;
     return OK;

@@ -3,6 +3,9 @@
 #include "storage/plog.h"
 #include "wire/batch.h"
 
+/* Has a client's batch to be inflated before it may be appended? */
+bool validate_must_inflate(const struct batch_header *h, const struct log_config *config,
+                           int64_t now_ms);
 /* The topic's compression.type is a codec and the batch has another: appends the same records,
  * packed as the topic wants them, to `out`. The batch was validated. */
 bool validate_must_recompress(const struct batch_header *h, const struct log_config *config);
