@@ -189,14 +189,23 @@ static status check_value(const struct config_info *info, struct str value, stru
     return FAIL(INVALID_CONFIG);
 }
 
-status topic_config_check(struct str name, struct str value, struct why *why)
+/* Legal in Kafka. */
+static status check_legal(struct str name, struct str value, struct why *why)
 {
     const struct config_info *info = topic_config_info(name);
     if (!info) return REFUSE("Unknown topic config name: %.*s", shown(name), name.data);
     if (str_is_null(value)) return REFUSE("Null value not supported for topic configs: %s", info->name);
     if (value.len > VALUE_MAX) return REFUSE("The value of %s is too long.", info->name);
-    TRY(check_value(info, value, why));
-    if (info->fixed && !str_eq_c(trimmed(value), info->default_value))
+    return check_value(info, value, why);
+}
+
+status topic_config_check(struct str name, struct str value, struct why *why)
+{
+    TRY(check_legal(name, value, why));
+    const struct config_info *info = topic_config_info(name);
+    bool as_ever = info->type == CONFIG_BOOLEAN ? is_word(trimmed(value), info->default_value)
+                                                : str_eq_c(trimmed(value), info->default_value);
+    if (info->fixed && !as_ever)
         return REFUSE("%s must stay %s here: %s", info->name, info->default_value, info->doc);
     return OK;
 }
@@ -353,7 +362,7 @@ status topic_config_set(struct topic_config *config, struct str name, struct str
                 break;
             }
     } else {
-        TRY(topic_config_check(name, value, NULL));
+        TRY(check_legal(name, value, NULL)); /* an image of before may hold what is refused today */
         TRY(set(config, info, value));
     }
     effects(config);

@@ -29,7 +29,8 @@ struct topic_config {
     struct log_config log; /* in effect */
     int32_t min_insync_replicas;
 };
-status topic_config_set(struct topic_config *config, struct str name, struct str value); /* null: unset */
+/* Null: unset. Takes whatever Kafka does: topic_config_check is for those who ask for a change. */
+status topic_config_set(struct topic_config *config, struct str name, struct str value);
 struct str topic_config_get(const struct topic_config *config, const struct config_info *info,
                             bool *ret_is_default);
 status topic_config_copy(const struct topic_config *from, struct topic_config *to);

@@ -54,21 +54,30 @@ static void test_values_out_of_bounds_or_of_another_type_are_refused(void **stat
     assert_true(legal("min.cleanable.dirty.ratio", "0.25"));
     assert_false(legal("min.cleanable.dirty.ratio", "1.1"));
     assert_false(legal("min.cleanable.dirty.ratio", "nan"));
-    assert_true(legal("preallocate", "True"));
-    assert_false(legal("preallocate", "yes"));
+    assert_true(legal("unclean.leader.election.enable", "True"));
+    assert_false(legal("unclean.leader.election.enable", "yes"));
     assert_false(legal("message.timestamp.type", "createtime"));
     assert_true(legal("cleanup.policy", "compact, delete"));
     assert_true(legal("cleanup.policy", ""));
     assert_false(legal("cleanup.policy", "compact,remove"));
     assert_false(legal("leat.flush", "never"));
     assert_true(legal("leader.replication.throttled.replicas", "0:1,1:2"));
+    assert_true(legal("leader.replication.throttled.replicas", "0:1,"));
     assert_false(legal("leader.replication.throttled.replicas", "all"));
+    assert_false(legal("leader.replication.throttled.replicas", "*,0:1"));
+    assert_true(legal("retention.bytes", "-5"));
     assert_false(legal("retention.ms", NULL));
 }
 
-static void test_tiered_storage_is_refused_but_its_defaults_are_taken(void **state)
+static void test_what_is_not_here_is_refused_but_its_defaults_are_taken(void **state)
 {
     (void)state;
+    assert_true(legal("preallocate", "FALSE"));
+    assert_false(legal("preallocate", "true"));
+    struct topic_config c; /* an image of before holds it: shown, and that is all */
+    topic_config_init(&c);
+    assert_true(is_ok(topic_config_set(&c, STR("preallocate"), STR("true"))));
+    topic_config_done(&c);
     assert_true(legal("remote.storage.enable", "false"));
     assert_false(legal("remote.storage.enable", "true"));
     assert_false(legal("local.retention.ms", "1000"));
@@ -147,7 +156,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_default_is_legal),
         cmocka_unit_test(test_values_out_of_bounds_or_of_another_type_are_refused),
-        cmocka_unit_test(test_tiered_storage_is_refused_but_its_defaults_are_taken),
+        cmocka_unit_test(test_what_is_not_here_is_refused_but_its_defaults_are_taken),
         cmocka_unit_test(test_overrides_take_effect_and_go_back),
         cmocka_unit_test(test_flushing_each_record_is_flushing),
         cmocka_unit_test(test_topic_names_obey_kafkas_rule),
