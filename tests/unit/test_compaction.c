@@ -239,6 +239,24 @@ static void test_a_log_is_compacted_when_it_is_dirty_enough_and_not_again(void *
     ck_check(c);
 }
 
+static void test_what_a_roll_closed_is_compacted_once_it_is_durable(void **state)
+{
+    struct ck *c = *state;
+    struct kit *k = &c->kit;
+    k->config.segment_bytes = 400;
+    kit_by_hand(k);
+    kit_reopen(k);
+    struct kit_batch b = { .records = 1, .keys = true, .value_size = 100 };
+    while (ck_log(c)->count < 3) assert_int_equal(kit_append(k, ck_log(c), &b, NULL).code, E_OK);
+    assert_int_equal(plog_high_watermark(ck_log(c)), 0); /* the roll saw nothing that could be compacted */
+    do {
+        kit_run_jobs(k);
+        store_turn(k->store);
+    } while (k->store->wants_turn || k->store->tasks);
+    assert_int_equal(plog_high_watermark(ck_log(c)), plog_end(ck_log(c)));
+    assert_int_equal(ck_log(c)->clean_end, plog_active(ck_log(c))->base);
+}
+
 static void test_records_have_to_be_as_old_as_the_lag_says(void **state)
 {
     struct ck *c = *state;
@@ -364,6 +382,7 @@ int main(void)
         T(test_an_abort_marker_goes_when_its_records_and_its_time_are_over),
         T(test_nothing_above_an_open_transaction_is_touched),
         T(test_a_log_is_compacted_when_it_is_dirty_enough_and_not_again),
+        T(test_what_a_roll_closed_is_compacted_once_it_is_durable),
         T(test_records_have_to_be_as_old_as_the_lag_says),
         T(test_the_longest_lag_closes_a_segment_that_nobody_writes_to),
         T(test_sequences_of_producers_go_on_behind_compacted_batches),

@@ -75,6 +75,22 @@ def produce(t):
         t.call("topic twice", "Produce", {"acks": -1, "timeoutMs": 1000, "topicData": 2 * produce_body(odd, batch(), id=ids[odd], index=23)["topicData"]}, v)
 
 
+def packed(t):
+    """Batches of each codec in topics of each codec: small ones and such that a broker packs beside its loop."""
+    kinds, levels = ("uncompressed", "gzip", "snappy", "lz4", "zstd"), {"gzip": "1", "lz4": "2", "zstd": "9"}
+    create(t, *(topic(f"as-{kind}", configs=[{"name": "compression.type", "value": kind},
+                                             *([{"name": f"compression.{kind}.level", "value": levels[kind]}] if kind in levels else [])]) for kind in kinds))
+    for kind in kinds:
+        name = f"as-{kind}"
+        known = topic_id(t, name)
+        for codec in ("none", "gzip", "snappy", "lz4", "zstd"):
+            for size in (10, 30000):
+                records = ({"key": "a", "value": "1", "ts": 7, "headers": [["h", "x"], ["n", None]]}, {"key": None, "size": size, "ts": 5},
+                           {"key": "c", "value": None, "ts": 9})
+                t.call(f"{codec} of {size} into {kind}", "Produce", produce_body(name, batch(*records, codec=codec), id=known))
+        t.call(f"what is in {kind}", "Fetch", fetch_body(name, id=known, most=1 << 22))
+
+
 def fetch_body(name, offset=0, index=0, id=NO_ID, wait=0, least=0, epoch=-1, most=1 << 20, session=0, number=-1, **more):
     return {"replicaId": -1, "maxWaitMs": wait, "minBytes": least, "maxBytes": 1 << 22, "sessionId": session, "sessionEpoch": number,
             "topics": [{"topic": name, "topicId": id, "partitions": [
@@ -233,4 +249,4 @@ def idempotence(t):
     t.call("what is stored", "Fetch", fetch_body("once", id=some))
 
 
-SCENARIOS = [produce, fetch, sessions, list_offsets, leader_epochs, delete_records, idempotence]
+SCENARIOS = [produce, packed, fetch, sessions, list_offsets, leader_epochs, delete_records, idempotence]
