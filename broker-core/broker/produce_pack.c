@@ -11,16 +11,10 @@ typedef struct produce_request_partition_produce_data partition_data;
 
 /* --- which -------------------------------------------------------------------------------------- */
 
-/* The topic, when the request may write to it: all else is refused without a look at the records. */
-static const struct topic *writable(struct request *r, const topic_data *t)
+static bool may_write(const struct request *r, const struct topic *topic)
 {
-    const struct image *image = r->broker->image;
-    const struct topic *topic =
-        r->version >= 13 ? image_topic_by_id(image, t->topic_id) : image_topic(image, t->name);
-    if (!topic || topic->internal) return NULL;
-    bool allowed = r->super || authorizer_allows(image, r->principal, r->client_host, OP_WRITE,
-                                                 RES_TOPIC, topic->name);
-    return allowed ? topic : NULL;
+    return r->super || authorizer_allows(r->broker->image, r->principal, r->client_host, OP_WRITE,
+                                         RES_TOPIC, topic->name);
 }
 
 struct search {
@@ -29,39 +23,51 @@ struct search {
     int32_t count, max;
 };
 
-static void look_at(struct search *s, const struct topic *topic, const struct log_config *config,
-                    partition_data *d)
+/* Whatever else is refused without a look at the records is not prepared either. */
+static bool is_long(const struct search *s, const struct topic *topic, const partition_data *d,
+                    struct log_config *ret_config)
 {
     struct broker *b = s->request->broker;
     int64_t most = b->image->limits.message_bytes;
     if (d->index < 0 || d->index >= topic->partitions || (most >= 0 && (int64_t)d->records.len > most))
-        return;
-    if (!prepare_is_long(d->records, config, loop_wall(b->loop))) return;
-    if (s->pack && s->count < s->max)
-        s->pack->items[s->count] = (struct pack_item){
-            .of = d, .config = *config, .len = d->records.len,
-            .batch = (uint8_t *)(uintptr_t)d->records.data, /* in the request's arena */
-        };
-    s->count++;
+        return false;
+    const struct plog *log = store_find(b->store, topic->id, d->index);
+    if (log) *ret_config = *plog_config(log);
+    else broker_log_config(b, topic, ret_config);
+    return prepare_is_long(d->records, ret_config, loop_wall(b->loop)) && may_write(s->request, topic);
+}
+
+static void look_at_topic(struct search *s, topic_data *t)
+{
+    struct request *r = s->request;
+    const struct image *image = r->broker->image;
+    const struct topic *topic = NULL;
+    for (int32_t k = 0; k < t->partition_data_count; k++) {
+        partition_data *d = &t->partition_data[k];
+        struct log_config config;
+        if (d->records.len < PREPARE_INFLATE_LONG) continue;
+        if (!topic)
+            topic = r->version >= 13 ? image_topic_by_id(image, t->topic_id) : image_topic(image, t->name);
+        if (!topic || topic->internal) return;
+        if (!is_long(s, topic, d, &config)) continue;
+        if (s->pack && s->count < s->max)
+            s->pack->items[s->count] = (struct pack_item){
+                .of = d, .config = config, .len = d->records.len,
+                .batch = (uint8_t *)(uintptr_t)d->records.data, /* in the request's arena */
+            };
+        s->count++;
+    }
 }
 
 static void look(struct search *s, const struct produce_request *body)
 {
-    for (int32_t i = 0; i < body->topic_data_count; i++) {
-        topic_data *t = &body->topic_data[i];
-        const struct topic *topic = writable(s->request, t);
-        if (!topic) continue;
-        struct log_config config;
-        broker_log_config(s->request->broker, topic, &config);
-        for (int32_t k = 0; k < t->partition_data_count; k++)
-            look_at(s, topic, &config, &t->partition_data[k]);
-    }
+    for (int32_t i = 0; i < body->topic_data_count; i++) look_at_topic(s, &body->topic_data[i]);
 }
 
 int32_t pack_count(struct request *r, const struct produce_request *body)
 {
     struct search s = { .request = r };
-    if (r->frame_bytes >= PREPARE_INFLATE_LONG) look(&s, body);
+    look(&s, body);
     return s.count;
 }
 

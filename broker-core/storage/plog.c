@@ -18,6 +18,7 @@ int64_t plog_high_watermark(const struct plog *log) { return log->high_watermark
 int64_t plog_bytes(const struct plog *log) { return log->bytes; }
 int32_t plog_partition(const struct plog *log) { return log->key.partition; }
 struct uuid plog_topic(const struct plog *log) { return log->key.topic; }
+const struct log_config *plog_config(const struct plog *log) { return &log->config; }
 void plog_set_user(struct plog *log, void *user) { log->user = user; }
 void *plog_user(const struct plog *log) { return log->user; }
 

@@ -16,6 +16,7 @@ int64_t plog_bytes(const struct plog *log);          /* size of its segments */
 int32_t plog_partition(const struct plog *log);
 struct uuid plog_topic(const struct plog *log);
 void plog_set_config(struct plog *log, const struct log_config *config);
+const struct log_config *plog_config(const struct plog *log);
 
 /* For the owner's bookkeeping (list of parked fetches of this partition). */
 void plog_set_user(struct plog *log, void *user);
