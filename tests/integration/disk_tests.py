@@ -40,7 +40,7 @@ class Filler:
         self.topic, self.acked, self.failed, self.sent = topic, [], [], 0
         where = {"bootstrap.servers": broker.address} if broker else {}
         self.producer = Producer({**where, "enable.idempotence": True, "linger.ms": 1,
-                                  "message.timeout.ms": 120000, "batch.size": 65536, "queue.buffering.max.messages": 2000,
+                                  "message.timeout.ms": 120000, "batch.size": 65536, "queue.buffering.max.messages": 200,
                                   "retry.backoff.ms": 50, "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200,
                                   **QUIET, **config})
 
@@ -134,9 +134,13 @@ def test_deleting_records_makes_room_on_a_full_disk():
         create(broker, "t")  # all in one segment
         filler = Filler(broker, "t")
         filler.until_full(broker)
-        at = TopicPartition("t", 0, len(filler.acked))
-        admin(broker).delete_records([at])[at].result(20)
-        assert filler.producer.flush(60) == 0
+        at = TopicPartition("t", 0, OFFSET_END)
+
+        def all_deleted_and_stored():  # again, when a batch was stored in between
+            admin(broker).delete_records([at])[at].result(20)
+            return filler.producer.flush(2) == 0
+
+        wait_for(all_deleted_and_stored, "what was deleted is room", 60)
         assert filler.acked == list(range(filler.sent))
 
 
