@@ -154,6 +154,18 @@ static void checkpoint_work(struct job *job)
     else t->task.result = s;
 }
 
+/* What the checkpoint made durable needs no frame any more. */
+static void note_handed(struct plog *log, const struct recovery_point *rp)
+{
+    if (!log->flushing || rp->offset <= log->handed) return;
+    log->handed = rp->offset;
+    log->handed_segment = rp->segment;
+    log->handed_position = rp->position;
+    log->unhanded = -rp->position;
+    for (uint32_t i = log->count; i > 0 && log->segments[i - 1]->base >= rp->segment; i--)
+        log->unhanded += log->segments[i - 1]->size;
+}
+
 static void capture_settle(struct capture *c)
 {
     struct plog *log = c->log;
@@ -170,6 +182,7 @@ static void capture_settle(struct capture *c)
     }
     log->rp = c->rp;
     if (c->start > log->start_handed) log->start_handed = c->start;
+    note_handed(log, &c->rp);
     plog_advance(log, c->rp.offset);
     plog_expose_start(log, c->start);
     if (!log->gone) retention_clean(log);

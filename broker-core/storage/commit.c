@@ -71,7 +71,10 @@ static void direct_finish(struct task *task)
     sync_set_settle(&d->set);
     task->store->directs--;
     log->direct = false;
-    if (log->want_direct && log->config.flush) log->flushing = true;
+    if (log->want_direct && log->config.flush) {
+        log->flushing = true;
+        log->os_end = log->high_watermark;
+    }
     log->want_direct = false;
     plog_advance(log, d->end);
     if (log->unhanded > 0 && log->flushing) plog_queue(log);

@@ -50,6 +50,7 @@ struct plog {
     int64_t hint_offset, hint_segment, hint_position; /* where the last read ended */
     uint64_t round;                            /* the last commit round it has a part in */
     size_t round_mark, round_span;             /* where in that; SIZE_MAX: no data yet */
+    int64_t os_end;           /* what readers had seen when the topic came to flush */
     bool has_dir;
     bool touched;   /* appended to or rolled since the start */
     bool flushing;  /* config.flush in effect: high watermark = durable */

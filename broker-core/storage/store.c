@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "storage/compact.h"
 #include "storage/files.h"
+#include "storage/invariants.h"
 #include "storage/storage_int.h"
 
 #include <assert.h>
@@ -116,6 +117,7 @@ static void task_done(struct job *job)
         else task->finish(task);
     }
     task->free(task);
+    store_check(store);
 }
 
 void store_submit(struct store *store, struct task *task, enum lane lane)
