@@ -47,7 +47,7 @@ static status validate_client_header(const struct batch_header *h, const struct 
     if (h->record_count <= 0) return invalid(r, "The batch has no records.");
     if (h->last_offset_delta + 1LL != h->record_count)
         return invalid(r, "The record count does not match the last offset delta.");
-    if (h->record_count > BATCH_PLAIN_MAX / RECORD_SIZE_MIN)
+    if ((uint32_t)h->record_count > BATCH_PLAIN_MAX / RECORD_SIZE_MIN)
         return invalid(r, "The batch claims more records than a batch can hold.");
     if (h->producer_id >= 0 && (h->base_sequence < 0 || h->producer_epoch < 0))
         return invalid(r, "A batch with a producer id needs an epoch and a sequence.");
