@@ -2,6 +2,7 @@
  * protocol. A client is told the address of the endpoint it came by. Loop thread only. */
 #pragma once
 #include "base/status.h"
+#include "io/listener.h"
 #include "io/stream.h"
 #include "io/tls.h"
 

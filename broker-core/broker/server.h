@@ -11,6 +11,7 @@
 #include "broker/request_pool.h"
 #include "broker/stats.h"
 #include "cluster/image.h"
+#include "io/listener.h"
 #include "io/loop.h"
 #include "io/stream.h"
 #include "storage/plog.h"

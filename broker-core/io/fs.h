@@ -27,6 +27,12 @@ struct fs_ops {
     /* Short only at the end of the file; *ret_n < len says so. */
     status (*pread)(struct fs *fs, struct file *file, void *p, size_t len, int64_t at,
                     size_t *ret_n);
+    /* The same, but only what is in memory, and that may be short anywhere: BUSY when not even the
+     * first byte is. NULL, or where the file system cannot say: as pread. */
+    status (*pread_cached)(struct fs *fs, struct file *file, void *p, size_t len, int64_t at,
+                           size_t *ret_n);
+    /* A hint: these bytes will be read soon. Does not wait for them. NULL: nobody to tell. */
+    void (*will_need)(struct fs *fs, struct file *file, int64_t at, int64_t len);
     /* All or an error; after an error any prefix may have been written. */
     status (*pwrite)(struct fs *fs, struct file *file, const void *p, size_t len, int64_t at);
     status (*truncate)(struct fs *fs, struct file *file, int64_t size);

@@ -1,21 +1,25 @@
 /* fs_posix.c - the file-system seam on POSIX: everything by *at() calls below one folder
  * descriptor, so that a process whose view is restricted later needs no other path.
  *
- * Any thread. Stateless but for the descriptor; errno becomes a status here and goes no further. */
+ * Any thread. Stateless but for the descriptor, and what was learned of the file system; errno
+ * becomes a status here and goes no further. */
 #include "base/mem.h"
 #include "io/fs.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 struct fs_posix {
     struct fs fs;
     int dir_fd;
+    atomic_bool no_nowait; /* preadv2 cannot be told not to wait here */
 };
 
 struct file {
@@ -93,6 +97,40 @@ static status posix_pread(struct fs *fs, struct file *file, void *p, size_t len,
     }
     *ret_n = got;
     return OK;
+}
+
+static status posix_pread_cached(struct fs *fs, struct file *file, void *p, size_t len, int64_t at,
+                                 size_t *ret_n)
+{
+    struct fs_posix *posix = CONTAINER_OF(fs, struct fs_posix, fs);
+    size_t got = 0;
+    while (got < len && !atomic_load_explicit(&posix->no_nowait, memory_order_relaxed)) {
+        struct iovec part = { (char *)p + got, len - got < IO_CHUNK ? len - got : IO_CHUNK };
+        ssize_t n = preadv2(file->fd, &part, 1, at + (int64_t)got, RWF_NOWAIT);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && errno == EAGAIN) {
+            *ret_n = got;
+            return got ? OK : FAIL(BUSY);
+        }
+        if (n < 0 && (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL || errno == EPERM)) {
+            atomic_store(&posix->no_nowait, true); /* this file system cannot say */
+            break;
+        }
+        if (n < 0) return status_from_errno(errno);
+        if (n == 0) break;
+        got += (size_t)n;
+    }
+    if (got || !atomic_load_explicit(&posix->no_nowait, memory_order_relaxed)) {
+        *ret_n = got;
+        return OK;
+    }
+    return posix_pread(fs, file, p, len, at, ret_n);
+}
+
+static void posix_will_need(struct fs *fs, struct file *file, int64_t at, int64_t len)
+{
+    (void)fs;
+    (void)posix_fadvise(file->fd, at, len, POSIX_FADV_WILLNEED);
 }
 
 static status posix_pwrite(struct fs *fs, struct file *file, const void *p, size_t len, int64_t at)
@@ -228,6 +266,8 @@ static const struct fs_ops posix_ops = {
     .open = posix_open,
     .close = posix_close,
     .pread = posix_pread,
+    .pread_cached = posix_pread_cached,
+    .will_need = posix_will_need,
     .pwrite = posix_pwrite,
     .truncate = posix_truncate,
     .allocate = posix_allocate,

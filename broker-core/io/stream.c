@@ -3,14 +3,16 @@
  * Reading: bytes go into the loop's scratch memory, whole frames are handed out from there; only an
  * unfinished frame is kept (`in`), in memory of its final size into which the next read goes
  * directly. So a connection between two requests holds no buffer.
- * Writing: queued buffers leave together at the end of the turn; what the kernel does not take
- * waits for EPOLLOUT.
+ * Writing: what is queued leaves together at the end of the turn, but no more than WRITE_PER_TURN, so
+ * that one reader of much does not hold up the others; what the kernel does not take waits for
+ * EPOLLOUT. Sources are read into the scratch memory right before their bytes go.
  * Under TLS (`tls`) bytes go through tls.c, record by record; a record is never left half read, so what
  * is not handed out yet is in the kernel and epoll tells of it.
  * Ending: closed() is called once, the memory goes at the end of the turn. */
 #include "io/stream.h"
 
 #include "base/mem.h"
+#include "io/address.h"
 #include "io/tls.h"
 
 #include <arpa/inet.h>
@@ -21,7 +23,6 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -30,13 +31,22 @@
 #define UNSENT_MAX (64u << 20)
 #define READS_PER_TURN 4
 #define WRITE_PARTS 32
+#define WRITE_PER_TURN (512u << 10)
+#define TLS_PLAIN_MAX 16384 /* of one record; what is larger goes without a copy */
 #define LINGER_MS 1000
 #define FRAME_SIZE 4
 
+struct place { /* how far a pending reply has come */
+    size_t head;    /* bytes of its buffer */
+    int part;
+    size_t in_part; /* bytes of that part */
+};
 struct pending {
     struct buf bytes;
     bool small; /* a block of the loop, with the bytes behind the struct */
-    size_t sent;
+    struct stream_part *parts;
+    int count;
+    struct place at;
     struct pending *next;
 };
 
@@ -54,6 +64,8 @@ struct stream {
     struct pending *out_first, *out_last;
     size_t unsent;
     bool connecting, paused, closed, closing, lingering, blocked;
+    bool awaits;      /* a source that will say when its bytes are there */
+    size_t tls_due;   /* TLS has so many bytes of ours in a record it could not send yet */
     struct tls *tls;  /* NULL: plain */
     bool shaking;     /* the TLS handshake is under way */
     bool tls_blocked; /* handshake or reading waits until TLS could write */
@@ -171,24 +183,6 @@ static status stream_dial(struct loop *loop, int family, const struct sockaddr *
     return stream_new(loop, fd, max_frame, events, owner, true, ret_stream);
 }
 
-static bool address_parse(const char *addr, uint16_t port, struct sockaddr_storage *ret,
-                          socklen_t *ret_len)
-{
-    struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
-    struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
-    if (inet_pton(AF_INET, addr, &v4.sin_addr) == 1) {
-        memcpy(ret, &v4, sizeof v4);
-        *ret_len = sizeof v4;
-        return true;
-    }
-    if (inet_pton(AF_INET6, addr, &v6.sin6_addr) == 1) {
-        memcpy(ret, &v6, sizeof v6);
-        *ret_len = sizeof v6;
-        return true;
-    }
-    return false;
-}
-
 status stream_connect(struct loop *loop, const char *addr, uint16_t port, size_t max_frame,
                       const struct stream_events *events, void *owner, struct stream **ret_stream)
 {
@@ -199,20 +193,12 @@ status stream_connect(struct loop *loop, const char *addr, uint16_t port, size_t
                        ret_stream);
 }
 
-/* The address of a socket in a folder, short wherever the folder is. */
-static status unix_address(int dir_fd, const char *name, struct sockaddr_un *ret)
-{
-    *ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
-    int n = snprintf(ret->sun_path, sizeof ret->sun_path, "/proc/self/fd/%d/%s", dir_fd, name);
-    return n < 0 || (size_t)n >= sizeof ret->sun_path ? FAIL(INVALID) : OK;
-}
-
 status stream_connect_unix(struct loop *loop, int dir_fd, const char *name, size_t max_frame,
                            const struct stream_events *events, void *owner,
                            struct stream **ret_stream)
 {
     struct sockaddr_un to;
-    TRY(unix_address(dir_fd, name, &to));
+    TRY(address_unix(dir_fd, name, &to));
     return stream_dial(loop, AF_UNIX, (struct sockaddr *)&to, sizeof to, max_frame, events, owner,
                        ret_stream);
 }
@@ -234,7 +220,7 @@ static void stream_rewatch(struct stream *s)
 {
     if (s->closed) return;
     bool reads = s->shaking || s->lingering || (!s->connecting && !s->paused && !s->closing);
-    bool writes = s->connecting || s->blocked || s->tls_blocked;
+    bool writes = s->connecting || (s->blocked && !s->awaits) || s->tls_blocked;
     uint32_t events = (reads && !s->tls_blocked ? EPOLLIN : 0u) | (writes ? EPOLLOUT : 0u);
     status watched = loop_watch(s->loop, &s->watch, events);
     if (failed(watched)) stream_fail(s, watched);
@@ -258,12 +244,21 @@ void stream_resume(struct stream *s)
 
 /* --- ending -------------------------------------------------------------------------------------- */
 
+void stream_parts_free(struct stream_part *parts, int count)
+{
+    for (int i = 0; i < count; i++) parts[i].source->free(parts[i].source);
+    mem_free(parts);
+}
+
 static void pending_free(struct stream *s, struct pending *p)
 {
     if (p->small) {
         loop_block_free(s->loop, p);
         return;
     }
+    for (; p->at.part < p->count; p->at.part++)
+        p->parts[p->at.part].source->free(p->parts[p->at.part].source);
+    mem_free(p->parts);
     buf_done(&p->bytes);
     mem_free(p);
 }
@@ -517,19 +512,29 @@ static void stream_flush_later(struct stream *s, size_t more)
     if (!s->connecting && !s->shaking && !s->blocked) loop_defer(s->loop, &s->flush);
 }
 
-status stream_send(struct stream *s, struct buf *take_bytes)
+status stream_send_parts(struct stream *s, struct buf *take_bytes, struct stream_part *take_parts,
+                         int count)
 {
     struct buf bytes = buf_take(take_bytes);
-    status sent = stream_takes(s, bytes.len);
+    size_t size = bytes.len;
+    for (int i = 0; i < count; i++) size += take_parts[i].len;
+    status sent = stream_takes(s, size);
     struct pending *p = is_ok(sent) ? mem_zalloc(sizeof *p) : NULL;
     if (!p) {
         buf_done(&bytes);
+        stream_parts_free(take_parts, count);
         return failed(sent) ? sent : FAIL(NO_MEMORY);
     }
-    p->bytes = bytes;
+    *p = (struct pending){ .bytes = bytes, .parts = take_parts, .count = count };
+    for (int i = 0; i < count; i++) take_parts[i].source->stream = s;
     stream_queue(s, p);
-    stream_flush_later(s, bytes.len);
+    stream_flush_later(s, size);
     return OK;
+}
+
+status stream_send(struct stream *s, struct buf *take_bytes)
+{
+    return stream_send_parts(s, take_bytes, NULL, 0);
 }
 
 status stream_send_copy(struct stream *s, struct bytes bytes)
@@ -551,58 +556,168 @@ status stream_send_copy(struct stream *s, struct bytes bytes)
     return OK;
 }
 
+void stream_go_on(struct stream *s)
+{
+    if (s->closed || !s->awaits) return;
+    s->awaits = s->blocked = false;
+    loop_defer(s->loop, &s->flush);
+}
+
+/* Is the next byte of p at this place one of a part's? *ret_n: so many more of the same. */
+static bool place_in_part(const struct pending *p, const struct place *at, size_t *ret_n)
+{
+    bool part = at->part < p->count && p->parts[at->part].at == at->head;
+    *ret_n = part ? p->parts[at->part].len - at->in_part
+                  : (at->part < p->count ? p->parts[at->part].at : p->bytes.len) - at->head;
+    return part;
+}
+
+static void place_move(const struct pending *p, struct place *at, size_t n)
+{
+    size_t left;
+    if (!place_in_part(p, at, &left)) {
+        at->head += n;
+    } else if (n == left) {
+        at->part++;
+        at->in_part = 0;
+    } else {
+        at->in_part += n;
+    }
+}
+
+static bool place_at_end(const struct pending *p, const struct place *at)
+{
+    return at->part == p->count && at->head == p->bytes.len;
+}
+
+/* What is offered to the socket next. */
+struct gather {
+    struct iovec parts[WRITE_PARTS];
+    int count;
+    size_t bytes;    /* in all */
+    uint8_t *scratch;
+    size_t used, size; /* of the scratch memory */
+    size_t max;
+    bool flat;       /* TLS: small pieces follow each other in the scratch memory */
+    status failure;  /* of a source; BUSY: it will say when to go on */
+};
+
+/* Up to n bytes at the place; 0: no more for now. */
+static size_t gather_piece(struct gather *g, const struct pending *p, const struct place *at)
+{
+    size_t n, room = g->size - g->used;
+    bool part = place_in_part(p, at, &n), copied = part || (g->flat && (g->count || n < TLS_PLAIN_MAX));
+    if (n > g->max - g->bytes) n = g->max - g->bytes;
+    if (copied && n > room) n = room;
+    if (!n) return 0;
+    uint8_t *to = copied ? g->scratch + g->used : p->bytes.data + at->head;
+    struct stream_source *source = part ? p->parts[at->part].source : NULL;
+    if (part) g->failure = source->read(source, at->in_part, to, n, &n);
+    else if (copied) memcpy(to, p->bytes.data + at->head, n);
+    if (failed(g->failure)) return 0;
+    struct iovec *last = g->count ? &g->parts[g->count - 1] : NULL;
+    if (last && (uint8_t *)last->iov_base + last->iov_len == to) last->iov_len += n;
+    else g->parts[g->count++] = (struct iovec){ to, n };
+    if (copied) g->used += n;
+    g->bytes += n;
+    return n;
+}
+
+static void stream_gather(struct stream *s, struct gather *g, size_t max)
+{
+    *g = (struct gather){ .flat = s->tls != NULL, .max = max };
+    g->scratch = loop_scratch(s->loop, &g->size);
+    if (!g->scratch) g->failure = FAIL(NO_MEMORY);
+    for (const struct pending *p = s->out_first; p && is_ok(g->failure); p = p->next) {
+        struct place at = p->at;
+        while (!place_at_end(p, &at)) {
+            if (g->count == WRITE_PARTS || (g->flat && g->count && !g->used)) return;
+            size_t n = gather_piece(g, p, &at);
+            if (!n) return;
+            place_move(p, &at, n);
+        }
+    }
+}
+
 static void stream_sent(struct stream *s, size_t n)
 {
     s->unsent -= n;
-    while (s->out_first && n >= s->out_first->bytes.len - s->out_first->sent) {
+    while (s->out_first) {
         struct pending *p = s->out_first;
-        n -= p->bytes.len - p->sent;
+        size_t left;
+        while (!place_at_end(p, &p->at)) {
+            bool part = place_in_part(p, &p->at, &left);
+            if (left > n) left = n;
+            if (!left && !part) return;
+            struct stream_source *source = part ? p->parts[p->at.part].source : NULL;
+            int before = p->at.part;
+            place_move(p, &p->at, left);
+            n -= left;
+            if (part && p->at.part == before) return;
+            if (part) source->free(source);
+        }
         s->out_first = p->next;
         if (!s->out_first) s->out_last = NULL;
         pending_free(s, p);
     }
-    if (s->out_first) s->out_first->sent += n;
 }
 
-/* One record. A client that makes TLS want to read first is one that is not there. */
-static bool stream_write_tls(struct stream *s)
+/* Record by record. A client that makes TLS want to read first is one that is not there. */
+static bool stream_write_tls(struct stream *s, const struct gather *g)
 {
-    const struct pending *p = s->out_first;
-    size_t n = p->bytes.len - p->sent, sent = 0;
-    switch (n ? tls_write(s->tls, p->bytes.data + p->sent, n, &sent) : TLS_DONE) {
-    case TLS_DONE: stream_sent(s, sent); return true;
-    case TLS_WANTS_WRITE: return false;
-    case TLS_WANTS_READ:
-    case TLS_ENDED: stream_fail(s, FAIL(CLOSED)); break;
+    const uint8_t *data = g->parts[0].iov_base;
+    size_t at = 0;
+    while (at < g->bytes) {
+        size_t n = g->bytes - at, sent = 0;
+        switch (tls_write(s->tls, data + at, n, &sent)) {
+        case TLS_DONE: at += sent; s->tls_due = 0; continue;
+        case TLS_WANTS_WRITE: s->tls_due = n < TLS_PLAIN_MAX ? n : TLS_PLAIN_MAX; break;
+        case TLS_WANTS_READ:
+        case TLS_ENDED: stream_fail(s, FAIL(CLOSED)); return false;
+        }
+        break;
     }
-    return false;
+    stream_sent(s, at);
+    return at == g->bytes;
 }
 
-/* True when the kernel took all that was offered. */
-static bool stream_write_once(struct stream *s)
+static bool stream_write_plain(struct stream *s, struct gather *g)
 {
-    if (s->tls) return stream_write_tls(s);
-    struct iovec parts[WRITE_PARTS];
-    int count = 0;
-    size_t offered = 0;
-    for (struct pending *p = s->out_first; p && count < WRITE_PARTS; p = p->next, count++) {
-        parts[count] = (struct iovec){ p->bytes.data + p->sent, p->bytes.len - p->sent };
-        offered += parts[count].iov_len;
-    }
-    struct msghdr message = { .msg_iov = parts, .msg_iovlen = (size_t)count };
+    struct msghdr message = { .msg_iov = g->parts, .msg_iovlen = (size_t)g->count };
     ssize_t n = sendmsg(s->watch.fd, &message, MSG_NOSIGNAL);
     if (n < 0) {
         if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS) stream_fail(s, FAIL(CLOSED));
         return false;
     }
     stream_sent(s, (size_t)n);
-    return (size_t)n == offered;
+    return (size_t)n == g->bytes;
+}
+
+/* True when the kernel took all that was offered, and there was no end to what was. */
+static bool stream_write_once(struct stream *s, size_t *left)
+{
+    struct gather g;
+    stream_gather(s, &g, *left);
+    if (failed(g.failure) && g.failure.code != E_BUSY) {
+        stream_fail(s, g.failure); /* half an answer is none */
+        return false;
+    }
+    s->awaits = failed(g.failure);
+    if (!g.bytes || g.bytes < s->tls_due) {
+        if (!s->awaits) stream_sent(s, 0); /* an empty buffer */
+        return false;
+    }
+    bool all = s->tls ? stream_write_tls(s, &g) : stream_write_plain(s, &g);
+    *left -= g.bytes;
+    return all && !s->awaits && *left;
 }
 
 static void stream_write(struct stream *s)
 {
+    size_t left = WRITE_PER_TURN;
+    if (s->awaits) return;
     while (s->out_first && !s->closed)
-        if (!stream_write_once(s)) break;
+        if (!stream_write_once(s, &left)) break;
     if (s->closed) return;
     s->blocked = s->out_first != NULL;
     stream_rewatch(s);
@@ -675,130 +790,4 @@ static void stream_ready(struct watch *watch, uint32_t events)
     else if (reads) stream_read(s);
     /* The peer is gone although we are not reading now. */
     else if (events & (EPOLLHUP | EPOLLERR)) stream_fail(s, FAIL(CLOSED));
-}
-
-/* --- listeners ---------------------------------------------------------------------------------------- */
-
-#define ACCEPTS_PER_TURN 32
-#define LISTEN_BACKLOG 512
-#define NO_FD_PAUSE_MS 100
-
-struct listener {
-    struct loop *loop;
-    struct watch watch;
-    struct timer pause;
-    accept_fn accepted;
-    void *owner;
-    uint16_t port;
-    bool held;
-};
-
-static void listener_ready(struct watch *watch, uint32_t events)
-{
-    (void)events;
-    struct listener *l = CONTAINER_OF(watch, struct listener, watch);
-    for (int i = 0; i < ACCEPTS_PER_TURN && !l->held; i++) {
-        int fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
-            l->accepted(fd, l->owner);
-            continue;
-        }
-        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-            /* The queue stays readable: look again a little later instead of spinning. */
-            loop_unwatch(l->loop, watch);
-            if (failed(loop_timer_set(l->loop, &l->pause, loop_now(l->loop) + NO_FD_PAUSE_MS)))
-                (void)loop_watch(l->loop, watch, EPOLLIN);
-        }
-        return;
-    }
-}
-
-static void listener_pause_over(struct timer *timer)
-{
-    struct listener *l = CONTAINER_OF(timer, struct listener, pause);
-    if (failed(loop_watch(l->loop, &l->watch, EPOLLIN)))
-        (void)loop_timer_set(l->loop, &l->pause, loop_now(l->loop) + NO_FD_PAUSE_MS);
-}
-
-/* Takes the bound fd. */
-static status listener_start(struct loop *loop, int fd, accept_fn accepted, void *owner,
-                             struct listener **ret_listener)
-{
-    struct listener *l = mem_zalloc(sizeof *l);
-    status started = !l ? FAIL(NO_MEMORY)
-                     : listen(fd, LISTEN_BACKLOG) < 0 ? status_from_errno(errno)
-                                                      : OK;
-    if (is_ok(started)) {
-        *l = (struct listener){ .loop = loop, .accepted = accepted, .owner = owner };
-        l->watch = (struct watch){ .ready = listener_ready, .fd = fd };
-        timer_init(&l->pause, listener_pause_over);
-        started = loop_watch(loop, &l->watch, EPOLLIN);
-    }
-    if (failed(started)) {
-        close(fd);
-        mem_free(l);
-        return started;
-    }
-    *ret_listener = l;
-    return OK;
-}
-
-status listener_new(struct loop *loop, const char *addr, uint16_t port, accept_fn accepted,
-                    void *owner, struct listener **ret_listener)
-{
-    struct sockaddr_storage at = { 0 };
-    socklen_t len;
-    if (!address_parse(addr, port, &at, &len)) return FAIL(INVALID);
-    int fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) return status_from_errno(errno);
-    int one = 1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(fd, (struct sockaddr *)&at, len) < 0 ||
-        getsockname(fd, (struct sockaddr *)&at, &len) < 0) {
-        status refused = status_from_errno(errno);
-        close(fd);
-        return refused;
-    }
-    TRY(listener_start(loop, fd, accepted, owner, ret_listener));
-    /* The port stands at the same place in both address families. */
-    (*ret_listener)->port = ntohs(((struct sockaddr_in *)&at)->sin_port);
-    return OK;
-}
-
-status listener_new_unix(struct loop *loop, int dir_fd, const char *name, accept_fn accepted,
-                         void *owner, struct listener **ret_listener)
-{
-    struct sockaddr_un at;
-    TRY(unix_address(dir_fd, name, &at));
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) return status_from_errno(errno);
-    unlinkat(dir_fd, name, 0);
-    /* The mode of the socket becomes that of its file: private from the first moment. */
-    fchmod(fd, 0600);
-    if (bind(fd, (struct sockaddr *)&at, sizeof at) < 0) {
-        status refused = status_from_errno(errno);
-        close(fd);
-        return refused;
-    }
-    return listener_start(loop, fd, accepted, owner, ret_listener);
-}
-
-uint16_t listener_port(const struct listener *l) { return l->port; }
-
-void listener_hold(struct listener *l, bool hold)
-{
-    if (l->held == hold) return;
-    l->held = hold;
-    loop_timer_clear(l->loop, &l->pause);
-    if (hold) loop_unwatch(l->loop, &l->watch);
-    else listener_pause_over(&l->pause);
-}
-
-void listener_free(struct listener *l)
-{
-    if (!l) return;
-    loop_unwatch(l->loop, &l->watch);
-    loop_timer_clear(l->loop, &l->pause);
-    close(l->watch.fd);
-    mem_free(l);
 }

@@ -48,6 +48,26 @@ status stream_send(struct stream *stream, struct buf *take_bytes);
 /* The same for a few bytes, which are copied. */
 #define STREAM_COPY_MAX 512
 status stream_send_copy(struct stream *stream, struct bytes bytes);
+
+/* Bytes that are made when there is room for them: stretches of a file. A source belongs to one part
+ * and is freed when its bytes are sent, or the stream ends. */
+struct stream_source {
+    /* Between 1 and n bytes from `at` on into p. BUSY: not now, stream_go_on() comes later, once; any
+     * other failure ends the stream. The same bytes may be asked for again. */
+    status (*read)(struct stream_source *source, size_t at, uint8_t *p, size_t n, size_t *ret_n);
+    void (*free)(struct stream_source *source);
+    struct stream *stream; /* it is queued on; stream.c's */
+};
+struct stream_part {
+    size_t at;  /* stands before this byte of the buffer */
+    size_t len; /* > 0 */
+    struct stream_source *source;
+};
+/* As stream_send, with parts in ascending order of `at`; takes the array (mem_alloc) and its sources. */
+status stream_send_parts(struct stream *stream, struct buf *take_bytes, struct stream_part *take_parts,
+                         int count);
+void stream_parts_free(struct stream_part *parts, int count); /* with their sources; NULL ok */
+void stream_go_on(struct stream *stream); /* a source that was BUSY may be asked again */
 size_t stream_unsent(const struct stream *stream);
 size_t stream_received(const struct stream *stream); /* bytes buffered of an unfinished frame */
 void stream_pause(struct stream *stream);  /* no more frames, stop reading the socket */
@@ -58,16 +78,3 @@ void stream_close_when_sent(struct stream *stream);
 const char *stream_peer(const struct stream *stream); /* "127.0.0.1" or "unix" */
 uint16_t stream_peer_port(const struct stream *stream);
 int stream_fd(const struct stream *stream);
-
-/* --- listeners ------------------------------------------------------------------------------- */
-struct listener;
-typedef void (*accept_fn)(int fd, void *owner); /* takes fd (non-blocking, close-on-exec) */
-/* Port 0 picks a free one. Accepting pauses for 100 ms on EMFILE instead of spinning. */
-status listener_new(struct loop *loop, const char *addr, uint16_t port, accept_fn accepted,
-                    void *owner, struct listener **ret_listener);
-/* Binds `name` inside the folder (an old socket file is removed), mode 0600. */
-status listener_new_unix(struct loop *loop, int dir_fd, const char *name, accept_fn accepted,
-                         void *owner, struct listener **ret_listener);
-uint16_t listener_port(const struct listener *listener);
-void listener_hold(struct listener *listener, bool hold); /* accept nothing for now, or go on */
-void listener_free(struct listener *listener); /* NULL ok */

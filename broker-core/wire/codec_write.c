@@ -7,7 +7,10 @@ struct out {
     struct buf *buf;
     int16_t version;
     bool flexible;
+    struct buf *holes; /* NULL: there may be none */
 };
+
+const uint8_t wire_hole[1] = { 0 };
 
 static void put_uvarint(struct buf *buf, uint32_t v)
 {
@@ -35,6 +38,14 @@ static bool is_compact(const struct out *out, const struct wire_field *f)
     return out->flexible && !(f->flags & WIRE_CLASSIC);
 }
 
+static status write_hole(struct out *out, size_t len)
+{
+    struct wire_gap gap = { out->buf->len, len };
+    if (!out->holes) return FAIL(INVALID);
+    buf_put(out->holes, &gap, sizeof gap);
+    return buf_check(out->holes);
+}
+
 static status write_text(struct out *out, const struct wire_field *f, bool may_be_null,
                          const uint8_t *at)
 {
@@ -43,6 +54,7 @@ static status write_text(struct out *out, const struct wire_field *f, bool may_b
     size_t len = value->data ? value->len : 0;
     if (len > INT32_MAX) return FAIL(INVALID);
     TRY(put_length(out, is_compact(out, f), f->type == WIRE_STRING, is_null ? -1 : (int64_t)len));
+    if (value->data == wire_hole) return write_hole(out, len);
     if (len) buf_put(out->buf, value->data, len);
     return OK;
 }
@@ -234,8 +246,14 @@ static status write_struct(struct out *out, const struct wire_struct *s, const u
 status wire_encode(const struct wire_message *m, int16_t version, const void *object,
                    struct buf *out)
 {
+    return wire_encode_with_holes(m, version, object, out, NULL);
+}
+
+status wire_encode_with_holes(const struct wire_message *m, int16_t version, const void *object,
+                              struct buf *out, struct buf *holes)
+{
     if (!wire_knows(m, version)) return FAIL(UNSUPPORTED_VERSION);
-    struct out writer = { out, version, wire_flexible(m, version) };
+    struct out writer = { out, version, wire_flexible(m, version), holes };
     size_t before = out->len;
     status result = write_struct(&writer, wire_body(m), object, 0);
     if (is_ok(result)) result = buf_check(out);

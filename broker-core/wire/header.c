@@ -103,24 +103,40 @@ size_t frame_begin(struct buf *out)
     return begin;
 }
 
-status frame_end(struct buf *out, size_t begin)
+static status frame_end_with(struct buf *out, size_t begin, size_t more)
 {
     TRY(buf_check(out));
-    size_t size = out->len - begin - 4;
+    size_t size = out->len - begin - 4 + more;
     if (size > INT32_MAX) return FAIL(LIMIT);
     put_be32(out->data + begin, (uint32_t)size);
     return OK;
 }
 
+status frame_end(struct buf *out, size_t begin) { return frame_end_with(out, begin, 0); }
+
 status response_frame_as(struct buf *out, const struct request_header *to, int16_t version,
                          const void *response)
+{
+    return response_frame_with_holes(out, to, version, response, NULL);
+}
+
+static size_t holes_size(const struct buf *holes)
+{
+    const struct wire_gap *gaps = holes ? (const void *)holes->data : NULL;
+    size_t size = 0;
+    for (size_t i = 0; holes && i < holes->len / sizeof *gaps; i++) size += gaps[i].len;
+    return size;
+}
+
+status response_frame_with_holes(struct buf *out, const struct request_header *to, int16_t version,
+                                 const void *response, struct buf *holes)
 {
     const struct wire_message *m = wire_response(to->api_key);
     if (!m) return FAIL(UNSUPPORTED_VERSION);
     size_t begin = frame_begin(out);
     response_header_put(out, to->api_key, version, to->correlation_id);
-    status result = wire_encode(m, version, response, out);
-    if (is_ok(result)) result = frame_end(out, begin);
+    status result = wire_encode_with_holes(m, version, response, out, holes);
+    if (is_ok(result)) result = frame_end_with(out, begin, holes_size(holes));
     if (failed(result)) out->len = begin;
     return result;
 }

@@ -1,5 +1,5 @@
 leat_test(loop LINK io)
-leat_test(stream LINK io)
+leat_test(stream SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/source_kit.c LINK io)
 set(TLS_KIT ${CMAKE_CURRENT_SOURCE_DIR}/tls_kit.c)
-leat_test(tls SOURCES ${TLS_KIT} LINK io)
+leat_test(tls SOURCES ${TLS_KIT} ${CMAKE_CURRENT_SOURCE_DIR}/source_kit.c LINK io)
 leat_test(reserve SOURCES ${PROJECT_SOURCE_DIR}/tests/fault/fs_sim.c LINK io)

@@ -4,6 +4,7 @@
  * silent, answer nonsense, or hang up. */
 #include "base/mem.h"
 #include "client/client_ops.h"
+#include "io/listener.h"
 #include "wire/header.h"
 #include "wire/messages.h"
 

@@ -275,6 +275,26 @@ static void test_messages_are_found_by_key(void **state)
     assert_true(wire_flexible(&metadata_request_message, 9));
 }
 
+static void test_a_hole_is_a_length_and_the_place_of_its_bytes(void **state)
+{
+    struct fixture *f = *state;
+    struct sasl_authenticate_request rq = { .auth_bytes = bytes_of(wire_hole, 300) };
+    struct buf holes;
+    buf_init(&holes, 1024);
+    assert_int_equal(wire_encode(&sasl_authenticate_request_message, 1, &rq, &f->out).code, E_INVALID);
+    for (int16_t version = 1; version <= 2; version++) {
+        assert_true(is_ok(wire_encode_with_holes(&sasl_authenticate_request_message, version, &rq, &f->out,
+                                                 &holes)));
+        const struct wire_gap *gap = (const void *)holes.data;
+        assert_int_equal(holes.len, sizeof *gap);
+        assert_int_equal(gap->len, 300);
+        assert_int_equal(gap->at, version == 1 ? 4 : 2);
+        assert_out(f, version == 1 ? BYTES(0, 0, 1, 44) : BYTES(0xad, 2, 0)); /* compact; its tags */
+        buf_clear(&holes);
+    }
+    buf_done(&holes);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -296,6 +316,7 @@ int main(void)
         TEST(test_strings_too_long_for_their_prefix_are_refused),
         TEST(test_full_buffer_is_an_error),
         TEST(test_messages_are_found_by_key),
+        TEST(test_a_hole_is_a_length_and_the_place_of_its_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,10 @@
 /* Framed connections: real sockets on loopback (free ports) and in a temporary folder; the far end
  * is a plain socket of the test or a second stream on the same loop. */
+#include "io/listener.h"
 #include "io/stream.h"
 
 #include "base/mem.h"
+#include "unit/source_kit.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -160,6 +162,56 @@ static void test_large_frames_between_small_ones_keep_their_bytes(void **state)
     assert_int_equal(server.got.len, expected.len);
     assert_memory_equal(server.got.data, expected.data, expected.len);
     assert_int_equal(stream_unsent(client.stream), 0);
+    buf_done(&expected);
+}
+
+static const size_t part_sizes[] = { 1, 400000, 2, 70000, 131072, 16384, 900000, 5 };
+
+/* In place, in order, beside what is sent in the usual way; whatever the sources give at a time. */
+static void test_parts_of_a_reply_stand_where_they_belong(void **state)
+{
+    (void)state;
+    struct buf expected;
+    buf_init(&expected, 16 << 20);
+    stream_set_max_frame(server.stream, 8 << 20);
+    struct kit_sources kits[] = {
+        { .loop = loop, .piece_max = SIZE_MAX, .fails_at = SIZE_MAX },
+        { .loop = loop, .piece_max = 1000, .fails_at = SIZE_MAX },
+        { .loop = loop, .piece_max = 70001, .fails_at = SIZE_MAX, .busy_every = 3 },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(kits); i++) {
+        client_sends("before");
+        buf_put_str(&expected, STR("before|"));
+        assert_true(is_ok(kit_send_parts(&kits[i], client.stream, part_sizes, ARRAY_LEN(part_sizes),
+                                         &expected)));
+        client_sends("behind");
+        buf_put_str(&expected, STR("|behind|"));
+    }
+    while (server.frames < 9) loop_turn(loop, -1);
+    assert_int_equal(server.got.len, expected.len);
+    assert_memory_equal(server.got.data, expected.data, expected.len);
+    assert_int_equal(stream_unsent(client.stream), 0);
+    for (size_t i = 0; i < ARRAY_LEN(kits); i++) assert_int_equal(kits[i].alive, 0);
+    buf_done(&expected);
+}
+
+static void test_a_source_that_fails_ends_the_stream_and_all_are_freed(void **state)
+{
+    (void)state;
+    struct buf expected;
+    buf_init(&expected, 16 << 20);
+    stream_set_max_frame(server.stream, 8 << 20);
+    struct kit_sources kit = { .loop = loop, .piece_max = SIZE_MAX, .fails_at = 300000 };
+    for (int i = 0; i < 2; i++)
+        assert_true(is_ok(kit_send_parts(&kit, client.stream, part_sizes, ARRAY_LEN(part_sizes),
+                                         &expected)));
+    while (!client.closed) loop_turn(loop, -1);
+    assert_int_equal(client.why.code, E_IO);
+    assert_int_equal(kit.alive, 0);
+    struct stream *stream = server.stream;
+    stream_close(stream);
+    assert_true(failed(kit_send_parts(&kit, stream, part_sizes, 2, &expected)));
+    assert_int_equal(kit.alive, 0);
     buf_done(&expected);
 }
 
@@ -339,6 +391,8 @@ int main(void)
         TEST(test_frames_arrive_whole_and_in_order),
         TEST(test_a_frame_that_comes_byte_by_byte_is_put_together),
         TEST(test_large_frames_between_small_ones_keep_their_bytes),
+        TEST(test_parts_of_a_reply_stand_where_they_belong),
+        TEST(test_a_source_that_fails_ends_the_stream_and_all_are_freed),
         TEST(test_a_paused_stream_hands_out_nothing_until_it_is_resumed),
         TEST(test_a_frame_over_the_limit_or_of_negative_size_closes),
         TEST(test_closing_inside_the_frame_callback_is_safe_and_told_once),

@@ -3,6 +3,8 @@
 #include "tls_kit.h"
 
 #include "base/mem.h"
+#include "unit/source_kit.h"
+#include "io/listener.h"
 #include "io/stream.h"
 #include "io/tls.h"
 #include "io/tls_name.h"
@@ -200,6 +202,34 @@ static void test_frames_of_any_size_go_both_ways_in_both_versions(void **state)
     exchange(TLS1_3_VERSION);
     seen.closed = 0;
     exchange(TLS1_2_VERSION);
+}
+
+/* Records do not care where parts begin; the client reads slowly, so that records wait. */
+static void test_parts_of_a_reply_go_through_tls(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = { 1, 400000, 2, 70000, 16384, 3000000, 5 };
+    static uint8_t back[8 << 20];
+    struct kit_sources kit = { .loop = loop, .piece_max = 70001, .fails_at = SIZE_MAX,
+                               .busy_every = 3 };
+    struct buf expected;
+    buf_init(&expected, 16 << 20);
+    SSL_CTX *context = kit_client(&ca, NULL, 0);
+    SSL *ssl = peer_new(context, NULL);
+    assert_true(shake(ssl));
+    assert_true(is_ok(kit_send_parts(&kit, seen.stream, sizes, ARRAY_LEN(sizes), &expected)));
+    for (int i = 0; i < 20; i++) loop_turn(loop, 1);
+    read_all(ssl, back, 4);
+    assert_int_equal(get_be32(back), expected.len);
+    for (size_t at = 0; at < expected.len; at += 1 << 19)
+        read_all(ssl, back + at, expected.len - at < 1 << 19 ? expected.len - at : 1 << 19);
+    assert_memory_equal(back, expected.data, expected.len);
+    assert_int_equal(stream_unsent(seen.stream), 0);
+    assert_int_equal(kit.alive, 0);
+    peer_free(ssl);
+    turn_until_closed(1);
+    SSL_CTX_free(context);
+    buf_done(&expected);
 }
 
 /* Every byte of a frame in a record of its own, several frames in one record. */
@@ -480,6 +510,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         T(test_frames_of_any_size_go_both_ways_in_both_versions),
+        T(test_parts_of_a_reply_go_through_tls),
         T(test_frames_and_records_need_not_agree),
         T(test_a_paused_stream_keeps_its_bytes_and_goes_on),
         T(test_old_versions_are_refused),
