@@ -6,6 +6,7 @@
 #include "broker/connection.h"
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "broker/api_versions.h"
 #include "broker/authorizer.h"
 #include "broker/connection_rate.h"
@@ -415,6 +416,7 @@ static void connection_frame(struct stream *stream, struct bytes frame, void *ow
 static void request_free(struct request *r)
 {
     if (r->charged) memory_give_back(r->broker, r->charged);
+    request_drop_parts(r);
     request_give(r->broker, r);
 }
 
@@ -433,10 +435,12 @@ static void connection_send_first(struct connection *c)
     c->queued--;
     r->connection = NULL;
     c->broker->stats.reply_bytes += (int64_t)r->reply.len;
+    for (int i = 0; i < r->part_count; i++) c->broker->stats.reply_bytes += (int64_t)r->parts[i].len;
     control_touch(c->broker->control);
     bool close = r->close_after;
     if (r->reply.len >= LARGE || r->frame_bytes >= LARGE) broker_used_memory(c->broker);
     status sent = r->silent ? OK
+                  : r->part_count ? stream_send_parts(c->stream, &r->reply, TAKE(r->parts), r->part_count)
                   : r->reply.len <= STREAM_COPY_MAX ? stream_send_copy(c->stream, buf_bytes(&r->reply))
                                                     : stream_send(c->stream, &r->reply);
     request_free(r);
@@ -472,12 +476,46 @@ static void request_answered(struct request *r)
     if (c->first == r) connection_flush(c);
 }
 
+status request_add_part(struct request *r, struct stream_source *source, size_t len)
+{
+    int count = r->part_count;
+    if ((count & (count - 1)) == 0) { /* grows at powers of two */
+        size_t cap = count ? (size_t)count * 2 : 1;
+        struct stream_part *parts = mem_realloc(r->parts, cap * sizeof *parts);
+        if (!parts) return FAIL(NO_MEMORY);
+        r->parts = parts;
+    }
+    r->parts[r->part_count++] = (struct stream_part){ .len = len, .source = source };
+    return OK;
+}
+
+void request_drop_parts(struct request *r)
+{
+    if (r->parts) stream_parts_free(TAKE(r->parts), r->part_count);
+    r->part_count = 0;
+}
+
+static status request_place_parts(struct request *r, const struct buf *holes)
+{
+    const struct wire_gap *gaps = (const void *)holes->data;
+    if (holes->len != (size_t)r->part_count * sizeof *gaps) return FAIL(INVALID);
+    for (int i = 0; i < r->part_count; i++) {
+        assert(gaps[i].len == r->parts[i].len);
+        r->parts[i].at = gaps[i].at;
+    }
+    return OK;
+}
+
 static bool request_encode(struct request *r, const void *response)
 {
     if (!r->connection) return true;
-    status encoded = r->arena->failed
-                         ? FAIL(NO_MEMORY)
-                         : response_frame_as(&r->reply, &r->header, r->version, response);
+    struct buf holes;
+    buf_init(&holes, (size_t)r->part_count * sizeof(struct wire_gap));
+    status encoded = r->arena->failed ? FAIL(NO_MEMORY)
+                                      : response_frame_with_holes(&r->reply, &r->header, r->version,
+                                                                  response, &holes);
+    if (is_ok(encoded)) encoded = request_place_parts(r, &holes);
+    buf_done(&holes);
     if (is_ok(encoded)) return true;
     log_warn("the answer to %s version %d for client %s cannot be written (%s)",
              wire_api_name(r->header.api_key), r->version, r->connection->host,
@@ -504,6 +542,7 @@ void request_reply_throttled(struct request *r, const void *response, int32_t th
     quota_work_pause(r);
     if (!encoded) {
         r->silent = r->close_after = true;
+        request_drop_parts(r);
         buf_done(&r->reply);
     }
     request_answered(r);

@@ -3,16 +3,23 @@
  *
  * What to read and which partitions an answer names is up to the fetch session (KIP-227). Whole stored
  * batches are sent, beginning with the one that contains the offset; the first non-empty partition
- * gets one batch even beyond the limits, so that a consumer always goes on. */
+ * gets one batch even beyond the limits, so that a consumer always goes on.
+ *
+ * The loop waits for no disk: what is not in memory is brought there on a lane (warm.h) and the fetch goes
+ * on where it was. Stretches of some size are not read here at all: they are parts of the reply, and
+ * the stream reads them when its socket has room. */
 #include "broker/handler.h"
 
 #include "broker/authorizer.h"
 #include "broker/fetch_session.h"
 #include "broker/leader.h"
 #include "broker/parked.h"
-#include "wire/batch.h"
+#include "storage/log_source.h"
+#include "storage/warm.h"
 
 #define RESPONSE_MAX (8u << 20) /* records of one answer; the client's max_bytes may be less */
+#define PART_MIN (16u << 10)   /* records of a partition that become a part of the reply */
+#define PATIENCE 16            /* times that something is brought in for one partition; then wait */
 #define MAX_WAIT_MS (5 * 60 * 1000)
 #define TOPIC_IDS_SINCE 13
 #define LEADER_HINTS_SINCE 16 /* KIP-951 */
@@ -26,9 +33,12 @@ struct fetch_item { /* one partition of the request */
     const asked_partition *asked;
     struct topic_stats *stats;
     struct plog *log;       /* NULL with a failure, or when the log ended while parked */
+    struct parked_log *waits; /* NULL: not parked */
     struct uuid topic_id;
     status failure;
-    size_t records_at, records_len; /* within fetch.records */
+    size_t records_at, records_len; /* within fetch.records, unless they are a part */
+    bool is_part;
+    int64_t records;
     size_t aborted_at;              /* within fetch.aborted */
     int32_t aborted_count;
 };
@@ -43,6 +53,13 @@ struct fetch {
     size_t max_bytes;
     int64_t min_bytes;
     int64_t until;
+    bool reading;     /* it is ready, or late: items below `at` are read */
+    int32_t at;
+    size_t bytes;     /* of records, wherever they are */
+    struct warm warm;
+    struct read_miss miss;
+    int warmed;       /* how often, for the item at `at` */
+    status unreadable; /* why the last attempt failed, for the item at `at` */
     struct buf records;
     struct buf aborted; /* aborted_answer, for readers of committed records */
 };
@@ -130,7 +147,9 @@ static size_t partition_max(const struct fetch_item *item)
     return item->asked->partition_max_bytes > 0 ? (size_t)item->asked->partition_max_bytes : 0;
 }
 
-static bool fetch_ready(const struct fetch *f)
+/* Is there something at once, or as much as was asked for? Also true when that could not be found out
+ * without waiting for the disk: f->miss. */
+static bool fetch_ready(struct fetch *f)
 {
     int64_t available = 0;
     for (int32_t i = 0; i < f->count; i++) {
@@ -142,8 +161,10 @@ static bool fetch_ready(const struct fetch *f)
             continue;
         }
         size_t max = partition_max(item) > 0 ? partition_max(item) : 1;
-        available += (int64_t)plog_available(item->log, item->asked->fetch_offset, bound, max);
-        if (available >= f->min_bytes) return true;
+        available += f->min_bytes <= 1 ? 1
+                                       : (int64_t)plog_available(item->log, item->asked->fetch_offset,
+                                                                 bound, max);
+        if (f->miss.segment || available >= f->min_bytes) return true;
     }
     return available >= f->min_bytes;
 }
@@ -169,38 +190,65 @@ static status fetch_aborted(struct fetch *f, struct fetch_item *item, int64_t en
     return OK;
 }
 
-static void fetch_read(struct fetch *f, struct fetch_item *item, bool at_least_one)
+static bool fetch_add_part(struct fetch *f, const struct log_span *span)
+{
+    struct request *r = f->request;
+    struct stream_source *source = log_source_new(r->broker->store, span);
+    if (!source) return false;
+    if (is_ok(request_add_part(r, source, span->len))) return true;
+    source->free(source);
+    return false;
+}
+
+/* BUSY: not now, and nothing has changed. */
+static status fetch_read(struct fetch *f, struct fetch_item *item, bool at_least_one)
 {
     int64_t offset = item->asked->fetch_offset, bound = fetch_bound(f->request, item->log);
+    struct log_span span;
     item->records_at = f->records.len;
-    if (offset >= bound) return;
-    size_t left = f->records.len < f->max_bytes ? f->max_bytes - f->records.len : 0;
+    if (offset >= bound) return OK;
+    size_t left = f->bytes < f->max_bytes ? f->max_bytes - f->bytes : 0;
     size_t max = partition_max(item) < left ? partition_max(item) : left;
-    if (!max && !at_least_one) return;
-    struct read_result result = { 0 };
-    status read = plog_read(item->log, offset, bound, max, at_least_one, &f->records, &result);
-    item->records_len = f->records.len - item->records_at;
-    if (is_ok(read) && item->records_len && fetch_committed(f->request))
-        read = fetch_aborted(f, item, result.next_offset);
-    if (failed(read)) {
-        f->records.len = item->records_at;
-        item->records_len = 0;
-        item->failure = read;
-        item->stats->failed_fetch++;
+    if (!max && !at_least_one) return OK;
+    TRY(plog_span(item->log, offset, bound, max, at_least_one, &span));
+    if (span.len && fetch_committed(f->request)) TRY(fetch_aborted(f, item, span.next_offset));
+    item->is_part = span.len >= PART_MIN && fetch_add_part(f, &span);
+    if (!item->is_part) TRY(plog_span_read(&span, &f->records));
+    item->records_len = span.len;
+    item->records = span.records;
+    f->bytes += span.len;
+    return OK;
+}
+
+/* The items from f->at on; BUSY: f->miss has to be brought in first. */
+static status fetch_read_all(struct fetch *f)
+{
+    struct request *r = f->request;
+    for (; f->at < f->count; f->at++, f->warmed = 0, f->unreadable = OK) {
+        struct fetch_item *item = &f->items[f->at];
+        if (is_ok(item->failure) && !item->log)
+            item->failure = r->version >= TOPIC_IDS_SINCE ? FAIL(UNKNOWN_TOPIC_ID)
+                                                          : FAIL(UNKNOWN_TOPIC_OR_PARTITION);
+        if (failed(item->failure)) continue;
+        store_only_cached(r->broker->store, f->warmed < PATIENCE ? &f->miss : NULL);
+        status read = failed(f->unreadable) ? f->unreadable : fetch_read(f, item, f->bytes == 0);
+        store_only_cached(r->broker->store, NULL);
+        if (read.code == E_BUSY && f->warmed < PATIENCE) return read;
+        if (failed(read)) {
+            item->failure = read;
+            item->stats->failed_fetch++;
+        }
     }
+    return OK;
 }
 
 static void fetch_count(struct fetch *f, const struct fetch_item *item)
 {
     struct broker *b = f->request->broker;
-    struct bytes left = bytes_of(f->records.data + item->records_at, item->records_len), batch;
-    struct batch_header header;
-    int64_t records = 0;
-    while (batch_next(&left, &batch, &header, NULL)) records += header.record_count;
     item->stats->bytes_out += (int64_t)item->records_len;
-    item->stats->records_out += records;
+    item->stats->records_out += item->records;
     b->stats.bytes_out += (int64_t)item->records_len;
-    b->stats.records_out += records;
+    b->stats.records_out += item->records;
 }
 
 /* KIP-595's truncation detection: the log of the leader has gone another way below the offset. */
@@ -241,12 +289,14 @@ static void fetch_partition_answer(struct fetch *f, const struct fetch_item *ite
             answer->aborted_transactions = (aborted_answer *)(f->aborted.data + item->aborted_at);
     }
     if (!item->records_len) return;
-    answer->records = bytes_of(f->records.data + item->records_at, item->records_len);
+    answer->records = bytes_of(item->is_part ? wire_hole : f->records.data + item->records_at,
+                               item->records_len);
     fetch_count(f, item);
 }
 
 static void fetch_release(struct fetch *f)
 {
+    warm_stop(&f->warm);
     parked_leave(&f->parked);
     buf_done(&f->records);
     buf_done(&f->aborted);
@@ -299,7 +349,10 @@ static bool fetch_topics_answer(struct fetch *f, struct fetch_response *response
                                      loop_now(r->broker->loop), send);
     response->session_id = f->context.session_id;
     response->error_code = status_kafka(ended);
-    if (failed(ended)) return true;
+    if (failed(ended)) {
+        request_drop_parts(r);
+        return true;
+    }
     fetch_group(f, answers, send, topics, response);
     fetch_endpoints(f, response);
     return !r->arena->failed;
@@ -308,27 +361,16 @@ static bool fetch_topics_answer(struct fetch *f, struct fetch_response *response
 static void fetch_answer(struct fetch *f)
 {
     struct request *r = f->request;
-    quota_work_begin(r);
-    parked_leave(&f->parked);
-    bool first = true;
-    for (int32_t i = 0; i < f->count; i++) {
-        struct fetch_item *item = &f->items[i];
-        if (is_ok(item->failure) && !item->log)
-            item->failure = r->version >= TOPIC_IDS_SINCE ? FAIL(UNKNOWN_TOPIC_ID)
-                                                          : FAIL(UNKNOWN_TOPIC_OR_PARTITION);
-        if (failed(item->failure)) continue;
-        fetch_read(f, item, first);
-        if (item->records_len) first = false;
-    }
     struct fetch_response response;
+    parked_leave(&f->parked);
     wire_default(&fetch_response_message, &response);
     if (!fetch_topics_answer(f, &response)) {
         fetch_release(f);
         (void)request_out_of_memory(r);
         return;
     }
-    response.throttle_time_ms = quota_fetch(r, f->records.len);
-    /* The reply is a copy of the records: f lives in the arena, its buffers do not. */
+    response.throttle_time_ms = quota_fetch(r, f->bytes);
+    /* The reply has a copy of these bytes: f lives in the arena, its buffers do not. */
     struct buf records = buf_take(&f->records), aborted = buf_take(&f->aborted);
     request_reply_throttled(r, &response, response.throttle_time_ms);
     buf_done(&records);
@@ -337,34 +379,87 @@ static void fetch_answer(struct fetch *f)
 
 /* --- waiting ------------------------------------------------------ */
 
-/* A log that ended while the request was parked is not there any more. Every item of a parked fetch
- * waits for its log, in the same order. */
-static void fetch_notice_ended(struct fetch *f)
-{
-    for (int32_t i = 0; i < f->parked.count; i++)
-        if (!f->logs[i].log) f->items[i].log = NULL;
-}
-
-static void fetch_wake(struct parked *parked)
-{
-    struct fetch *f = CONTAINER_OF(parked, struct fetch, parked);
-    fetch_notice_ended(f);
-    if (parked->late || fetch_ready(f)) fetch_answer(f);
-}
-
 static void fetch_abandoned(struct request *r)
 {
     fetch_release(r->state);
     request_drop(r);
 }
 
+/* From here on it hears of logs that move or end. */
 static void fetch_park(struct fetch *f)
 {
     struct request *r = f->request;
-    for (int32_t i = 0; i < f->count; i++) parked_add(&f->parked, f->items[i].log);
+    if (r->state) return;
     r->state = f;
     r->abandoned = fetch_abandoned;
-    if (failed(parked_until(&f->parked, f->until))) fetch_answer(f);
+    for (int32_t i = 0; i < f->count; i++) {
+        struct fetch_item *item = &f->items[i];
+        if (failed(item->failure) || !item->log) continue;
+        item->waits = &f->logs[f->parked.count];
+        parked_add(&f->parked, item->log);
+    }
+}
+
+/* A log that ended while the request was parked is not there any more. */
+static void fetch_notice_ended(struct fetch *f)
+{
+    for (int32_t i = 0; i < f->count; i++)
+        if (f->items[i].waits && !f->items[i].waits->log) f->items[i].log = NULL;
+}
+
+static void fetch_go(struct fetch *f);
+
+static void fetch_warmed(struct warm *warm, status result)
+{
+    struct fetch *f = CONTAINER_OF(warm, struct fetch, warm);
+    f->unreadable = result;
+    if (failed(result)) f->reading = true; /* the answer says so */
+    fetch_notice_ended(f);
+    fetch_go(f);
+}
+
+static void fetch_warm(struct fetch *f)
+{
+    fetch_park(f);
+    f->warmed++;
+    quota_work_pause(f->request);
+    status started = warm_start(f->request->broker->store, &f->miss, &f->warm);
+    if (failed(started)) fetch_warmed(&f->warm, started);
+}
+
+/* Goes on as far as possible without waiting: for records, for the disk. */
+static void fetch_go(struct fetch *f)
+{
+    struct request *r = f->request;
+    quota_work_begin(r);
+    if (!f->reading) {
+        f->miss = (struct read_miss){ 0 };
+        store_only_cached(r->broker->store, f->warmed < PATIENCE ? &f->miss : NULL);
+        bool late = f->parked.late || f->until <= r->arrived || f->count == 0, ready = late || fetch_ready(f);
+        store_only_cached(r->broker->store, NULL);
+        if (!ready) {
+            fetch_park(f);
+            ready = failed(parked_until(&f->parked, f->until));
+        } else if (f->miss.segment && f->warmed < PATIENCE) {
+            fetch_warm(f);
+            return;
+        }
+        if (!ready) {
+            quota_work_pause(r);
+            return;
+        }
+        f->reading = true;
+        f->warmed = 0;
+    }
+    if (failed(fetch_read_all(f))) fetch_warm(f);
+    else fetch_answer(f);
+}
+
+static void fetch_wake(struct parked *parked)
+{
+    struct fetch *f = CONTAINER_OF(parked, struct fetch, parked);
+    fetch_notice_ended(f);
+    if (!f->warm.task) fetch_go(f); /* else when that has come */
 }
 
 /* --- the request ------------------------------------------------------ */
@@ -410,7 +505,8 @@ void handle_fetch(struct request *r)
                        : RESPONSE_MAX;
     f->min_bytes = body->min_bytes < (int64_t)f->max_bytes ? body->min_bytes : (int64_t)f->max_bytes;
     int32_t wait = body->max_wait_ms < MAX_WAIT_MS ? body->max_wait_ms : MAX_WAIT_MS;
-    f->until = r->arrived + wait;
+    f->until = r->arrived + (wait > 0 ? wait : 0);
+    f->warm.done = fetch_warmed;
     buf_init(&f->records, SIZE_MAX);
     buf_init(&f->aborted, SIZE_MAX);
     if (!fetch_fill(f)) {
@@ -418,6 +514,5 @@ void handle_fetch(struct request *r)
         return;
     }
     parked_init(&f->parked, r->broker->loop, f->logs, fetch_wake);
-    if (wait <= 0 || f->count == 0 || fetch_ready(f)) fetch_answer(f);
-    else fetch_park(f);
+    fetch_go(f);
 }

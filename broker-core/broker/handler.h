@@ -52,6 +52,8 @@ struct request {
     const struct handler *handler;
     struct request *prev, *next;
     struct buf reply;
+    struct stream_part *parts; /* of the reply: bytes that are read when they are sent */
+    int part_count;
     bool answered;
     bool silent;         /* no bytes are sent */
     bool close_after;
@@ -80,6 +82,10 @@ void request_hold(struct request *r, bool hold);
 /* Reply and throttle (unless it was throttled before). The handler has put throttle_time_ms into the
  * response itself. */
 void request_reply_throttled(struct request *r, const void *response, int32_t throttle_ms);
+/* Before the reply: a part of it, for the next bytes field of the response whose data is wire_hole. Takes
+ * the source when OK; NO_MEMORY. */
+status request_add_part(struct request *r, struct stream_source *source, size_t len);
+void request_drop_parts(struct request *r); /* the reply has none after all */
 /* Reply, then close (failed authentication). */
 void request_reply_and_close(struct request *r, const void *response);
 /* acks=0: no bytes; the next request may be answered. */

@@ -58,6 +58,18 @@ uint32_t index_find_offset(const struct index *index, uint32_t relative)
     return low ? index->entries[low - 1].position : 0;
 }
 
+const struct index_entry *index_before(const struct index *index, uint32_t position, int64_t relative)
+{
+    uint32_t low = 0, high = index->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        const struct index_entry *e = &index->entries[middle];
+        if (e->position <= position && (int64_t)e->relative <= relative) low = middle + 1;
+        else high = middle;
+    }
+    return low ? &index->entries[low - 1] : NULL;
+}
+
 uint32_t index_find_time(const struct index *index, int64_t ts)
 {
     uint32_t low = 0, high = index->count;

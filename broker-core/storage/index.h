@@ -29,6 +29,8 @@ void index_limit(struct index *index, int64_t interval_bytes, int64_t index_byte
 void index_add(struct index *index, uint32_t relative, uint32_t position, int64_t max_before);
 /* Position of the last entry at or before; 0 when there is none. */
 uint32_t index_find_offset(const struct index *index, uint32_t relative);
+/* The last entry at or before both a position and an offset; NULL: none. */
+const struct index_entry *index_before(const struct index *index, uint32_t position, int64_t relative);
 /* Position from where the first batch with a timestamp >= ts must be looked for. */
 uint32_t index_find_time(const struct index *index, int64_t ts);
 /* Forgets what lies at or behind position. */

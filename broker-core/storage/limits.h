@@ -17,6 +17,7 @@
 #define INDEX_INTERVAL 4096            /* bytes between entries, at first */
 #define INDEX_ENTRIES_MAX 4096         /* beyond it, every second entry goes and the interval doubles */
 #define FILES_OPEN_MAX 256             /* descriptors of clean segments; dirty ones stay open */
+#define SOURCES_MAX 1024               /* stretches of segments on their way to clients */
 #define FILES_DIRTY_MAX 512            /* a checkpoint is wanted */
 
 #define FLUSH_MS_MAX (365LL * 24 * 3600 * 1000) /* a longer flush.ms is none */

@@ -94,6 +94,18 @@ struct read_result {
  * below start or above end. CORRUPT when a stored batch is damaged. */
 status plog_read(struct plog *log, int64_t offset, int64_t bound, size_t max_bytes,
                  bool at_least_one, struct buf *out, struct read_result *ret_result);
+/* The same as a place instead of bytes, of one segment: what follows in the next one is the next read's. */
+struct segment;
+struct log_span {
+    struct segment *segment; /* open, not pinned: until the caller returns to the loop */
+    int64_t position;
+    size_t len;              /* 0: nothing */
+    int64_t next_offset;
+    int64_t records;
+};
+status plog_span(struct plog *log, int64_t offset, int64_t bound, size_t max_bytes, bool at_least_one,
+                 struct log_span *ret_span);
+status plog_span_read(const struct log_span *span, struct buf *out); /* appends its bytes */
 /* Bytes stored from the batch that contains `offset` up to bound, at most `max` (for min_bytes). */
 size_t plog_available(struct plog *log, int64_t offset, int64_t bound, size_t max);
 

@@ -9,9 +9,7 @@ static status damage(status s)
     return s.code == E_NOT_FOUND || s.code == E_CORRUPT ? FAIL(CORRUPT) : s;
 }
 
-/* Segment index and position of the batch that contains offset (or, in compacted logs, of the next
- * one). start <= offset < end. */
-static status plog_locate(struct plog *log, int64_t offset, int64_t *ret_at, int64_t *ret_position)
+status plog_locate(struct plog *log, int64_t offset, int64_t *ret_at, int64_t *ret_position)
 {
     int64_t i = plog_segment_of(log, offset);
     if (i < 0) i = 0;
@@ -68,14 +66,13 @@ static status read_measure(struct read_state *r, const uint8_t *p, size_t n, siz
 /* Reads up to `want` bytes at position into out and keeps the whole batches that may go. */
 static status read_piece(struct read_state *r, struct segment *s, int64_t *position, size_t want)
 {
-    struct fs *fs = s->cache->fs;
     if (want < BATCH_HEADER_SIZE) want = BATCH_HEADER_SIZE;
     for (int attempt = 0; attempt < 2; attempt++) {
         if ((int64_t)want > s->size - *position) want = (size_t)(s->size - *position);
         uint8_t *p = buf_reserve(r->out, want);
         if (!p) return FAIL(NO_MEMORY);
         size_t n, take, need;
-        TRY(fs->ops->pread(fs, s->file, p, want, *position, &n));
+        TRY(segment_pread(s, p, want, *position, &n));
         if (n < want || n < BATCH_HEADER_SIZE) return FAIL(CORRUPT);
         TRY(read_measure(r, p, n, &take, &need));
         r->out->len += take;

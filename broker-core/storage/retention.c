@@ -1,5 +1,5 @@
 /* retention.c - what goes: old segments, deleted topics, the trash. Loop thread; unlinking happens
- * on the background lane.
+ * on the lane for deletion.
  *
  * Cleaner limit: a segment may go only if it lies wholly below the exposed log start, its base is
  * below the persisted recovery segment and its end at or below the persisted snapshot offset. Then
@@ -71,7 +71,7 @@ static void removals_due(struct store *store, int64_t now, int64_t *ret_next)
         DL_DELETE(store->removals, r);
         store->removal_count--;
         store->removal_bytes -= r->bytes;
-        store_submit(store, &r->task, LANE_BACKGROUND);
+        store_submit(store, &r->task, LANE_DELETION);
     }
 }
 
@@ -108,7 +108,7 @@ static void removal_submit(struct store *store, char *folder, int64_t *bases, ui
         retention_hurry(store);
         return;
     }
-    store_submit(store, &r->task, LANE_BACKGROUND);
+    store_submit(store, &r->task, LANE_DELETION);
 }
 
 void retention_forget(struct store *store)
@@ -116,6 +116,41 @@ void retention_forget(struct store *store)
     struct removal *r, *next;
     DL_FOREACH_SAFE(store->removals, r, next) removal_free(&r->task);
     store->removals = NULL;
+}
+
+/* The last descriptor of a file that has no name any more: the kernel frees its blocks now. */
+struct closing {
+    struct task task;
+    struct file *file;
+};
+
+static void closing_work(struct job *job)
+{
+    struct closing *c = CONTAINER_OF(job, struct closing, task.job);
+    struct fs *fs = c->task.store->fs;
+    fs->ops->close(fs, TAKE(c->file));
+}
+
+static void closing_free(struct task *task)
+{
+    struct closing *c = CONTAINER_OF(task, struct closing, task);
+    if (c->file) task->store->fs->ops->close(task->store->fs, c->file);
+    mem_free(c);
+}
+
+void retention_close(struct file_cache *files, struct file *file)
+{
+    struct store *store = CONTAINER_OF(files, struct store, files);
+    struct closing *c = failed(store->failure) ? NULL : mem_zalloc(sizeof *c);
+    if (!c) {
+        store->fs->ops->close(store->fs, file);
+        return;
+    }
+    c->file = file;
+    c->task.job.work = closing_work;
+    c->task.finish = removal_finish;
+    c->task.free = closing_free;
+    store_submit(store, &c->task, LANE_DELETION);
 }
 
 /* --- segments --------------------------------------------------------------------------------- */
@@ -149,8 +184,7 @@ void retention_clean(struct plog *log)
         bases[i] = s->base;
         bytes += s->size;
         plog_count(log, -s->size);
-        if (s->pins) s->doomed = true;
-        else segment_free(s);
+        segment_drop(s);
     }
     log->count -= n;
     memmove(log->segments, log->segments + n, log->count * sizeof *log->segments);

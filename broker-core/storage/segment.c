@@ -1,6 +1,7 @@
 /* segment.c - one file of a partition log, its descriptor and its index.
  *
- * Invariants: size only grows; bytes below size never change. A segment with pins or dirt is open.
+ * Invariants: size only grows; bytes below size never change. A segment with dirt is open, and one
+ * that is open stays so while it has pins.
  * Index file: see FORMAT.md; it is trusted only when its CRC holds, it covers the whole segment and
  * the last batch it names is the one in the file. */
 #include "storage/segment.h"
@@ -11,6 +12,7 @@
 #include "storage/breaks.h"
 #include "storage/files.h"
 #include "storage/limits.h"
+#include "storage/warm.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -48,6 +50,13 @@ void segment_path(const struct segment *s, const char *suffix, char *ret_path, s
     snprintf(ret_path, size, "%s/%020lld%s", s->folder, (long long)s->base, suffix);
 }
 
+/* What a read that may not wait would have to wait for. */
+static status segment_missed(struct segment *s, int64_t at, size_t len, bool index)
+{
+    *s->cache->miss = (struct read_miss){ s, at, len, index };
+    return FAIL(BUSY);
+}
+
 void segment_cache_trim(struct file_cache *cache)
 {
     struct segment *s = cache->open, *next;
@@ -68,6 +77,7 @@ status segment_open(struct segment *s, int flags)
         }
         return OK;
     }
+    if (cache->miss && !(flags & FS_CREATE)) return segment_missed(s, 0, 0, false);
     char path[PATH_SIZE];
     segment_path(s, ".log", path, sizeof path);
     TRY(cache->fs->ops->open(cache->fs, path, FS_WRITE | flags, &s->file));
@@ -78,14 +88,18 @@ status segment_open(struct segment *s, int flags)
     return OK;
 }
 
-void segment_close(struct segment *s)
+/* Out of the cache, still open. */
+static struct file *segment_give_file(struct segment *s)
 {
-    if (!s->file) return;
     if (segment_dirty(s)) s->cache->dirty--;
     DL_DELETE(s->cache->open, s);
     s->cache->count--;
-    s->cache->fs->ops->close(s->cache->fs, s->file);
-    s->file = NULL;
+    return TAKE(s->file);
+}
+
+void segment_close(struct segment *s)
+{
+    if (s->file) s->cache->fs->ops->close(s->cache->fs, segment_give_file(s));
 }
 
 void segment_adopt(struct segment *s, struct file *file)
@@ -99,14 +113,25 @@ void segment_adopt(struct segment *s, struct file *file)
 
 void segment_pin(struct segment *s)
 {
-    assert(s->file);
     s->pins++;
 }
 
 void segment_unpin(struct segment *s)
 {
     assert(s->pins > 0);
-    if (--s->pins == 0 && s->doomed) segment_free(s);
+    if (--s->pins || !s->doomed) return;
+    struct file_cache *cache = s->cache;
+    if (s->file && cache->let_go) {
+        segment_synced(s, s->written);
+        cache->let_go(cache, segment_give_file(s));
+    }
+    segment_free(s);
+}
+
+void segment_drop(struct segment *s)
+{
+    if (s->pins) s->doomed = true;
+    else segment_free(s);
 }
 
 status segment_sync(struct segment *s)
@@ -164,6 +189,46 @@ void segment_note(struct segment *s, const struct batch_header *h)
     s->end = batch_last_offset(h) + 1;
 }
 
+/* --- reading ---------------------------------------------------------------------------------- */
+
+status segment_pread(struct segment *s, void *p, size_t len, int64_t at, size_t *ret_n)
+{
+    struct fs *fs = s->cache->fs;
+    if (!s->cache->miss || !fs->ops->pread_cached)
+        return fs->ops->pread(fs, s->file, p, len, at, ret_n);
+    size_t got = 0, n = 1;
+    while (got < len && n > 0) {
+        status read = fs->ops->pread_cached(fs, s->file, (uint8_t *)p + got, len - got,
+                                            at + (int64_t)got, &n);
+        if (read.code == E_BUSY) return segment_missed(s, at + (int64_t)got, len - got, false);
+        TRY(read);
+        got += n;
+    }
+    *ret_n = got;
+    return OK;
+}
+
+void segment_view(const struct segment *s, struct segment *ret_view, struct file_cache *ret_cache)
+{
+    *ret_cache = (struct file_cache){ .fs = s->cache->fs };
+    *ret_view = (struct segment){ .cache = ret_cache, .folder = s->folder, .base = s->base,
+                                  .end = s->end, .size = s->size, .file = s->file,
+                                  .max_timestamp = INT64_MIN };
+    index_init(&ret_view->index);
+}
+
+void segment_take_index_of(struct segment *s, struct segment *view)
+{
+    index_done(&s->index);
+    s->index = view->index;
+    index_init(&view->index);
+    s->first_timestamp = view->first_timestamp;
+    s->max_timestamp = view->max_timestamp;
+    s->last_position = view->last_position;
+    s->last_crc = view->last_crc;
+    s->indexed = true;
+}
+
 /* --- walking ---------------------------------------------------------------------------------- */
 
 status segment_seek(struct segment *s, int64_t position, struct segment_cursor *ret_cursor)
@@ -183,9 +248,8 @@ status segment_header(struct segment_cursor *c, struct batch_header *ret_header)
     if (s->size - c->position < BATCH_HEADER_SIZE) return FAIL(CORRUPT);
     int64_t window_end = c->window_at + (int64_t)c->window_len;
     if (c->position < c->window_at || c->position + BATCH_HEADER_SIZE > window_end) {
-        struct fs *fs = s->cache->fs;
         c->window_len = 0;
-        TRY(fs->ops->pread(fs, s->file, c->window, sizeof c->window, c->position, &c->window_len));
+        TRY(segment_pread(s, c->window, sizeof c->window, c->position, &c->window_len));
         c->window_at = c->position;
         if (c->window_len < BATCH_HEADER_SIZE) return FAIL(CORRUPT);
     }
@@ -224,7 +288,7 @@ status segment_read_batch(struct segment *s, int64_t position, size_t size, stru
     uint8_t *p = buf_reserve(out, size);
     if (!p) return FAIL(NO_MEMORY);
     size_t n;
-    TRY(s->cache->fs->ops->pread(s->cache->fs, s->file, p, size, position, &n));
+    TRY(segment_pread(s, p, size, position, &n));
     if (n < size) return FAIL(CORRUPT);
     out->len += n;
     return OK;
@@ -378,6 +442,7 @@ static status index_scan(struct segment *s)
 status segment_need_index(struct segment *s)
 {
     if (s->indexed) return OK;
+    if (s->cache->miss) return segment_missed(s, 0, 0, true);
     char path[PATH_SIZE];
     segment_path(s, ".index", path, sizeof path);
     struct buf in;

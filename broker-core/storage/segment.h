@@ -39,6 +39,11 @@ struct file_cache {
     struct fs *fs;
     struct segment *open; /* utlist: used longest ago first */
     uint32_t count, dirty;
+    uint32_t sources;     /* log_source.c: stretches that are to be sent */
+    struct read_miss *miss; /* not NULL: reads wait for no disk, see warm.h */
+    /* Closes the file of a segment that has left its log: with the last descriptor goes what is on
+     * disk, and that takes long. NULL: closed in place. */
+    void (*let_go)(struct file_cache *cache, struct file *file);
     atomic_bool sync_failed; /* set on any lane, before another sync can succeed */
 };
 
@@ -51,8 +56,9 @@ status segment_open(struct segment *s, int flags);
 void segment_close(struct segment *s);
 /* Takes over the descriptor of a file that is whole and durable; s has none. */
 void segment_adopt(struct segment *s, struct file *file);
-void segment_pin(struct segment *s); /* must be open */
+void segment_pin(struct segment *s); /* who uses the file, makes sure that it is open */
 void segment_unpin(struct segment *s);
+void segment_drop(struct segment *s); /* has left its log: freed now, or with the last pin */
 /* Closes what was used longest ago, until no more clean ones than the limit are open. */
 void segment_cache_trim(struct file_cache *cache);
 static inline bool segment_dirty(const struct segment *s) { return s->written != s->synced; }
@@ -95,5 +101,10 @@ void segment_put_index(const struct segment *s, struct buf *out);
  * the offset `end` (recovery). CORRUPT, and nothing taken: damaged, of another end, or the segment
  * has no such batch below `limit`. */
 status segment_take_index(struct segment *s, struct bytes in, int64_t end, int64_t limit);
+/* What another thread may look at of a pinned segment, as it is now; `ret_cache` goes with the view. */
+void segment_view(const struct segment *s, struct segment *ret_view, struct file_cache *ret_cache);
+void segment_take_index_of(struct segment *s, struct segment *view); /* which loaded it */
+/* As pread of the file; in store_only_cached BUSY when not all of it is in memory. */
+status segment_pread(struct segment *s, void *p, size_t len, int64_t at, size_t *ret_n);
 /* Whole batch at a position into `out`. */
 status segment_read_batch(struct segment *s, int64_t position, size_t size, struct buf *out);

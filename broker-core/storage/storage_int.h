@@ -175,6 +175,9 @@ void plog_account(struct plog *log, const struct batch_header *h,
 void plog_set_high_watermark(struct plog *log, int64_t offset);
 status plog_add_segment(struct plog *log, int64_t base, int64_t size);
 struct segment *plog_active(const struct plog *log); /* NULL: none yet */
+/* plog_read.c: segment index and position of the batch that contains offset (or, in compacted logs, of
+ * the next one). start <= offset < end. */
+status plog_locate(struct plog *log, int64_t offset, int64_t *ret_at, int64_t *ret_position);
 /* Index of the segment that contains offset (the last with base <= offset); -1 below the first. */
 int64_t plog_segment_of(const struct plog *log, int64_t offset);
 
@@ -190,6 +193,7 @@ bool checkpoint_due(const struct store *store); /* the next gap between two roun
 void retention_clean(struct plog *log);  /* drops the segments that may go; asks for a checkpoint */
 /* All records are deleted, and the active segment would keep their bytes. */
 bool retention_worth_rolling(const struct plog *log);
+void retention_close(struct file_cache *files, struct file *file); /* on a lane; file_cache.let_go */
 void retention_remove_folder(struct plog *log);
 int64_t retention_trash(struct store *store, int64_t now);
 void retention_hurry(struct store *store); /* space may be short: then no file waits any more */

@@ -210,7 +210,7 @@ void store_count(struct plog *log, int64_t bytes)
 void store_drop_log(struct plog *log)
 {
     assert(log->holds == 0);
-    for (uint32_t i = 0; i < log->count; i++) segment_free(log->segments[i]);
+    for (uint32_t i = 0; i < log->count; i++) segment_drop(log->segments[i]);
     plog_flush_free(log);
     producer_state_done(&log->producers);
     mem_free(log->segments);
@@ -229,6 +229,7 @@ status store_open(const struct store_options *options, struct store **ret_store)
     store->spare_fs = options->reserve ? reserve_fs(options->reserve) : options->fs;
     store->fs = store->files.fs = store->spare_fs; /* of recovery */
     pthread_mutex_init(&store->round_lock, NULL);
+    store->files.let_go = retention_close;
     store->turn.run = store_deferred;
     store->trash_next = 0;
     store->admission.limit = -1;
