@@ -180,6 +180,52 @@ static void test_min_bytes_are_counted_without_waiting_for_the_disk(void **state
     assert_records(fetched(), 7);
 }
 
+static void list_offsets_send(int64_t timestamp)
+{
+    struct list_offsets_request body;
+    struct list_offsets_request_list_offsets_partition p = { .timestamp = timestamp,
+                                                             .current_leader_epoch = -1 };
+    struct list_offsets_request_list_offsets_topic t = { STR("t"), &p, 1 };
+    wire_default(&list_offsets_request_message, &body);
+    body.topics = &t;
+    body.topics_count = 1;
+    raw_send(&rig, &one, 2, 5, &body);
+}
+
+static void test_a_time_is_looked_for_without_waiting_for_the_disk(void **state)
+{
+    (void)state;
+    produce(5);
+    disk_stops();
+    list_offsets_send(rig_time + 3);
+    wait_until_a_lane_reads();
+    produce(1);
+    assert_false(raw_has_frame(&rig, &one));
+    gate_shut(false);
+    struct list_offsets_response *answer = raw_receive(&rig, &one, 2, 5);
+    assert_int_equal(answer->topics[0].partitions[0].error_code, 0);
+    assert_int_equal(answer->topics[0].partitions[0].offset, 3);
+    atomic_store(&gate.cold, true);
+    atomic_store(&gate.fails, true);
+    list_offsets_send(rig_time + 3);
+    answer = raw_receive(&rig, &one, 2, 5);
+    assert_int_equal(answer->topics[0].partitions[0].error_code, 56);
+}
+
+static void test_a_client_may_go_while_its_time_is_looked_for(void **state)
+{
+    (void)state;
+    produce(5);
+    disk_stops();
+    list_offsets_send(rig_time + 3);
+    wait_until_a_lane_reads();
+    raw_close(&one);
+    while (rig.broker->connection_count > 1) loop_turn(rig.broker->loop, 1);
+    gate_shut(false);
+    produce(1);
+    raw_connect(&rig, &one);
+}
+
 static void delete_topic(void)
 {
     struct delete_topics_request body;
@@ -296,6 +342,8 @@ int main(void)
         TEST(test_a_fetch_that_waits_for_the_disk_holds_up_nobody),
         TEST(test_a_reply_whose_records_wait_for_the_disk_holds_up_nobody),
         TEST(test_min_bytes_are_counted_without_waiting_for_the_disk),
+        TEST(test_a_time_is_looked_for_without_waiting_for_the_disk),
+        TEST(test_a_client_may_go_while_its_time_is_looked_for),
         TEST(test_a_topic_may_be_deleted_while_a_fetch_waits_for_its_bytes),
         TEST(test_a_topic_may_be_deleted_while_a_reply_waits_for_its_bytes),
         TEST(test_a_client_may_go_while_its_fetch_waits),
