@@ -1,9 +1,10 @@
 /* disk_watch.c - see disk_watch.h.
  *
- * While there is little room every cluster is watched, so its figures come once a second, and each look
- * holds back one more: the largest of those that took something since the last look. With less than half
- * of the minimum left all of them are. A broker forgets what it was told when leatd goes; what happens
- * then is the broker's own business (KAFKA_STORAGE_ERROR when the disk is really full). */
+ * With less than half as much again as the minimum every cluster is watched, so its figures come once a
+ * second; below the minimum each look holds back one more: the largest of those that took something since
+ * the last look. With less than half of the minimum left all of them are. A broker forgets what it was told
+ * when leatd goes; what happens then is the broker's own business (KAFKA_STORAGE_ERROR when the disk is
+ * really full). */
 #include "domain/disk_watch.h"
 
 #include "base/log.h"
@@ -27,7 +28,7 @@ struct disk_watch {
     struct timer timer;
     struct disk_room room;
     bool low;
-    struct disk_tenant *tenants; /* while it is low */
+    struct disk_tenant *tenants; /* while it is low, or near to it */
     size_t count, cap;
     struct job fill;
     bool filling;
@@ -56,8 +57,7 @@ int64_t disk_next_look(const struct disk_room *room, bool low)
 
 static bool grows(const struct disk_tenant *t)
 {
-    if (t->growing) return true;
-    return t->taken_before >= 0 && t->taken != t->taken_before && t->taken > 0;
+    return t->taken_before >= 0 && t->taken > 0 && t->taken != t->taken_before;
 }
 
 int disk_choose(const struct disk_tenant *tenants, size_t count)
@@ -84,7 +84,7 @@ static struct disk_tenant *tenant_of(struct disk_watch *w, struct str id)
         w->cap = cap;
     }
     struct disk_tenant *t = &w->tenants[w->count];
-    *t = (struct disk_tenant){ .taken_before = -1, .taken = -1 };
+    *t = (struct disk_tenant){ .taken_before = -1, .taken = -1, .met_at = domain_wall() };
     if (!str_copy(t->cluster_id, sizeof t->cluster_id, id)) return NULL;
     w->count++;
     return t;
@@ -101,9 +101,8 @@ static void tenants_look(struct disk_watch *w)
         engine_watch(domain->engine, t->cluster_id);
         const struct engine_figures *f = engine_figures(domain->engine, t->cluster_id);
         t->taken_before = t->taken;
-        t->taken = f ? f->bytes_in : -1;
+        t->taken = f && f->reported_at >= t->met_at ? f->bytes_in : -1;
         t->stored = f ? f->bytes_stored : 0;
-        t->growing = f && f->in_per_s > 0;
     }
     (void)db_end(q); /* logged; then those known are looked at */
 }
@@ -195,9 +194,9 @@ static void look(struct timer *timer)
         log_warn("the room on the disk is not known: %s", status_text(s));
     } else {
         w->low = disk_is_low(&w->room, w->low);
-        if (w->low) tenants_look(w);
-        if (w->low) hold_some(w);
+        if (disk_is_low(&w->room, true)) tenants_look(w);
         else release_all(w);
+        if (w->low) hold_some(w);
         reserve_keep(w);
         next = disk_next_look(&w->room, w->low);
     }

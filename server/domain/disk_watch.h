@@ -25,7 +25,7 @@ struct disk_tenant {
     char cluster_id[ID_TEXT];
     int64_t stored, taken;   /* bytes; taken: all that clients appended since its broker started */
     int64_t taken_before;    /* at the last look; -1: not known */
-    bool growing;            /* told by its figures */
+    int64_t met_at;          /* wall ms; figures from before say nothing of now */
     bool held;
 };
 /* Which of these to hold next: the largest that grows, or -1. */

@@ -253,6 +253,7 @@ def test_leatd_holds_the_largest_that_grows_before_the_disk_is_full():
         rest.store(6 * MIB)
         large.store(4 * MIB)
         small.store(1 * MIB)
+        assert rest.filler.producer.flush(60) == 0
         leat.disk.ballast(leat.disk.free() - 36 * MIB)
         wait_for(lambda: [t.filler.send() for t in (large, small)] and leat.storage(large.cluster)[0] == "held",
                  "the appends of the largest that grows are held", 60)
