@@ -57,7 +57,7 @@ class Program:
     def fail(self, why):
         raise Failed(f"{why} [{' '.join(os.path.basename(self.argv[0:1][0]).split() + self.argv[1:])[-120:]}] {self.told()}")
 
-    def wait(self, condition, what, seconds=60):
+    def wait(self, condition, what, seconds=120):
         """Until condition() is true; a program that ended before it is a failure."""
         end = time.monotonic() + seconds
         with self.changed:

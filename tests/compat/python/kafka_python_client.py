@@ -83,8 +83,9 @@ class Listener(ConsumerRebalanceListener):
 
 def group(topic, name):
     listen_for_stop()
+    # All of it is Python, and one thread: a busy machine keeps it from its heartbeats for seconds.
     c = KafkaConsumer(**config(group_id=name, auto_offset_reset="earliest", enable_auto_commit=False,
-                               session_timeout_ms=6000, heartbeat_interval_ms=500, metadata_max_age_ms=1000,
+                               session_timeout_ms=10000, heartbeat_interval_ms=500, metadata_max_age_ms=1000,
                                isolation_level="read_committed"))
     c.partitions_for_topic(topic)  # a leader that assigns before it knows them assigns nothing, and stays so
     c.subscribe([topic], listener=Listener())
