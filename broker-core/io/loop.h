@@ -57,9 +57,9 @@ void loop_unwatch(struct loop *loop, struct watch *watch); /* safe inside any ca
 /* --- blocking work ------------------------------------------------------------------------------ */
 enum lane {
     LANE_COMMIT,     /* one thread: journal commits, in order of submission */
-    LANE_READ,       /* one thread: what was read on the loop and is not in memory */
     LANE_BACKGROUND, /* one thread: checkpoints, hashing */
     LANE_DELETION,   /* one thread: unlinking large files takes long, and nothing waits for it */
+    LANE_READ,       /* one thread: what was read on the loop and is not in memory */
     LANE_COMPACTION, /* one thread: writing logs anew takes long, and nothing waits for it */
     LANE_PACK,       /* one thread: inflating and packing what producers send */
     LANE_COUNT
