@@ -233,6 +233,28 @@ static void test_records_below_the_recovery_point_are_not_replayed(void **state)
     kit_done(&k);
 }
 
+/* A topic is deleted and one of the same name stands in its place: its frames are still in the journal. */
+static void test_frames_of_a_deleted_topic_are_not_taken_for_its_namesakes(void **state)
+{
+    (void)state;
+    struct kit k;
+    start_store(&k, 1);
+    append(&k, 1);
+    assert_ok(store_stop(k.store));
+    kit_reopen(&k);
+    struct uuid mine = k.topics[0];
+    k.topics[0].b[0] ^= 0xff; /* another topic; what stands for the name in breaks.def is the same */
+    assert_ok(kit_append(&k, kit_log(&k, 0, 0), &(struct kit_batch){ .records = 3, .tag = 7 }, NULL));
+    store_delete_topic(k.store, k.topics[0]);
+    k.topics[0] = mine;
+    kit_close(&k);
+    sim_crash(k.sim, true);
+    assert_ok(kit_open(&k));
+    assert_int_equal(plog_end(kit_log(&k, 0, 0)), 1);
+    assert_int_equal(value_at(&k, 0), (uint8_t)131);
+    kit_done(&k);
+}
+
 /* The write of a frame may fail and yet leave all of it on the disk. */
 static void test_the_number_of_a_failed_frame_is_not_used_again(void **state)
 {
@@ -344,6 +366,7 @@ int main(void)
         cmocka_unit_test(test_a_frame_that_does_not_follow_the_one_before_ends_the_journal),
         cmocka_unit_test(test_a_file_from_before_the_checkpoint_is_not_replayed),
         cmocka_unit_test(test_records_below_the_recovery_point_are_not_replayed),
+        cmocka_unit_test(test_frames_of_a_deleted_topic_are_not_taken_for_its_namesakes),
         cmocka_unit_test(test_the_number_of_a_failed_frame_is_not_used_again),
         cmocka_unit_test(test_garbage_between_two_segments_ends_nothing),
         cmocka_unit_test(test_what_recovery_cut_off_does_not_come_back),
