@@ -155,6 +155,14 @@ static void test_a_checkpoint_comes_back_or_is_refused(void **state)
         10, 0, 0, 0, 0, 0, 0, 0, 20, 0, 0, 0, 0, 0, 0, 0, 15, 0, 0, 0, 0, 0, 0, 0,
         44, 1, 0, 0, 0, 0, 0, 0, 18, 0, 0, 0, 0, 0, 0, 0,
     };
+    static const uint8_t golden_header[CHECKPOINT_HEADER] = {
+        'L', 'C', 'P', '1', 0x34, 0x2b, 0xc4, 0x8a,
+        0x68, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00,
+        0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11,
+        0x04, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+        0x4d, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+    };
+    assert_memory_equal(out.data, golden_header, CHECKPOINT_HEADER);
     assert_memory_equal(out.data + CHECKPOINT_HEADER, golden_entry, 64);
     assert_int_equal(checkpoint_open(buf_bytes(&out), &h).code, E_OK);
     assert_int_equal(h.count, 1);
