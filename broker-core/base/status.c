@@ -42,6 +42,8 @@ status status_from_errno(int e)
     case EROFS:
     case EPERM: return FAIL(NOT_PERMITTED);
     case ENOMEM: return FAIL(NO_MEMORY);
+    case EMFILE:
+    case ENFILE: return FAIL(NO_DESCRIPTORS);
     case EADDRINUSE: return FAIL(ADDRESS_IN_USE);
     case EPIPE:
     case ECONNRESET:

@@ -40,6 +40,9 @@ struct fs_ops {
      * is new is zero. After an error any part may have been done. */
     status (*allocate)(struct fs *fs, struct file *file, int64_t size);
     status (*datasync)(struct fs *fs, struct file *file);
+    /* Starts writing back what the file has and does not wait for it; a sync is still needed, and is the
+     * one to tell of errors. NULL: this file system has no such thing. */
+    void (*write_back)(struct fs *fs, struct file *file);
     status (*size)(struct fs *fs, struct file *file, int64_t *ret_size);
     status (*sync_dir)(struct fs *fs, const char *path); /* "." is the root */
     /* Everything written below the root, contents and folders, in one go (syncfs): for many files.

@@ -57,6 +57,8 @@ void loop_unwatch(struct loop *loop, struct watch *watch); /* safe inside any ca
 /* --- blocking work ------------------------------------------------------------------------------ */
 enum lane {
     LANE_COMMIT,     /* one thread: journal commits, in order of submission */
+    LANE_DIRECT,     /* two threads: syncs of large appends, which commits do not wait for */
+    LANE_DIRECT_2,
     LANE_BACKGROUND, /* one thread: checkpoints, hashing */
     LANE_DELETION,   /* one thread: unlinking large files takes long, and nothing waits for it */
     LANE_READ,       /* one thread: what was read on the loop and is not in memory */

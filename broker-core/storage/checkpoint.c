@@ -1,8 +1,12 @@
 /* checkpoint.c - the checkpoint: its bytes, and the task that makes one.
  *
  * The checkpoint file is the only thing that frees the journal or moves a recovery point, so those
- * two can never disagree. Captured on the loop between two rounds, carried out on the background
- * lane: sync segments, write snapshots, then the file itself, then its folder. */
+ * two can never disagree. It begins between two rounds, with a switch of the journal; then slice by
+ * slice logs are captured on the loop, and their segments synced and snapshots written on the
+ * background lane; at the end the file itself, then its folder. A log that is captured later than
+ * another is captured with more in it, which no frame that stays alive contradicts. So neither the
+ * loop nor the lane is ever held up for long, and one slice of descriptors and snapshots is in use,
+ * however many logs are dirty. */
 #include "storage/checkpoint.h"
 
 #include "base/crc32c.h"
@@ -87,20 +91,30 @@ struct capture {
     int64_t start;
     int64_t old_snapshot;   /* 0: none to remove */
     int64_t since_snapshot; /* at the capture */
-    struct buf snapshot;  /* empty: the named one is on disk */
+    struct buf snapshot;
+    bool new_snapshot;    /* else the named one is on disk */
     struct aborted_capture *aborted;
     uint32_t aborted_count;
     int64_t aborted_last; /* base of the last file that the snapshot names */
     bool synced;
 };
-struct checkpoint_task {
-    struct task task;
+struct checkpoint {
     struct capture *captures;
     size_t count, cap;
+    size_t from;         /* those of the slice that is out: [from, count) */
+    struct plog *cursor; /* the next log to look at; NULL: all are captured */
+    int64_t every;
+    size_t slice;        /* logs captured at a time */
     struct buf content;
     uint64_t first;
     int64_t tail_bytes;
-    bool no_space;
+    bool root;           /* folders were made in the data folder */
+    uint32_t root_made;
+    bool out, last;      /* a slice is on the lane; it is the one that ends with the file */
+};
+struct checkpoint_slice {
+    struct task task;
+    bool put_off;
 };
 
 void checkpoint_want(struct store *store)
@@ -114,7 +128,7 @@ static status capture_write(struct capture *c, struct fs *fs)
 {
     TRY(sync_set_run(fs, &c->set));
     c->synced = true;
-    if (!c->snapshot.len) return OK;
+    if (!c->new_snapshot) return OK;
     char path[PATH_SIZE];
     for (uint32_t i = 0; i < c->aborted_count; i++) {
         struct aborted_capture *a = &c->aborted[i];
@@ -126,38 +140,57 @@ static status capture_write(struct capture *c, struct fs *fs)
     return files_sync_dir(fs, c->log->folder);
 }
 
-static status checkpoint_write(struct checkpoint_task *t, struct fs *fs)
+static status checkpoint_write(struct checkpoint *c, struct fs *fs)
 {
-    if (BREAK(CHECKPOINT_FIRST)) {
-        TRY(files_replace(fs, "checkpoint", buf_bytes(&t->content)));
-        TRY(files_sync_dir(fs, "."));
-    }
-    for (size_t i = 0; i < t->count; i++) TRY(capture_write(&t->captures[i], fs));
-    TRY(files_replace(fs, "checkpoint", buf_bytes(&t->content)));
+    if (c->root) TRY(files_sync_dir(fs, "."));
+    TRY(files_replace(fs, "checkpoint", buf_bytes(&c->content)));
     TRY(files_sync_dir(fs, "."));
     /* No entry names these any more. What stays behind goes with the next recovery. */
-    for (size_t i = 0; i < t->count; i++) {
-        struct capture *c = &t->captures[i];
-        if (c->old_snapshot == 0 || !c->snapshot.len) continue;
+    for (size_t i = 0; i < c->count; i++) {
+        const struct capture *x = &c->captures[i];
+        if (x->old_snapshot == 0 || !x->new_snapshot) continue;
         char path[PATH_SIZE];
-        snprintf(path, sizeof path, "%s/%020lld.snap", c->log->folder, (long long)c->old_snapshot);
+        snprintf(path, sizeof path, "%s/%020lld.snap", x->log->folder, (long long)x->old_snapshot);
         (void)fs->ops->unlink(fs, path);
     }
     return OK;
 }
 
-static void checkpoint_work(struct job *job)
+/* What the kernel writes back on its own account meanwhile is one transaction of the file system
+ * instead of one for each file. */
+static status slice_write(struct checkpoint *c, struct fs *fs)
 {
-    struct checkpoint_task *t = CONTAINER_OF(job, struct checkpoint_task, task.job);
-    status s = checkpoint_write(t, t->task.store->spare_fs);
-    if (s.code == E_NO_SPACE) t->no_space = true; /* from a write: all is as it was */
-    else t->task.result = s;
+    if (c->last && BREAK(CHECKPOINT_FIRST)) {
+        TRY(files_replace(fs, "checkpoint", buf_bytes(&c->content)));
+        TRY(files_sync_dir(fs, "."));
+    }
+    for (size_t i = c->from; i < c->count; i++) sync_set_start(&c->captures[i].set);
+    for (size_t i = c->from; i < c->count; i++) TRY(capture_write(&c->captures[i], fs));
+    return c->last ? checkpoint_write(c, fs) : OK;
+}
+
+static void slice_work(struct job *job)
+{
+    struct checkpoint_slice *slice = CONTAINER_OF(job, struct checkpoint_slice, task.job);
+    struct store *store = slice->task.store;
+    status s = slice_write(store->checkpoint, store->spare_fs);
+    /* From a write, or a file that could not be opened: what counts is as it was. */
+    if (s.code == E_NO_SPACE || s.code == E_NO_DESCRIPTORS) slice->put_off = true;
+    else slice->task.result = s;
+}
+
+/* What only the lane needs. */
+static void capture_let_go(struct capture *c)
+{
+    sync_set_done(&c->set);
+    buf_done(&c->snapshot);
+    for (uint32_t i = 0; i < c->aborted_count; i++) buf_done(&c->aborted[i].content);
 }
 
 /* What the checkpoint made durable needs no frame any more. */
 static void note_handed(struct plog *log, const struct recovery_point *rp)
 {
-    if (!log->flushing || rp->offset <= log->handed) return;
+    if (rp->offset <= log->handed) return;
     log->handed = rp->offset;
     log->handed_segment = rp->segment;
     log->handed_position = rp->position;
@@ -170,7 +203,7 @@ static void capture_settle(struct capture *c)
 {
     struct plog *log = c->log;
     if (log->gone) return;
-    if (c->snapshot.len) {
+    if (c->new_snapshot) {
         log->since_snapshot -= c->since_snapshot;
         aborted_named(&log->producers.aborted, c->aborted_last);
     }
@@ -188,49 +221,72 @@ static void capture_settle(struct capture *c)
     if (!log->gone) retention_clean(log);
 }
 
-static void checkpoint_finish(struct task *task)
+void checkpoint_free(struct store *store)
 {
-    struct checkpoint_task *t = CONTAINER_OF(task, struct checkpoint_task, task);
-    struct store *store = task->store;
-    store->checkpoint_running = false;
-    for (size_t i = 0; i < t->count; i++)
-        if (t->captures[i].synced) sync_set_settle(&t->captures[i].set);
-    if (t->no_space) {
-        store->tail_bytes += t->tail_bytes;
-        store->checkpoint_retry_at = store->tail_bytes + CHECKPOINT_RETRY_BYTES;
-        return;
+    struct checkpoint *c = store->checkpoint;
+    if (!c) return;
+    store->checkpoint = NULL;
+    for (size_t i = 0; i < c->count; i++) {
+        struct capture *x = &c->captures[i];
+        if (i >= c->from) capture_let_go(x);
+        mem_free(x->aborted);
+        plog_release(x->log);
     }
+    mem_free(c->captures);
+    buf_done(&c->content);
+    mem_free(c);
+}
+
+/* Later; what is written already is no loss. */
+static void checkpoint_give_up(struct store *store)
+{
+    store->tail_bytes += store->checkpoint->tail_bytes;
+    store->checkpoint_retry_at = store->tail_bytes + CHECKPOINT_RETRY_BYTES;
+    checkpoint_free(store);
+}
+
+static void checkpoint_finish(struct store *store)
+{
+    struct checkpoint *c = store->checkpoint;
     store->checkpoint_retry_at = 0;
     store->journal_full = false;
-    if (t->first == store->first) store->other_free = true;
-    for (size_t i = 0; i < t->count; i++) capture_settle(&t->captures[i]);
+    if (c->first == store->first) store->other_free = true;
+    if (c->root && (int32_t)(c->root_made - store->root_synced) > 0) store->root_synced = c->root_made;
+    for (size_t i = 0; i < c->count; i++) capture_settle(&c->captures[i]);
+    checkpoint_free(store);
     compact_want(store); /* may have waited for the recovery points */
 }
 
-static void checkpoint_free(struct task *task)
+static void slice_finish(struct task *task)
 {
-    struct checkpoint_task *t = CONTAINER_OF(task, struct checkpoint_task, task);
-    for (size_t i = 0; i < t->count; i++) {
-        sync_set_done(&t->captures[i].set);
-        buf_done(&t->captures[i].snapshot);
-        for (uint32_t k = 0; k < t->captures[i].aborted_count; k++)
-            buf_done(&t->captures[i].aborted[k].content);
-        mem_free(t->captures[i].aborted);
-        plog_release(t->captures[i].log);
+    struct checkpoint_slice *slice = CONTAINER_OF(task, struct checkpoint_slice, task);
+    struct store *store = task->store;
+    struct checkpoint *c = store->checkpoint;
+    for (; c->from < c->count; c->from++) {
+        struct capture *x = &c->captures[c->from];
+        if (x->synced) sync_set_settle(&x->set);
+        capture_let_go(x);
     }
-    mem_free(t->captures);
-    buf_done(&t->content);
-    mem_free(t);
+    c->out = false;
+    if (slice->put_off) checkpoint_give_up(store);
+    else if (c->last) checkpoint_finish(store);
+    store_want_turn(store);
+}
+
+static void slice_free(struct task *task)
+{
+    mem_free(CONTAINER_OF(task, struct checkpoint_slice, task));
 }
 
 /* The snapshot offset is at least the recovery segment's base, and never moves back. Aborted
- * transactions of closed segments get their files with it. */
+ * transactions of closed segments get their files with it. A stop takes those that save a start more
+ * than the read of a snapshot. */
 static bool capture_wants_snapshot(const struct plog *log, int64_t every)
 {
     if (log->rp.snapshot < plog_active(log)->base) return true;
     if (aborted_before(&log->producers.aborted, plog_active(log)->base)) return true;
     if (log->since_snapshot >= every) return true;
-    return log->store->stopping && log->rp.snapshot < log->end;
+    return log->store->stopping && log->since_snapshot >= SNAPSHOT_STOP_MIN;
 }
 
 /* Files for what was aborted in closed segments. The snapshot has it, too: it leaves memory, and
@@ -266,6 +322,7 @@ static status capture_log(struct plog *log, int64_t every, struct capture *c)
     if (log->rp.snapshot != log->end) c->old_snapshot = log->rp.snapshot;
     c->since_snapshot = log->since_snapshot;
     c->rp.snapshot = log->end;
+    c->new_snapshot = true;
     TRY(capture_aborted(log, c));
     c->aborted_last = aborted_last_file(&log->producers.aborted);
     TRY(producer_state_encode(&log->producers, log->end, &c->snapshot));
@@ -295,35 +352,53 @@ static int64_t snapshot_due(const struct store *store)
     return share < 1 ? 1 : share < every ? share : every;
 }
 
-static status checkpoint_capture(struct store *store, struct checkpoint_task *t)
+static status checkpoint_add_capture(struct checkpoint *c, struct plog *log)
 {
-    int64_t every = snapshot_due(store);
-    checkpoint_begin(&t->content);
-    for (struct plog *log = store->logs; log; log = log->hh.next) {
+    if (c->count == c->cap) {
+        size_t cap = c->cap ? c->cap * 2 : 16;
+        struct capture *captures = mem_realloc(c->captures, cap * sizeof *captures);
+        if (!captures) return FAIL(NO_MEMORY);
+        c->captures = captures;
+        c->cap = cap;
+    }
+    struct capture *x = &c->captures[c->count++];
+    *x = (struct capture){ .log = log };
+    log->holds++;
+    TRY(capture_log(log, c->every, x));
+    /* The data folder is synced once, before the file that counts on it. */
+    if (x->set.root) {
+        c->root = true;
+        c->root_made = x->set.root_made;
+        x->set.root = false;
+    }
+    return OK;
+}
+
+static status checkpoint_capture(struct checkpoint *c)
+{
+    size_t looked = 0;
+    while (c->cursor && looked++ < c->slice * CHECKPOINT_SLICE_LOOKS && c->count - c->from < c->slice) {
+        struct plog *log = c->cursor;
+        c->cursor = log->hh.next;
         if (log->count == 0) continue;
         struct recovery_point rp = log->rp;
-        if (!log_same(log, every)) {
-            if (t->count == t->cap) {
-                size_t cap = t->cap ? t->cap * 2 : 16;
-                struct capture *c = mem_realloc(t->captures, cap * sizeof *c);
-                if (!c) return FAIL(NO_MEMORY);
-                t->captures = c;
-                t->cap = cap;
-            }
-            struct capture *c = &t->captures[t->count++];
-            *c = (struct capture){ .log = log };
-            log->holds++;
-            TRY(capture_log(log, every, c));
-            rp = c->rp;
+        if (!log_same(log, c->every)) {
+            TRY(checkpoint_add_capture(c, log));
+            rp = c->captures[c->count - 1].rp;
         }
         struct checkpoint_entry e = { .topic = log->key.topic, .partition = log->key.partition,
                                       .start = log->start_wanted, .offset = rp.offset,
                                       .segment = rp.segment, .position = rp.position,
                                       .snapshot = rp.snapshot };
-        checkpoint_add(&t->content, &e);
+        checkpoint_add(&c->content, &e);
     }
-    struct checkpoint_header h = { store->store_id, store->generation, store->first, 0 };
-    return checkpoint_end(&t->content, &h);
+    return OK;
+}
+
+void checkpoint_forget(struct plog *log)
+{
+    struct checkpoint *c = log->store->checkpoint;
+    if (c && c->cursor == log) c->cursor = log->hh.next;
 }
 
 /* Frames from now on go to the other file, if that is free; else this file stays all live. */
@@ -338,29 +413,51 @@ static void switch_journal(struct store *store)
 
 bool checkpoint_due(const struct store *store)
 {
-    return store->checkpoint_wanted && !store->checkpoint_running && is_ok(store->failure);
+    return store->checkpoint_wanted && !store->checkpoint && is_ok(store->failure);
+}
+
+static void checkpoint_begin_run(struct store *store)
+{
+    struct checkpoint *c = mem_must(mem_zalloc(sizeof *c));
+    store->checkpoint_wanted = false;
+    buf_init(&c->content, CHECKPOINT_HEADER + (size_t)CHECKPOINT_ENTRIES_MAX * CHECKPOINT_ENTRY);
+    switch_journal(store);
+    c->first = store->first;
+    c->tail_bytes = store->tail_bytes;
+    c->every = snapshot_due(store);
+    c->cursor = store->logs;
+    c->slice = (size_t)store->tuning.checkpoint_slice;
+    if (c->slice == 0) c->slice = (size_t)store_tuning_default.checkpoint_slice;
+    store->tail_bytes = 0;
+    store->checkpoint = c;
+    checkpoint_begin(&c->content);
+}
+
+/* The next slice, while one is not out. */
+static void checkpoint_go_on(struct store *store)
+{
+    struct checkpoint *c = store->checkpoint;
+    if (c->out) return;
+    status s = checkpoint_capture(c);
+    if (is_ok(s) && !c->cursor) {
+        struct checkpoint_header h = { store->store_id, store->generation, c->first, 0 };
+        s = checkpoint_end(&c->content, &h);
+        c->last = true;
+    }
+    if (failed(s)) { /* a descriptor or memory may be short for the moment */
+        checkpoint_give_up(store);
+        return;
+    }
+    struct checkpoint_slice *slice = mem_must(mem_zalloc(sizeof *slice));
+    slice->task.job.work = slice_work;
+    slice->task.finish = slice_finish;
+    slice->task.free = slice_free;
+    c->out = true;
+    store_submit(store, &slice->task, LANE_BACKGROUND);
 }
 
 void checkpoint_start(struct store *store)
 {
-    if (!checkpoint_due(store) || store->rounds_out) return;
-    store->checkpoint_wanted = false;
-    struct checkpoint_task *t = mem_must(mem_zalloc(sizeof *t));
-    t->task.store = store;
-    t->task.job.work = checkpoint_work;
-    t->task.finish = checkpoint_finish;
-    t->task.free = checkpoint_free;
-    buf_init(&t->content, CHECKPOINT_HEADER + (size_t)CHECKPOINT_ENTRIES_MAX * CHECKPOINT_ENTRY);
-    switch_journal(store);
-    t->first = store->first;
-    t->tail_bytes = store->tail_bytes;
-    status s = checkpoint_capture(store, t);
-    if (failed(s)) { /* later; a descriptor or memory may be short for the moment */
-        store->checkpoint_retry_at = store->tail_bytes + CHECKPOINT_RETRY_BYTES;
-        checkpoint_free(&t->task);
-        return;
-    }
-    store->tail_bytes = 0;
-    store->checkpoint_running = true;
-    store_submit(store, &t->task, LANE_BACKGROUND);
+    if (checkpoint_due(store) && !store->rounds_out) checkpoint_begin_run(store);
+    if (store->checkpoint && is_ok(store->failure)) checkpoint_go_on(store);
 }

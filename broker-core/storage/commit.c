@@ -54,6 +54,7 @@ static void *grow(void *items, size_t *cap, size_t count, size_t size)
 
 struct direct {
     struct task task;
+    int lane; /* 0 or 1 */
     struct sync_set set;
     int64_t end;
 };
@@ -69,7 +70,7 @@ static void direct_finish(struct task *task)
     struct direct *d = CONTAINER_OF(task, struct direct, task);
     struct plog *log = d->set.log;
     sync_set_settle(&d->set);
-    task->store->directs--;
+    task->store->directs[d->lane]--;
     log->direct = false;
     if (log->want_direct && log->config.flush) {
         log->flushing = true;
@@ -99,13 +100,14 @@ static bool direct_start(struct plog *log)
     }
     log->holds++;
     log->direct = true;
-    store->directs++;
+    d->lane = store->directs[1] < store->directs[0];
+    store->directs[d->lane]++;
     d->end = log->end;
     plog_mark_handed(log);
     d->task.job.work = direct_work;
     d->task.finish = direct_finish;
     d->task.free = direct_free;
-    store_submit(store, &d->task, LANE_COMMIT);
+    store_submit(store, &d->task, d->lane ? LANE_DIRECT_2 : LANE_DIRECT);
     return true;
 }
 
@@ -135,12 +137,35 @@ static status round_fill(struct commit_round *r, uint8_t *buffer)
     return OK;
 }
 
+/* The file grows beyond the frame, up to the cap, so that the next frames only write over it. */
+static status journal_grow(struct store *store, struct journal_file *j, int64_t end)
+{
+    static const uint8_t zeros[JOURNAL_STEP_MIN];
+    int64_t to = end + (end < JOURNAL_STEP_MIN   ? JOURNAL_STEP_MIN
+                        : end < JOURNAL_STEP_MAX ? end
+                                                 : JOURNAL_STEP_MAX);
+    if (to > store->tuning.journal_cap) to = store->tuning.journal_cap;
+    for (j->size = end; j->size < to;) {
+        int64_t n = to - j->size < JOURNAL_STEP_MIN ? to - j->size : JOURNAL_STEP_MIN;
+        status s = store->fs->ops->pwrite(store->fs, j->file, zeros, (size_t)n, j->size);
+        if (s.code == E_NO_SPACE) break; /* the frame is there */
+        TRY(s);
+        j->size += n;
+    }
+    return OK;
+}
+
 static status round_write(struct commit_round *r, const uint8_t *buffer)
 {
     struct fs *fs = r->task.store->fs;
     struct journal_file *j = r->file;
-    if (!j->file) TRY(fs->ops->open(fs, r->path, FS_WRITE | FS_CREATE, &j->file));
-    return fs->ops->pwrite(fs, j->file, buffer, frame_padded(r->length), r->position);
+    if (!j->file) {
+        TRY(fs->ops->open(fs, r->path, FS_WRITE | FS_CREATE, &j->file));
+        TRY(fs->ops->size(fs, j->file, &j->size));
+    }
+    int64_t end = r->position + (int64_t)frame_padded(r->length);
+    TRY(fs->ops->pwrite(fs, j->file, buffer, frame_padded(r->length), r->position));
+    return end > j->size ? journal_grow(r->task.store, j, end) : OK;
 }
 
 /* The lane's buffer, large enough for this frame. */
@@ -393,7 +418,7 @@ static bool round_add(struct commit_round *r, struct plog *log)
 /* Starts direct syncs where they pay or must be, the largest first. */
 static void start_directs(struct store *store, bool no_frame)
 {
-    while (store->directs < COMMIT_DIRECT_ROUND) {
+    while (store->directs[0] + store->directs[1] < COMMIT_DIRECT_ROUND) {
         struct plog *best = NULL;
         for (struct plog *log = store->pending_first; log; log = log->pending_next) {
             int64_t data = log->gone ? 0 : log_data(log);

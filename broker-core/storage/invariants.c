@@ -48,7 +48,7 @@ static int64_t bytes_stored(const struct plog *log)
 
 static void check_log(const struct plog *log)
 {
-    bool quiet = log->store->rounds_out == 0 && !log->direct && !log->store->checkpoint_running;
+    bool quiet = log->store->rounds_out == 0 && !log->direct && !log->store->checkpoint;
     HOLDS(log, log->handed <= log->end && (!log->flushing || log->durable <= log->handed),
           "1: durable <= handed <= end");
     HOLDS(log, !log->flushing || log->high_watermark <= log->durable || log->high_watermark <= log->os_end,

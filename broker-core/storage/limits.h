@@ -8,9 +8,13 @@
 /* The commit journal (see also store_tuning). */
 #define JOURNAL_SIZE_MAX (64 * MIB)    /* no more of a journal file is read */
 #define COMMIT_DIRECT_ROUND 4          /* direct syncs in flight */
+#define JOURNAL_STEP_MIN (64 * KIB)    /* a journal file grows by so much at once, filled with zeros: */
+#define JOURNAL_STEP_MAX (512 * KIB)   /* a sync that changes the size of a file costs twice */
 #define COMMIT_BUFFER_KEEP (64 * KIB)  /* frame buffer kept between rounds */
 #define CHECKPOINT_RETRY_BYTES (1 * MIB) /* appended after a full disk before the next attempt */
 #define CHECKPOINT_ENTRIES_MAX (1 << 20)
+#define SNAPSHOT_STOP_MIN (16 * KIB)   /* bytes above the snapshot for which a stop takes a new one */
+#define CHECKPOINT_SLICE_LOOKS 8       /* logs looked at in a turn, for each that may be captured */
 
 #define SEGMENT_SIZE_MAX (1LL << 31)   /* positions are 32 bits in the index */
 #define SEGMENT_SCAN_WINDOW (256 * KIB)
@@ -18,7 +22,7 @@
 #define INDEX_ENTRIES_MAX 4096         /* beyond it, every second entry goes and the interval doubles */
 #define FILES_OPEN_MAX 256             /* descriptors of clean segments; dirty ones stay open */
 #define SOURCES_MAX 1024               /* stretches of segments on their way to clients */
-#define FILES_DIRTY_MAX 512            /* a checkpoint is wanted */
+#define FILES_DIRTY_MAX 16384          /* a checkpoint is wanted; at most a quarter of RLIMIT_NOFILE */
 
 #define FLUSH_MS_MAX (365LL * 24 * 3600 * 1000) /* a longer flush.ms is none */
 #define REMOVALS_MAX 4096              /* file.delete.delay.ms: beyond it files go at once */

@@ -226,7 +226,7 @@ void plog_account(struct plog *log, const struct batch_header *h,
     }
     if (log->flushing || log->want_direct) plog_queue(log);
     plog_flush_check(log);
-    if (store->tail_bytes > store->tuning.tail_max || store->files.dirty > FILES_DIRTY_MAX ||
+    if (store->tail_bytes > store->tuning.tail_max || store->files.dirty > store->files.dirty_max ||
         log->producers.aborted.recent_count > ABORTED_MEMORY_MAX)
         checkpoint_want(store);
 }

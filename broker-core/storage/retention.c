@@ -295,6 +295,7 @@ void store_delete_topic(struct store *store, struct uuid topic)
         log->holds++;
         log->gone = true;
         store_count(log, -log->bytes);
+        checkpoint_forget(log);
         HASH_DEL(store->logs, log);
         store_unlist(log);
         plog_fail_waits(log, FAIL(UNKNOWN_TOPIC_OR_PARTITION));

@@ -16,6 +16,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 #define INDEX_HEADER 72
 #define INDEX_ENTRY 16
@@ -57,6 +58,17 @@ static status segment_missed(struct segment *s, int64_t at, size_t len, bool ind
     return FAIL(BUSY);
 }
 
+void segment_cache_init(struct file_cache *cache, struct fs *fs)
+{
+    struct rlimit limit;
+    cache->fs = fs;
+    cache->dirty_max = FILES_DIRTY_MAX;
+    cache->count_max = 0;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= 4 * FILES_DIRTY_MAX) return;
+    cache->dirty_max = (uint32_t)limit.rlim_cur / 4;
+    cache->count_max = (uint32_t)limit.rlim_cur / 4 * 3;
+}
+
 void segment_cache_trim(struct file_cache *cache)
 {
     struct segment *s = cache->open, *next;
@@ -78,6 +90,7 @@ status segment_open(struct segment *s, int flags)
         return OK;
     }
     if (cache->miss && !(flags & FS_CREATE)) return segment_missed(s, 0, 0, false);
+    if (cache->count_max && cache->count >= cache->count_max) return FAIL(NO_DESCRIPTORS);
     char path[PATH_SIZE];
     segment_path(s, ".log", path, sizeof path);
     TRY(cache->fs->ops->open(cache->fs, path, FS_WRITE | flags, &s->file));
@@ -144,6 +157,12 @@ status segment_sync(struct segment *s)
     if (failed(synced)) atomic_store(&cache->sync_failed, true);
     pthread_mutex_unlock(&s->sync_lock);
     return synced;
+}
+
+void segment_write_back(struct segment *s)
+{
+    struct fs *fs = s->cache->fs;
+    if (fs->ops->write_back) fs->ops->write_back(fs, s->file);
 }
 
 void segment_changed(struct segment *s)

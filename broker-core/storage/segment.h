@@ -44,6 +44,8 @@ struct file_cache {
     /* Closes the file of a segment that has left its log: with the last descriptor goes what is on
      * disk, and that takes long. NULL: closed in place. */
     void (*let_go)(struct file_cache *cache, struct file *file);
+    uint32_t count_max; /* descriptors; 0: no bound */
+    uint32_t dirty_max; /* so many ask for a checkpoint */
     atomic_bool sync_failed; /* set on any lane, before another sync can succeed */
 };
 
@@ -51,7 +53,9 @@ struct segment *segment_new(struct file_cache *cache, const char *folder, int64_
 void segment_free(struct segment *s); /* NULL ok; closes the file; waits for no pin */
 void segment_path(const struct segment *s, const char *suffix, char *ret_path, size_t size);
 
-/* Opens the file when it is closed (FS_CREATE: and makes it). */
+void segment_cache_init(struct file_cache *cache, struct fs *fs);
+/* Opens the file when it is closed (FS_CREATE: and makes it). NO_DESCRIPTORS: too many are open that
+ * cannot be closed; connections, journal and checkpoint keep descriptors to go on with. */
 status segment_open(struct segment *s, int flags);
 void segment_close(struct segment *s);
 /* Takes over the descriptor of a file that is whole and durable; s has none. */
@@ -66,6 +70,7 @@ static inline bool segment_dirty(const struct segment *s) { return s->written !=
  * would succeed and prove nothing. So syncs of one file take turns, and none succeeds after one has
  * failed, even before the loop knows of it. */
 status segment_sync(struct segment *s);
+void segment_write_back(struct segment *s); /* any thread, pinned: starts what a sync will wait for */
 void segment_changed(struct segment *s); /* the file differs from what was synced */
 void segment_synced(struct segment *s, uint64_t written); /* a sync covered so many changes */
 

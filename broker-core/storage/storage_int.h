@@ -77,6 +77,7 @@ struct task {
 
 struct journal_file {
     struct file *file;   /* commit thread's, between its first frame and the stop */
+    int64_t size;        /* as far as it was written; more by what a broken write left */
     bool entry_synced;   /* the folder entry is durable */
 };
 
@@ -119,10 +120,11 @@ struct store {
     uint8_t *frame_buffer;        /* and this, too */
     size_t frame_cap;
     uint64_t rounds;       /* frames synced since the start, for tests and figures */
-    uint32_t directs;      /* in flight */
+    uint32_t directs[2];   /* in flight, by lane */
 
     int32_t recovery_syncs;  /* during recovery: so many were wanted */
-    bool checkpoint_wanted, checkpoint_running;
+    bool checkpoint_wanted;
+    struct checkpoint *checkpoint; /* the one that runs, or NULL */
     int64_t tail_bytes;    /* appended since the last capture */
     int64_t checkpoint_retry_at; /* tail_bytes at which a failed one is tried again */
     uint32_t root_made, root_synced;
@@ -187,7 +189,10 @@ void plog_flush_free(struct plog *log);
 
 /* --- commit.c, checkpoint.c, retention.c, recovery.c ------------------------------------------ */
 void commit_start(struct store *store);     /* builds a round when none runs and there is need */
-void checkpoint_start(struct store *store); /* when wanted, none runs, and no round is in flight */
+/* Begins one when it is wanted, none runs and no round is out; else goes on with the one that runs. */
+void checkpoint_start(struct store *store);
+void checkpoint_forget(struct plog *log);   /* it is no longer among the store's logs */
+void checkpoint_free(struct store *store);  /* the one that runs; none: ok */
 void checkpoint_want(struct store *store);
 bool checkpoint_due(const struct store *store); /* the next gap between two rounds is for it */
 void retention_clean(struct plog *log);  /* drops the segments that may go; asks for a checkpoint */

@@ -22,10 +22,11 @@ const struct store_tuning store_tuning_default = {
     .span_max = 512 * KIB,
     .frame_max = 1 * MIB,
     .journal_cap = 16 * MIB,
-    .journal_hard = 32 * MIB,
+    .journal_hard = 48 * MIB,
     .tail_max = 256LL * MIB,
     .snapshot_every = 64LL * MIB,
     .fold_max = 128LL * MIB,
+    .checkpoint_slice = 128,
     .recovery_syncs = 128,
 };
 
@@ -228,6 +229,7 @@ status store_open(const struct store_options *options, struct store **ret_store)
     store->tuning = options->tuning ? *options->tuning : store_tuning_default;
     store->spare_fs = options->reserve ? reserve_fs(options->reserve) : options->fs;
     store->fs = store->files.fs = store->spare_fs; /* of recovery */
+    segment_cache_init(&store->files, store->fs);
     pthread_mutex_init(&store->round_lock, NULL);
     store->files.let_go = retention_close;
     store->turn.run = store_deferred;
@@ -284,6 +286,7 @@ void store_free(struct store *store)
         DL_DELETE(store->tasks, task);
         task->free(task);
     }
+    checkpoint_free(store);
     struct plog *log, *next;
     HASH_ITER(hh, store->logs, log, next)
     {

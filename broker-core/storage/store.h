@@ -22,6 +22,7 @@ struct store_tuning {
     int64_t tail_max;     /* bytes above the recovery points: a checkpoint is wanted */
     int64_t snapshot_every; /* bytes of one log above its snapshot: the next checkpoint takes a new one */
     int64_t fold_max;     /* of all logs together: those with more than their share do */
+    int32_t checkpoint_slice; /* logs of a checkpoint captured in one turn, synced in one job; 0: 128 */
     int32_t recovery_syncs; /* of files and folders one by one; more are synced all at once */
 };
 extern const struct store_tuning store_tuning_default;

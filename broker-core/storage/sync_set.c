@@ -29,6 +29,11 @@ status sync_set_collect(struct plog *log, struct sync_set *ret)
     return OK;
 }
 
+void sync_set_start(const struct sync_set *set)
+{
+    for (uint32_t i = 0; i < set->count; i++) segment_write_back(set->items[i].segment);
+}
+
 status sync_set_run(struct fs *fs, const struct sync_set *set)
 {
     for (uint32_t i = 0; i < set->count; i++) TRY(segment_sync(set->items[i].segment));

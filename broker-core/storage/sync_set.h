@@ -16,6 +16,7 @@ struct sync_set {
 };
 
 status sync_set_collect(struct plog *log, struct sync_set *ret);
+void sync_set_start(const struct sync_set *set); /* starts writing what is dirty; a hint */
 /* Closed segments first, then the folder, then the data folder. A failure here is final. */
 status sync_set_run(struct fs *fs, const struct sync_set *set);
 void sync_set_settle(struct sync_set *set); /* it was run: all of it is durable */

@@ -11,6 +11,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+
+#define DESCRIPTORS 65536
 
 /* The leak check at the end of a sanitized build reads /proc. */
 #ifdef __SANITIZE_ADDRESS__
@@ -42,6 +45,17 @@ static void handle_signals(void)
     sigaction(SIGHUP, &on_reload, NULL);
 }
 
+/* Every partition written to since the last checkpoint has a file open: as many as we may. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
+    rlim_t wanted = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+    if (wanted <= limit.rlim_cur) return;
+    limit.rlim_cur = wanted;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {
@@ -56,6 +70,7 @@ int main(int argc, char **argv)
     int code = leat_broker_inspect(argc - 1, (const char *const *)argv + 1);
     if (code >= 0) return code;
     mem_keep_freed();
+    raise_descriptors();
     char why[256];
     code = leat_broker_open(argc - 1, (const char *const *)argv + 1, FLAGS, &broker, why,
                                 sizeof why);

@@ -182,7 +182,7 @@ static void test_a_checkpoint_finds_its_gap_between_rounds_that_never_stop(void 
     append(&f, 0, 50);
     store_turn(f.kit.store);
     checkpoint_want(f.kit.store);
-    for (int i = 1; i < 20 && !f.kit.store->checkpoint_running; i++) {
+    for (int i = 1; i < 20 && !f.kit.store->checkpoint; i++) {
         append(&f, i, 50);
         store_turn(f.kit.store);
         if (!f.worked[LANE_COMMIT]) work(&f, LANE_COMMIT);
@@ -190,7 +190,7 @@ static void test_a_checkpoint_finds_its_gap_between_rounds_that_never_stop(void 
         store_turn(f.kit.store);
         hear(&f, LANE_COMMIT);
     }
-    assert_true(f.kit.store->checkpoint_running);
+    assert_non_null(f.kit.store->checkpoint);
     run_all(&f);
     assert_true(f.kit.store->other_free);
     teardown(&f);
@@ -217,6 +217,107 @@ static void test_a_round_takes_no_more_than_a_frame(void **state)
     teardown(&f);
 }
 
+/* --- checkpoints ---------------------------------------------------------------------------------- */
+
+static void test_commits_go_on_while_a_checkpoint_waits_for_its_syncs(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, true);
+    f.kit.store->tuning.checkpoint_slice = 4;
+    for (int i = 0; i < 20; i++) append(&f, i, 50);
+    run_all(&f);
+    checkpoint_want(f.kit.store);
+    store_turn(f.kit.store);
+    int slices = 0;
+    for (; f.count[LANE_BACKGROUND]; slices++) {
+        assert_int_equal(f.count[LANE_BACKGROUND], 1);
+        struct plog *log = append(&f, slices * 3, 50); /* captured already, being captured, or not yet */
+        store_turn(f.kit.store);
+        run_lane(&f, LANE_COMMIT);
+        assert_int_equal(plog_high_watermark(log), plog_end(log));
+        work(&f, LANE_BACKGROUND);
+        assert_int_equal(f.kit.store->other_free, false);
+        hear(&f, LANE_BACKGROUND);
+    }
+    assert_int_equal(slices, 5);
+    assert_true(f.kit.store->other_free);
+    assert_true(f.kit.store->files.dirty < 10);
+    kit_reopen(&f.kit);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(plog_end(kit_log(&f.kit, 0, i)), i % 3 == 0 && i < 15 ? 2 : 1);
+    teardown(&f);
+}
+
+static void test_a_journal_that_no_checkpoint_frees_stays_bounded(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, true);
+    f.kit.store->tuning.journal_cap = 4 * FRAME_ALIGN;
+    f.kit.store->tuning.journal_hard = 8 * FRAME_ALIGN;
+    for (int i = 0; i < 100; i++) { /* the background lane hangs */
+        struct plog *log = append(&f, i % 10, 50);
+        store_turn(f.kit.store);
+        run_lane(&f, LANE_COMMIT);
+        run_lane(&f, LANE_DIRECT);
+        run_lane(&f, LANE_DIRECT_2);
+        assert_int_equal(plog_high_watermark(log), plog_end(log));
+        assert_true(f.kit.store->position <= f.kit.store->tuning.journal_hard + FRAME_ALIGN);
+    }
+    run_all(&f);
+    append(&f, 0, 50);
+    run_all(&f);
+    assert_int_equal(f.kit.store->position, FRAME_ALIGN); /* the journal is used again */
+    kit_reopen(&f.kit);
+    for (int i = 0; i < 10; i++) assert_int_equal(plog_end(kit_log(&f.kit, 0, i)), i ? 10 : 11);
+    teardown(&f);
+}
+
+static void test_a_topic_deleted_during_a_checkpoint_is_left_out(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, true);
+    f.kit.store->tuning.checkpoint_slice = 2;
+    for (int i = 0; i < 8; i++) append(&f, i, 50);
+    struct plog *other = kit_log(&f.kit, 1, 0);
+    struct kit_batch b = { .tag = 1 };
+    assert_int_equal(kit_append(&f.kit, other, &b, NULL).code, E_OK);
+    run_all(&f);
+    checkpoint_want(f.kit.store);
+    store_turn(f.kit.store);
+    work(&f, LANE_BACKGROUND);
+    hear(&f, LANE_BACKGROUND);
+    f.kit.known[0] = false;
+    store_delete_topic(f.kit.store, f.kit.topics[0]);
+    run_all(&f);
+    assert_true(f.kit.store->other_free);
+    kit_reopen(&f.kit);
+    assert_int_equal(plog_end(kit_log(&f.kit, 1, 0)), 1);
+    assert_null(store_find(f.kit.store, f.kit.topics[0], 0));
+    teardown(&f);
+}
+
+static void test_a_large_append_does_not_hold_up_small_ones(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, true);
+    struct plog *large[6];
+    for (int i = 0; i < 6; i++) large[i] = append(&f, i, 100000);
+    store_turn(f.kit.store);
+    assert_int_equal(f.count[LANE_DIRECT] + f.count[LANE_DIRECT_2], 4);
+    struct plog *small = append(&f, 9, 50);
+    store_turn(f.kit.store);
+    run_lane(&f, LANE_COMMIT); /* with the two large ones that found no slot */
+    assert_int_equal(plog_high_watermark(small), 1);
+    assert_int_equal(plog_high_watermark(large[0]), 0);
+    run_all(&f);
+    for (int i = 0; i < 6; i++) assert_int_equal(plog_high_watermark(large[i]), 1);
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +326,10 @@ int main(void)
         cmocka_unit_test(test_rounds_that_find_no_space_sync_their_segments),
         cmocka_unit_test(test_a_checkpoint_finds_its_gap_between_rounds_that_never_stop),
         cmocka_unit_test(test_a_round_takes_no_more_than_a_frame),
+        cmocka_unit_test(test_commits_go_on_while_a_checkpoint_waits_for_its_syncs),
+        cmocka_unit_test(test_a_journal_that_no_checkpoint_frees_stays_bounded),
+        cmocka_unit_test(test_a_topic_deleted_during_a_checkpoint_is_left_out),
+        cmocka_unit_test(test_a_large_append_does_not_hold_up_small_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

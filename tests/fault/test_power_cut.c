@@ -227,6 +227,13 @@ static bool world_run_job(struct world *w, int lane)
     return true;
 }
 
+static bool world_run_any(struct world *w)
+{
+    for (int lane = 0; lane < LANE_COUNT; lane++)
+        if (world_run_job(w, lane)) return true;
+    return false;
+}
+
 static void promise_done(struct plog_wait *wait, status result)
 {
     struct promise *p = CONTAINER_OF(wait, struct promise, wait);
@@ -435,9 +442,7 @@ static void world_step(struct world *w)
 {
     int x = pick(w, 1000), t = pick(w, TOPICS), p = pick(w, PARTITIONS);
     if (x < 480) {
-        if (world_run_job(w, pick(w, 2)) || world_run_job(w, LANE_COMMIT) ||
-            world_run_job(w, LANE_BACKGROUND))
-            return;
+        if (world_run_job(w, pick(w, LANE_COUNT)) || world_run_any(w)) return;
     } else if (x < 680) {
         do_append(w, t, p);
     } else if (x < 800) {
@@ -571,7 +576,7 @@ static void world_live(struct world *w)
         see_starts(w);
     }
     if (!sim_dead(w->kit.sim) && !w->kit.fatal && !w->broken[0] && pick(w, 2)) {
-        while (world_run_job(w, LANE_COMMIT) || world_run_job(w, LANE_BACKGROUND)) continue;
+        while (world_run_any(w)) continue;
         if (!sim_dead(w->kit.sim) && !w->kit.fatal) (void)store_stop(w->kit.store);
     }
 }
@@ -605,7 +610,8 @@ static void world_init(struct world *w, int seed)
     w->kit.config.segment_bytes = 3000;
     w->kit.config.retention_bytes = pick(w, 2) ? 9000 : -1;
     w->kit.config.retention_ms = pick(w, 2) ? 30000 : -1;
-    w->tuning = (struct store_tuning){ .direct_min = 1700, .span_max = 6000, .frame_max = 16384,
+    w->tuning = (struct store_tuning){ .checkpoint_slice = seed % 4 ? 0 : 1 + seed % 5, .direct_min = 1700,
+                                       .span_max = 6000, .frame_max = 16384,
                                        .journal_cap = 5 * 4096, .journal_hard = 12 * 4096,
                                        .tail_max = pick(w, 2) ? 1 << 20 : 20000,
                                        .snapshot_every = pick(w, 2) ? 1 << 20 : 2000,
@@ -676,9 +682,7 @@ static void script(struct world *w)
         }
         do_append(w, 1, 0);
         store_turn(k->store);
-        while (!sim_dead(k->sim) &&
-               (world_run_job(w, LANE_COMMIT) || world_run_job(w, LANE_BACKGROUND)))
-            continue;
+        while (!sim_dead(k->sim) && world_run_any(w)) continue;
         if (sim_dead(k->sim)) break;
         if (i == 3 || i == 9) checkpoint_want(k->store);
         struct plog *log = kit_log(k, 0, 0);

@@ -277,6 +277,41 @@ static void test_the_number_of_a_failed_frame_is_not_used_again(void **state)
     kit_done(&k);
 }
 
+/* A checkpoint dies behind a new snapshot, before its name is durable: only the one that the checkpoint
+ * file names is there for certain. */
+static void test_a_snapshot_that_no_checkpoint_names_counts_for_nothing(void **state)
+{
+    (void)state;
+    static const struct store_tuning tuning = { .direct_min = 1 << 20, .span_max = 6000,
+                                                .frame_max = 16384, .journal_cap = 1 << 20,
+                                                .journal_hard = 1 << 20, .tail_max = 1 << 30,
+                                                .snapshot_every = 1 << 30, .fold_max = 1 << 30 };
+    for (int seed = 1; seed <= 10; seed++) {
+        for (int call = 1; call <= 20; call++) {
+            struct kit k;
+            kit_init(&k, (uint64_t)seed);
+            k.options.tuning = &tuning;
+            assert_ok(kit_open(&k));
+            append(&k, 1);
+            append(&k, 2);
+            checkpoint_want(k.store);
+            store_turn(k.store); /* recovery will find nothing above it, and so sync nothing */
+            k.store->tuning.snapshot_every = 1;
+            sim_die_at(k.sim, call);
+            checkpoint_want(k.store);
+            store_turn(k.store);
+            kit_close(&k);
+            sim_crash(k.sim, false);
+            assert_ok(kit_open(&k));
+            kit_close(&k);
+            sim_crash(k.sim, true);
+            assert_ok(kit_open(&k));
+            assert_int_equal(plog_end(kit_log(&k, 0, 0)), 2);
+            kit_done(&k);
+        }
+    }
+}
+
 /* --- garbage ---------------------------------------------------------------------------------- */
 
 /* Durable, its folder's entry too. */
@@ -368,6 +403,7 @@ int main(void)
         cmocka_unit_test(test_records_below_the_recovery_point_are_not_replayed),
         cmocka_unit_test(test_frames_of_a_deleted_topic_are_not_taken_for_its_namesakes),
         cmocka_unit_test(test_the_number_of_a_failed_frame_is_not_used_again),
+        cmocka_unit_test(test_a_snapshot_that_no_checkpoint_names_counts_for_nothing),
         cmocka_unit_test(test_garbage_between_two_segments_ends_nothing),
         cmocka_unit_test(test_what_recovery_cut_off_does_not_come_back),
     };

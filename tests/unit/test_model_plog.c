@@ -520,7 +520,8 @@ static void run(int seed)
     w->kit.config.retention_ms = chance(w, 40) ? 5000 + below(w, 60000) : -1;
     w->kit.config.segment_ms = chance(w, 20) ? 3000 : w->kit.config.segment_ms;
     w->kit.config.log_append_time = chance(w, 30);
-    w->tuning = (struct store_tuning){ .direct_min = 1700, .span_max = 6000, .frame_max = 16384,
+    w->tuning = (struct store_tuning){ .checkpoint_slice = seed % 4 ? 0 : 1 + seed % 5, .direct_min = 1700,
+                                       .span_max = 6000, .frame_max = 16384,
                                        .journal_cap = 5 * 4096, .journal_hard = 12 * 4096,
                                        .tail_max = chance(w, 50) ? 1 << 20 : 20000,
                                        .snapshot_every = chance(w, 50) ? 1 << 20 : 2000,
