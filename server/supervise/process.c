@@ -234,7 +234,7 @@ static void last_log_line(const struct proc_spec *spec, char *ret, size_t size)
     const char *level = line[0] == '2' ? strchr(line, ' ') : NULL;
     const char *text = level ? strchr(level + 1, ' ') : NULL;
     if (text) line = text + 1;
-    snprintf(ret, size, "%s", line);
+    snprintf(ret, size, "%.*s", (int)size - 1, line);
 }
 
 void process_reason(const struct proc_spec *spec, int pidfd, struct why *why)
