@@ -39,6 +39,7 @@ static void partition_add(struct request *r, const struct topic *topic, int32_t 
 {
     if (partition < 0 || partition >= topic->partitions) return; /* Kafka leaves it out */
     const struct plog *log = store_find(r->broker->store, topic->id, partition);
+    if (log && plog_offline(log)) return; /* as a replica in a failed directory: it has no log */
     answer->partitions[answer->partitions_count++] = (partition_answer){
         .partition_index = partition,
         .partition_size = log ? plog_bytes(log) : 0, /* nothing was written to it yet */

@@ -3,6 +3,7 @@
 #include "broker/handler.h"
 
 #include "broker/authorizer.h"
+#include "broker/leader.h"
 
 #include <stdlib.h>
 
@@ -85,6 +86,11 @@ static void partitions_fill(struct listing *l, const struct topic *topic, int32_
         p->leader_epoch = store_epoch(b->store);
         p->replica_nodes = p->isr_nodes = node;
         p->replica_nodes_count = p->isr_nodes_count = 1;
+        if (!leader_offline(b, topic, p->partition_index)) continue;
+        p->error_code = status_kafka(FAIL(LEADER_NOT_AVAILABLE));
+        p->leader_id = -1;
+        p->offline_replicas = node;
+        p->offline_replicas_count = 1;
     }
 }
 

@@ -16,9 +16,11 @@
 #include "broker/parked.h"
 #include "storage/log_source.h"
 #include "storage/warm.h"
+#include "wire/batch.h"
 
 #define RESPONSE_MAX (8u << 20) /* records of one answer; the client's max_bytes may be less */
 #define PART_MIN (16u << 10)   /* records of a partition that become a part of the reply */
+#define CHECKED_MAX (1u << 20) /* of a partition, where batches have to be checked */
 #define PATIENCE 16            /* times that something is brought in for one partition; then wait */
 #define MAX_WAIT_MS (5 * 60 * 1000)
 #define TOPIC_IDS_SINCE 13
@@ -97,8 +99,9 @@ static void fetch_item_fill(struct request *r, struct fetch_item *item, const st
         return;
     }
     item->log = broker_log(b, topic, asked->partition);
-    item->failure = item->log ? leader_epoch_check(b, asked->current_leader_epoch)
-                              : FAIL(KAFKA_STORAGE_ERROR);
+    item->failure = item->log && !plog_offline(item->log)
+                        ? leader_epoch_check(b, asked->current_leader_epoch)
+                        : FAIL(KAFKA_STORAGE_ERROR);
     if (is_ok(item->failure) && (asked->fetch_offset < plog_start(item->log) ||
                                  asked->fetch_offset > plog_end(item->log)))
         item->failure = FAIL(OFFSET_OUT_OF_RANGE);
@@ -200,6 +203,27 @@ static bool fetch_add_part(struct fetch *f, const struct log_span *span)
     return false;
 }
 
+/* What was not checked since the start of the broker is: with its bytes in hand. */
+static status fetch_checked(struct fetch *f, struct fetch_item *item, int64_t bound, size_t max,
+                            bool at_least_one)
+{
+    struct read_result result = { 0 };
+    struct batch_header h;
+    status read = plog_read(item->log, item->asked->fetch_offset, bound,
+                            max < CHECKED_MAX ? max : CHECKED_MAX, at_least_one, &f->records, &result);
+    size_t len = f->records.len - item->records_at;
+    if (is_ok(read) && len && fetch_committed(f->request)) read = fetch_aborted(f, item, result.next_offset);
+    if (failed(read)) {
+        f->records.len = item->records_at;
+        return read;
+    }
+    struct bytes left = bytes_of(f->records.data + item->records_at, len), batch;
+    while (batch_next(&left, &batch, &h, NULL)) item->records += h.record_count;
+    item->records_len = len;
+    f->bytes += len;
+    return OK;
+}
+
 /* BUSY: not now, and nothing has changed. */
 static status fetch_read(struct fetch *f, struct fetch_item *item, bool at_least_one)
 {
@@ -211,6 +235,7 @@ static status fetch_read(struct fetch *f, struct fetch_item *item, bool at_least
     size_t max = partition_max(item) < left ? partition_max(item) : left;
     if (!max && !at_least_one) return OK;
     TRY(plog_span(item->log, offset, bound, max, at_least_one, &span));
+    if (span.unchecked) return fetch_checked(f, item, bound, max, at_least_one);
     if (span.len && fetch_committed(f->request)) TRY(fetch_aborted(f, item, span.next_offset));
     item->is_part = span.len >= PART_MIN && fetch_add_part(f, &span);
     if (!item->is_part) TRY(plog_span_read(&span, &f->records));

@@ -158,6 +158,7 @@ struct group_coordinator {
     struct group_wait *waits;            /* utlist DL */
     struct timer expiry;
     bool loaded;
+    bool damaged; /* a partition of the offsets topic cannot be read: no group is served */
 };
 
 /* --- group.c: the data ------------------------------------------------------------------------ */

@@ -1,4 +1,5 @@
 /* group_coordinator.c - the life of the coordinator: options, start by replay, end. Loop thread. */
+#include "base/log.h"
 #include "broker/group_coordinator.h"
 
 #include "base/mem.h"
@@ -68,10 +69,16 @@ static void begin(struct group_coordinator *c)
 status group_coordinator_load(struct group_coordinator *c)
 {
     const struct topic *topic = image_topic(c->options.image, OFFSETS_TOPIC);
-    if (c->loaded || topic == NULL) return OK;
+    if (c->loaded || c->damaged || topic == NULL) return OK;
     for (int32_t p = 0; p < topic->partitions; p++) {
         struct plog *log = store_find(c->options.store, topic->id, p);
-        if (log != NULL) TRY(group_load(c, log));
+        if (log == NULL) continue;
+        status s = group_load(c, log);
+        /* A group that is not there would begin anew, without its offsets: none is, then. */
+        c->damaged = s.code == E_CORRUPT || s.code == E_KAFKA_STORAGE_ERROR;
+        if (c->damaged) log_error("__consumer_offsets-%d is damaged: no consumer group is served", (int)p);
+        if (c->damaged) return OK;
+        TRY(s);
     }
     c->loaded = true;
     begin(c);

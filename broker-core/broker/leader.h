@@ -8,5 +8,9 @@
  * below, UNKNOWN_LEADER_EPOCH above. */
 status leader_epoch_check(const struct broker *b, int32_t epoch);
 
+/* The partition's log is damaged and offline (plog_offline): it has no leader until that is mended, as
+ * in Kafka when the only log directory with a replica has failed. */
+bool leader_offline(const struct broker *b, const struct topic *topic, int32_t partition);
+
 /* KIP-951: does this error of a partition come with the leader and where it is reached? */
 bool leader_hinted(status error);

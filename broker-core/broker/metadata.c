@@ -4,6 +4,7 @@
 
 #include "broker/admin.h"
 #include "broker/authorizer.h"
+#include "broker/leader.h"
 
 typedef struct metadata_response_metadata_response_topic topic_answer;
 typedef struct metadata_response_metadata_response_partition partition_answer;
@@ -31,6 +32,11 @@ static void topic_partitions(struct request *r, const struct topic *topic, topic
         /* The replication factor is virtual: only the broker that is there is named. */
         p[i].replica_nodes = p[i].isr_nodes = node;
         p[i].replica_nodes_count = p[i].isr_nodes_count = 1;
+        if (!leader_offline(b, topic, i)) continue;
+        p[i].error_code = status_kafka(FAIL(LEADER_NOT_AVAILABLE));
+        p[i].leader_id = -1;
+        p[i].offline_replicas = node;
+        p[i].offline_replicas_count = 1;
     }
     answer->partitions = p;
     answer->partitions_count = topic->partitions;

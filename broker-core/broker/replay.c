@@ -56,7 +56,7 @@ status replay_log(struct replay *r, struct plog *log)
     arena_init(&arena, MAX_PLAIN);
     buf_init(&chunk, MAX_PLAIN);
     int64_t at = plog_start(log), end = plog_high_watermark(log);
-    status s = OK;
+    status s = plog_offline(log) ? FAIL(KAFKA_STORAGE_ERROR) : OK;
     while (is_ok(s) && at < end) {
         struct read_result read;
         buf_clear(&chunk);

@@ -241,8 +241,9 @@ struct plog *broker_find_log(struct broker *b, struct str name, int32_t partitio
         return NULL;
     }
     struct plog *log = broker_log(b, topic, partition);
-    if (!log) *ret_error = FAIL(KAFKA_STORAGE_ERROR);
-    return log;
+    if (log && !plog_offline(log)) return log;
+    *ret_error = FAIL(KAFKA_STORAGE_ERROR);
+    return NULL;
 }
 
 uint16_t broker_port(const struct broker *b) { return listener_port(b->endpoints[0].listener); }

@@ -109,6 +109,7 @@ struct txn_coordinator {
     size_t id_bytes;
     struct timer expiry;
     bool loaded;
+    bool damaged; /* a partition of its topic cannot be read: no transaction is served */
 };
 
 /* --- txn_coordinator.c ------------------------------------------------------------------------ */

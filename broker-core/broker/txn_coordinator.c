@@ -1,5 +1,6 @@
 /* txn_coordinator.c - the life of the coordinator: options, its table of transactional ids, start by
  * replay, end. Loop thread. */
+#include "base/log.h"
 #include "broker/txn_coordinator.h"
 
 #include "base/mem.h"
@@ -132,10 +133,15 @@ static void resume(struct txn_coordinator *c)
 status txn_coordinator_load(struct txn_coordinator *c)
 {
     const struct topic *topic = image_topic(c->options.image, STR(TRANSACTION_STATE_TOPIC));
-    if (c->loaded || topic == NULL) return OK;
+    if (c->loaded || c->damaged || topic == NULL) return OK;
     for (int32_t p = 0; p < topic->partitions; p++) {
         struct plog *log = store_find(c->options.store, topic->id, p);
-        if (log != NULL) TRY(txn_log_load(c, log));
+        if (log == NULL) continue;
+        status s = txn_log_load(c, log);
+        c->damaged = s.code == E_CORRUPT || s.code == E_KAFKA_STORAGE_ERROR;
+        if (c->damaged) log_error("__transaction_state-%d is damaged: no transaction is served", (int)p);
+        if (c->damaged) return OK;
+        TRY(s);
     }
     c->loaded = true;
     resume(c);

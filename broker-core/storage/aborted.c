@@ -287,6 +287,21 @@ static status file_check(struct aborted_file *f, struct fs *fs, const char *path
     return s.code == E_NOT_FOUND || s.code == E_LIMIT ? FAIL(CORRUPT) : s;
 }
 
+static void file_path(const struct aborted_file *f, const char *folder, char *ret, size_t size)
+{
+    snprintf(ret, size, "%s/%020lld.aborted", folder, (long long)f->base);
+}
+
+status aborted_check(struct aborted_index *a, struct fs *fs, const char *folder)
+{
+    for (uint32_t i = 0; i < a->file_count; i++) {
+        char path[PATH_SIZE];
+        file_path(&a->files[i], folder, path, sizeof path);
+        TRY(file_check(&a->files[i], fs, path));
+    }
+    return OK;
+}
+
 static status file_entries(struct fs *fs, struct file *file, uint32_t at, uint32_t count,
                            struct aborted_entry *ret)
 {
@@ -329,7 +344,7 @@ static status file_find(struct aborted_file *f, struct fs *fs, const char *folde
 {
     char path[PATH_SIZE];
     struct file *file;
-    snprintf(path, sizeof path, "%s/%020lld.aborted", folder, (long long)f->base);
+    file_path(f, folder, path, sizeof path);
     TRY(file_check(f, fs, path));
     TRY(fs->ops->open(fs, path, FS_READ, &file));
     status result = file_search(f, fs, file, s);

@@ -60,6 +60,9 @@ bool aborted_in_file(const struct aborted_index *a, int64_t base, int64_t end);
 status aborted_file_drop(struct fs *fs, const char *folder, int64_t base, const int64_t *markers,
                          uint32_t count, bool *ret_changed);
 
+/* Are all files good? CORRUPT. What was checked is not checked again. */
+status aborted_check(struct aborted_index *a, struct fs *fs, const char *folder);
+
 /* Entries of transactions that overlap [from, to), in order. CORRUPT when a file is damaged. */
 typedef void aborted_each(void *arg, const struct aborted_entry *e);
 status aborted_find(struct aborted_index *a, struct fs *fs, const char *folder, int64_t from,

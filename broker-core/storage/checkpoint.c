@@ -380,13 +380,14 @@ static status checkpoint_capture(struct checkpoint *c)
     while (c->cursor && looked++ < c->slice * CHECKPOINT_SLICE_LOOKS && c->count - c->from < c->slice) {
         struct plog *log = c->cursor;
         c->cursor = log->hh.next;
-        if (log->count == 0) continue;
+        if (log->count == 0 && !log->offline) continue;
         struct recovery_point rp = log->rp;
-        if (!log_same(log, c->every)) {
+        if (!log->offline && !log_same(log, c->every)) {
             TRY(checkpoint_add_capture(c, log));
             rp = c->captures[c->count - 1].rp;
         }
         struct checkpoint_entry e = { .topic = log->key.topic, .partition = log->key.partition,
+                                      .flags = log->offline && log->cut ? CHECKPOINT_CUT : 0,
                                       .start = log->start_wanted, .offset = rp.offset,
                                       .segment = rp.segment, .position = rp.position,
                                       .snapshot = rp.snapshot };

@@ -80,6 +80,18 @@ static status note_write(struct fs *fs, const char *folder, int64_t end)
     return files_sync_dir(fs, folder);
 }
 
+/* The note is there before the first segment that was compacted: it says that offsets may be missing
+ * in this log, whatever its cleanup.policy becomes. */
+static status note_sparse(struct fs *fs, const struct cleaning *c)
+{
+    struct file *file;
+    char path[PATH_SIZE];
+    note_path(c->log->folder, path, sizeof path);
+    status there = fs->ops->open(fs, path, FS_READ, &file);
+    if (is_ok(there)) fs->ops->close(fs, file);
+    return there.code == E_NOT_FOUND ? note_write(fs, c->log->folder, 0) : there;
+}
+
 /* --- what is due ------------------------------------------------------------------------------ */
 
 struct due {
@@ -305,6 +317,8 @@ static void step_work(struct job *job)
                                     &store->compact_cancel, &step->map_end);
         break;
     case STEP_GROUP:
+        step->outcome = note_sparse(fs, c);
+        if (failed(step->outcome)) break;
         step->outcome = rewrite_group(fs, &store->files, c->log->folder, step->sources, step->count,
                                       &c->filter, &store->compact_cancel, &step->made);
         if (step->made.fatal) step->task.result = FAIL(IO);
@@ -337,6 +351,8 @@ static bool take_place(struct step *step)
     segment_adopt(fresh, TAKE(step->made.file));
     segment_pin(fresh);
     fresh->swapping = true;
+    fresh->sparse = true;
+    log->sparse = true;
     log->segments[at] = TAKE(step->made.segment);
     uint32_t gone = step->count - 1;
     log->count -= gone;
@@ -477,7 +493,7 @@ static status step_pin(struct step *step, const struct cleaning *c, uint32_t i)
     TRY(segment_open(s, 0));
     segment_pin(s);
     step->segments[i] = s;
-    step->sources[i] = (struct rewrite_source){ s->file, part->base, part->end, s->size };
+    step->sources[i] = (struct rewrite_source){ s->file, part->base, part->end, s->size, s->sparse };
     step->count = i + 1;
     return OK;
 }

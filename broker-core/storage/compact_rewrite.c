@@ -19,12 +19,14 @@ struct walk {
     const struct rewrite_source *source;
     int64_t position; /* of the next batch */
     int64_t at;       /* of the window */
+    struct batch_chain chain;
     struct buf window;
 };
 
 static void walk_init(struct walk *w, struct fs *fs, const struct rewrite_source *source)
 {
     *w = (struct walk){ .fs = fs, .source = source };
+    w->chain = (struct batch_chain){ source->base, source->base, source->end, source->sparse };
     buf_init(&w->window, BATCH_STORED_MAX);
 }
 
@@ -45,11 +47,12 @@ static status walk_need(struct walk *w, size_t need)
     return n >= need ? OK : FAIL(CORRUPT);
 }
 
-/* The next batch, its CRC checked; valid until the next call. NOT_FOUND at the end. */
+/* The next batch, checked; valid until the next call. NOT_FOUND at the end. */
 static status walk_next(struct walk *w, struct bytes *ret_batch, struct batch_header *ret_header)
 {
     struct batch_header h;
-    if (w->position >= w->source->size) return FAIL(NOT_FOUND);
+    if (w->position >= w->source->size)
+        return w->chain.next == w->source->end ? FAIL(NOT_FOUND) : FAIL(CORRUPT);
     TRY(walk_need(w, BATCH_HEADER_SIZE));
     size_t at = (size_t)(w->position - w->at);
     if (failed(batch_header_peek(bytes_of(w->window.data + at, w->window.len - at), &h)))
@@ -57,6 +60,7 @@ static status walk_next(struct walk *w, struct bytes *ret_batch, struct batch_he
     TRY(walk_need(w, h.size));
     struct bytes batch = bytes_of(w->window.data + (w->position - w->at), h.size);
     if (failed(batch_check_crc(batch))) return FAIL(CORRUPT);
+    TRY(batch_chain_take(&w->chain, &h));
     w->position += (int64_t)h.size;
     *ret_batch = batch;
     *ret_header = h;

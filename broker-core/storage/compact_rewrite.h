@@ -10,6 +10,7 @@ struct rewrite_source {
     struct file *file; /* pinned by the caller */
     int64_t base, end; /* end: where the next segment begins */
     int64_t size;
+    bool sparse;       /* see struct segment */
 };
 
 /* Notes the last offset of each key of the segment's records at or above `from` in the map.

@@ -70,6 +70,17 @@ const struct index_entry *index_before(const struct index *index, uint32_t posit
     return low ? &index->entries[low - 1] : NULL;
 }
 
+const struct index_entry *index_after(const struct index *index, uint32_t position)
+{
+    uint32_t low = 0, high = index->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (index->entries[middle].position <= position) low = middle + 1;
+        else high = middle;
+    }
+    return low < index->count ? &index->entries[low] : NULL;
+}
+
 uint32_t index_find_time(const struct index *index, int64_t ts)
 {
     uint32_t low = 0, high = index->count;

@@ -31,6 +31,8 @@ void index_add(struct index *index, uint32_t relative, uint32_t position, int64_
 uint32_t index_find_offset(const struct index *index, uint32_t relative);
 /* The last entry at or before both a position and an offset; NULL: none. */
 const struct index_entry *index_before(const struct index *index, uint32_t position, int64_t relative);
+/* The first entry behind a position; NULL when there is none. */
+const struct index_entry *index_after(const struct index *index, uint32_t position);
 /* Position from where the first batch with a timestamp >= ts must be looked for. */
 uint32_t index_find_time(const struct index *index, int64_t ts);
 /* Forgets what lies at or behind position. */

@@ -20,6 +20,7 @@
 #define SEGMENT_SCAN_WINDOW (256 * KIB)
 #define INDEX_INTERVAL 4096            /* bytes between entries, at first */
 #define INDEX_ENTRIES_MAX 4096         /* beyond it, every second entry goes and the interval doubles */
+#define DAMAGE_PLACES_MAX 8           /* of one log that are told apart; more are met in silence */
 #define FILES_OPEN_MAX 256             /* descriptors of clean segments; dirty ones stay open */
 #define SOURCES_MAX 1024               /* stretches of segments on their way to clients */
 #define FILES_DIRTY_MAX 16384          /* a checkpoint is wanted; at most a quarter of RLIMIT_NOFILE */

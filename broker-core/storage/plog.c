@@ -234,7 +234,8 @@ void plog_account(struct plog *log, const struct batch_header *h,
 static status append_allowed(const struct plog *log)
 {
     if (log->gone) return FAIL(UNKNOWN_TOPIC_OR_PARTITION);
-    return failed(log->store->failure) || log->store->stopping ? FAIL(KAFKA_STORAGE_ERROR) : OK;
+    bool refused = failed(log->store->failure) || log->store->stopping || log->offline;
+    return refused ? FAIL(KAFKA_STORAGE_ERROR) : OK;
 }
 
 status plog_append(struct plog *log, uint8_t *batch, size_t len, enum append_origin origin,
@@ -399,6 +400,7 @@ void plog_expose_start(struct plog *log, int64_t start)
     if (log->gone || start <= log->start) return;
     assert(start <= log->high_watermark);
     log->start = start;
+    damage_settle(log);
     plog_fire(log);
     if (log->gone) return;
     if (retention_worth_rolling(log)) (void)plog_roll_anyway(log);
@@ -408,7 +410,7 @@ void plog_expose_start(struct plog *log, int64_t start)
 status plog_set_start(struct plog *log, int64_t start, struct plog_wait *wait)
 {
     if (log->gone) return FAIL(UNKNOWN_TOPIC_OR_PARTITION);
-    if (failed(log->store->failure)) return FAIL(KAFKA_STORAGE_ERROR);
+    if (failed(log->store->failure) || log->offline) return FAIL(KAFKA_STORAGE_ERROR);
     if (start < 0 || start > log->high_watermark) return FAIL(OFFSET_OUT_OF_RANGE);
     if (wait) {
         assert(!wait->prev);

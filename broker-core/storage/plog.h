@@ -91,7 +91,8 @@ struct read_result {
 /* Appends whole stored batches to `out`, beginning with the one that contains `offset`, as long as
  * they end at or below `bound` (usually the high watermark) and fit max_bytes; the first one is
  * put out even if larger when `at_least_one`. offset == end: OK and nothing. OFFSET_OUT_OF_RANGE
- * below start or above end. CORRUPT when a stored batch is damaged. */
+ * below start or above end. CORRUPT when the batch that contains `offset` is damaged (what lies behind
+ * it can be read, see plog_damage), KAFKA_STORAGE_ERROR of a log that is offline. */
 status plog_read(struct plog *log, int64_t offset, int64_t bound, size_t max_bytes,
                  bool at_least_one, struct buf *out, struct read_result *ret_result);
 /* The same as a place instead of bytes, of one segment: what follows in the next one is the next read's. */
@@ -102,6 +103,7 @@ struct log_span {
     size_t len;              /* 0: nothing */
     int64_t next_offset;
     int64_t records;
+    bool unchecked;          /* and len 0: it was never checked in this life, plog_read has to */
 };
 status plog_span(struct plog *log, int64_t offset, int64_t bound, size_t max_bytes, bool at_least_one,
                  struct log_span *ret_span);
@@ -122,6 +124,14 @@ int32_t plog_epoch_at(struct plog *log, int64_t offset);
 void plog_epoch_end(struct plog *log, int32_t epoch, int32_t *ret_epoch, int64_t *ret_end);
 /* Timestamp of the newest batch, -1 when empty. */
 int64_t plog_last_timestamp(const struct plog *log);
+
+/* --- damage ----------------------------------------------------------------------------------- */
+/* What is known to be wrong with the files of this log, as a sentence that says what can be done;
+ * NULL: nothing. Damage below the log start is forgotten. */
+const char *plog_damage(const struct plog *log);
+/* The log could not be recovered: everything that needs its records is refused with
+ * KAFKA_STORAGE_ERROR, its files stay as they are. */
+bool plog_offline(const struct plog *log);
 
 /* --- transactions ----------------------------------------------------------------------------- */
 /* Has the producer a transaction open here? Its epoch and where it begins; both may be NULL. */

@@ -19,7 +19,7 @@ static status span_walk(struct segment *s, int64_t limit, int64_t bound, bool mu
         if (batch_last_offset(&h) >= bound) break;
         if (c.position + (int64_t)h.size > limit && !must_take) break;
         must_take = false;
-        c.position += (int64_t)h.size;
+        segment_step(&c, &h);
         *end = (struct span_end){ c.position, batch_last_offset(&h) + 1 };
     }
     return OK;
@@ -42,17 +42,17 @@ static status span_end(struct segment *s, int64_t limit, int64_t bound, bool mus
 }
 
 /* How many records there are: as many as offsets, but where compaction has been. */
-static status span_count(const struct plog *log, int64_t from, struct log_span *span)
+static status span_count(int64_t from, struct log_span *span)
 {
     span->records = span->next_offset - from;
-    if (!log->config.cleanup_compact) return OK;
+    if (!span->segment->sparse) return OK;
     struct segment_cursor c;
     struct batch_header h;
     TRY(segment_seek(span->segment, span->position, &c));
     for (span->records = 0; c.position < span->position + (int64_t)span->len;) {
         TRY(segment_header(&c, &h));
         span->records += h.record_count;
-        c.position += (int64_t)h.size;
+        segment_step(&c, &h);
     }
     return OK;
 }
@@ -62,21 +62,27 @@ status plog_span(struct plog *log, int64_t offset, int64_t bound, size_t max_byt
 {
     *ret_span = (struct log_span){ .next_offset = offset };
     if (log->gone) return FAIL(UNKNOWN_TOPIC_OR_PARTITION);
+    if (log->offline) return FAIL(KAFKA_STORAGE_ERROR);
     if (offset < log->start || offset > log->end) return FAIL(OFFSET_OUT_OF_RANGE);
     if (bound > log->end) bound = log->end;
     if (offset >= bound || (max_bytes == 0 && !at_least_one)) return OK;
     if (max_bytes > BATCH_STORED_MAX) max_bytes = BATCH_STORED_MAX;
-    int64_t i, position;
-    status found = plog_locate(log, offset, &i, &position);
+    int64_t i, position, next;
+    status found = plog_locate(log, offset, &i, &position, &next);
     if (found.code == E_NOT_FOUND) return OK;
     TRY(found);
     struct segment *s = log->segments[i];
     TRY(segment_open(s, 0));
     int64_t limit = s->size - position < (int64_t)max_bytes ? s->size : position + (int64_t)max_bytes;
+    if (segment_unchecked(s, position, limit)) {
+        ret_span->unchecked = true;
+        return OK;
+    }
     struct span_end end = { position, offset };
     TRY(span_end(s, limit, bound, at_least_one, &end));
-    struct log_span span = { s, position, (size_t)(end.position - position), end.next, 0 };
-    TRY(span_count(log, offset, &span));
+    struct log_span span = { .segment = s, .position = position,
+                             .len = (size_t)(end.position - position), .next_offset = end.next };
+    TRY(span_count(offset, &span));
     *ret_span = span;
     log->hint_offset = span.next_offset;
     log->hint_segment = s->base;

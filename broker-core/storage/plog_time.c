@@ -13,7 +13,7 @@ static status find_batch(struct plog *log, struct segment *s, int64_t ts,
         TRY(segment_header(cursor, ret_header));
         if (ret_header->max_timestamp >= ts && batch_last_offset(ret_header) >= log->start)
             return OK;
-        cursor->position += (int64_t)ret_header->size;
+        segment_step(cursor, ret_header);
     }
 }
 
@@ -69,13 +69,14 @@ static status find_in_segment(struct plog *log, struct segment *s, int64_t ts,
     status got = find_batch(log, s, ts, &cursor, ret_header);
     while (is_ok(got)) {
         got = find_record(s, cursor.position, ret_header, ts, log->start, ret_record);
-        if (got.code != E_NOT_FOUND) return got;
+        if (got.code != E_NOT_FOUND) break;
         /* The header promised more than its records hold: go on behind it. */
         do {
-            cursor.position += (int64_t)ret_header->size;
+            segment_step(&cursor, ret_header);
             got = segment_header(&cursor, ret_header);
         } while (is_ok(got) && ret_header->max_timestamp < ts);
     }
+    if (got.code == E_CORRUPT) damage_met(log, s, cursor.position, cursor.next);
     return got;
 }
 
@@ -83,6 +84,7 @@ status plog_offset_for_time(struct plog *log, int64_t ts, int64_t *ret_offset, i
                             int32_t *ret_epoch)
 {
     if (log->gone) return FAIL(UNKNOWN_TOPIC_OR_PARTITION);
+    if (log->offline) return FAIL(KAFKA_STORAGE_ERROR);
     *ret_offset = *ret_ts = -1;
     *ret_epoch = -1;
     int64_t first = plog_segment_of(log, log->start);
@@ -122,8 +124,9 @@ static status max_below(struct plog *log, struct segment *s, int64_t *ret_max)
             TRY(max_of_records(s, cursor.position, &h, log->start, ret_max));
         else if (batch_last_offset(&h) >= log->start && h.max_timestamp > *ret_max)
             *ret_max = h.max_timestamp;
-        cursor.position += (int64_t)h.size;
+        segment_step(&cursor, &h);
     }
+    if (got.code == E_CORRUPT) damage_met(log, s, cursor.position, cursor.next);
     return got.code == E_NOT_FOUND ? OK : got;
 }
 
@@ -132,6 +135,7 @@ status plog_offset_of_max_time(struct plog *log, int64_t *ret_offset, int64_t *r
 {
     int64_t max = INT64_MIN;
     if (log->gone) return FAIL(UNKNOWN_TOPIC_OR_PARTITION);
+    if (log->offline) return FAIL(KAFKA_STORAGE_ERROR);
     *ret_offset = *ret_ts = -1;
     *ret_epoch = -1;
     for (uint32_t i = 0; i < log->count; i++) {

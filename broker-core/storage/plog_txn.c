@@ -61,7 +61,7 @@ status plog_append_marker(struct plog *log, int64_t producer_id, int16_t produce
     struct producer_marker marker = { commit ? CONTROL_COMMIT : CONTROL_ABORT, coordinator_epoch };
     *ret = (struct append_result){ .base_offset = -1, .append_time_ms = -1 };
     if (log->gone) return FAIL(UNKNOWN_TOPIC_OR_PARTITION);
-    if (failed(store->failure) || store->stopping) return FAIL(KAFKA_STORAGE_ERROR);
+    if (failed(store->failure) || store->stopping || log->offline) return FAIL(KAFKA_STORAGE_ERROR);
     TRY(producer_state_check_marker(&log->producers, producer_id, producer_epoch,
                                     coordinator_epoch, tv2, &ret->duplicate));
     if (!ret->duplicate)
@@ -89,6 +89,7 @@ status plog_aborted(struct plog *log, int64_t from, int64_t to,
 {
     struct aborted_caller c = { each, arg };
     if (log->gone) return FAIL(UNKNOWN_TOPIC_OR_PARTITION);
+    if (log->offline) return FAIL(KAFKA_STORAGE_ERROR);
     return aborted_find(&log->producers.aborted, log->store->fs, log->folder, from, to,
                         aborted_one, &c);
 }

@@ -16,8 +16,47 @@
 
 status recovery_bad(struct store *store, const char *what, const char *name)
 {
-    why_set(store->options.why, "%s: %s", name, what);
+    why_set(store->options.why,
+            "%s: %s. The broker does not start with it: bring the data folder back from a backup, or "
+            "start with an empty one; `leat-broker check` says what can be read of this one",
+            name, what);
     return FAIL(CORRUPT);
+}
+
+/* "<topic id>-<partition>" */
+static bool parse_folder(const char *name, struct log_key *ret)
+{
+    size_t id = UUID_TEXT - 1;
+    int64_t partition;
+    if (strlen(name) < id + 2 || name[id] != '-') return false;
+    if (!uuid_parse((struct str){ name, id }, &ret->topic)) return false;
+    if (!str_to_i64(str_c(name + id + 1), &partition) || partition > INT32_MAX) return false;
+    ret->partition = (int32_t)partition;
+    return true;
+}
+
+/* Before its first checkpoint a store has neither logs nor frames. */
+static status check_new(struct store *store)
+{
+    struct name_list names;
+    bool used = false;
+    struct file *file;
+    TRY(files_list(store->fs, ".", &names));
+    for (size_t i = 0; i < names.count; i++) {
+        struct log_key key;
+        used |= parse_folder(names.names[i], &key);
+    }
+    name_list_done(&names);
+    static const char *const paths[2] = { "journal-0", "journal-1" };
+    for (int i = 0; i < 2 && !used; i++) {
+        status opened = store->fs->ops->open(store->fs, paths[i], FS_READ, &file);
+        if (opened.code == E_NOT_FOUND) continue;
+        TRY(opened);
+        store->fs->ops->close(store->fs, file);
+        used = true;
+    }
+    return used ? recovery_bad(store, "is missing, but there are partitions or journals", "checkpoint")
+                : OK;
 }
 
 /* The log of a partition that the image knows; NULL when it does not, or without memory (*ret). */
@@ -48,7 +87,7 @@ static status read_checkpoint(struct store *store, uint64_t *ret_first_live)
         random_bytes(&store->store_id, sizeof store->store_id);
         *ret_first_live = 1;
         buf_done(&in);
-        return OK;
+        return check_new(store);
     }
     if (is_ok(s)) s = checkpoint_open(buf_bytes(&in), &h);
     if (s.code == E_CORRUPT) s = recovery_bad(store, "damaged", "checkpoint");
@@ -96,25 +135,29 @@ static status live_add(struct live_file *l, int64_t at, const struct frame_heade
     return OK;
 }
 
-/* A valid frame of this generation behind a break, newer than what stands before it: the medium has
- * lost something that was synced. Said, and served without: there is no better copy. */
-static status report_damage(struct store *store, struct live_file *l, const char *path, int64_t at)
+/* A valid frame behind a break, newer than what stands before it: the medium has lost something that
+ * was synced, and maybe no segment has it. */
+static status check_behind(struct store *store, struct live_file *l, const char *path, int64_t at,
+                           uint64_t first_live)
 {
     int64_t size;
     struct buf frame;
+    uint64_t from = l->count ? l->frames[l->count - 1].sequence + 2 : first_live;
+    bool found = false;
     TRY(store->fs->ops->size(store->fs, l->file, &size));
     buf_init(&frame, FRAME_SIZE_MAX);
-    uint64_t last = l->frames[l->count - 1].sequence;
-    for (at += FRAME_ALIGN; at < size; at += FRAME_ALIGN) {
+    for (at += FRAME_ALIGN; at < size && !found; at += FRAME_ALIGN) {
         struct frame_header h;
         status s = journal_read_frame(store->fs, l->file, at, store->store_id, &frame, &h);
-        if (failed(s) || h.generation != store->generation || h.sequence <= last + 1) continue;
-        log_error("%s is damaged: frame %llu at %lld stands behind a break; records may be lost",
-                  path, (unsigned long long)h.sequence, (long long)at);
-        break;
+        found = is_ok(s) && h.generation == store->generation && h.sequence >= from;
     }
     buf_done(&frame);
-    return OK;
+    if (!found) return OK;
+    why_set(store->options.why,
+            "%s is damaged before its frame at %lld: records that were acknowledged may be there "
+            "alone. Bring the data folder back from a backup; or move both journals away and start: "
+            "what only they have is lost then, all else is served", path, (long long)at - FRAME_ALIGN);
+    return FAIL(CORRUPT);
 }
 
 static status read_journal(struct store *store, const char *path, uint64_t first_live,
@@ -138,8 +181,11 @@ static status read_journal(struct store *store, const char *path, uint64_t first
     buf_done(&frame);
     if (failed(s) && s.code != E_NOT_FOUND) return s;
     bool any = BREAK(NO_EPOCH) || BREAK(FIRST_LIVE_IGNORED);
-    if (l->count && l->frames[0].sequence < first_live && !any) l->count = 0;
-    return l->count ? report_damage(store, l, path, at) : OK;
+    if (any) return OK;
+    if (!l->count) return check_behind(store, l, path, -FRAME_ALIGN, first_live);
+    if (l->frames[0].sequence >= first_live) return check_behind(store, l, path, at, first_live);
+    l->count = 0; /* all of it was freed */
+    return OK;
 }
 
 /* What a store that knows topics by name alone would take for this one; the tests' ids say the name. */
@@ -160,6 +206,7 @@ static status apply_record(struct store *store, const struct frame_record *r)
         if (r->offset > log->start) log->start = r->offset;
         return OK;
     }
+    if (r->end > log->journaled) log->journaled = r->end;
     if (r->end <= log->rp.offset && !BREAK(REPLAY_BELOW_POINT)) return OK;
     struct fs *fs = store->fs;
     status made = fs->ops->mkdir(fs, log->folder);
@@ -235,18 +282,6 @@ static status replay(struct store *store, uint64_t first_live)
 
 /* --- folders ---------------------------------------------------------------------------------- */
 
-/* "<topic id>-<partition>" */
-static bool parse_folder(const char *name, struct log_key *ret)
-{
-    size_t id = UUID_TEXT - 1;
-    int64_t partition;
-    if (strlen(name) < id + 2 || name[id] != '-') return false;
-    if (!uuid_parse((struct str){ name, id }, &ret->topic)) return false;
-    if (!str_to_i64(str_c(name + id + 1), &partition) || partition > INT32_MAX) return false;
-    ret->partition = (int32_t)partition;
-    return true;
-}
-
 /* Logs for all folders that the image knows; the names of the others stay in the list. */
 static status find_folders(struct store *store, struct name_list *foreign)
 {
@@ -292,7 +327,7 @@ static status write_checkpoint(struct store *store)
     buf_init(&out, CHECKPOINT_HEADER + (size_t)CHECKPOINT_ENTRIES_MAX * CHECKPOINT_ENTRY);
     checkpoint_begin(&out);
     for (struct plog *log = store->logs; log; log = log->hh.next) {
-        if (log->count == 0) continue;
+        if (log->count == 0 && !log->offline) continue;
         struct checkpoint_entry e = { log->key.topic, log->key.partition,
                                       log->cut && !BREAK(NO_CUT_MARK) ? CHECKPOINT_CUT : 0,
                                       log->start, log->rp.offset,

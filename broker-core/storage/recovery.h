@@ -11,9 +11,13 @@ struct recovered {
     size_t drop_count, drop_cap;
     struct segment *trim; /* kept segment with garbage behind its end */
     bool same;            /* nothing above the recovery point: not synced again */
+    bool rebuild;         /* producer state of no use: folded from the whole log */
+    int64_t snapshot;     /* rebuild: the one that the checkpoint names */
+    const char *damage;   /* what made this log CORRUPT */
 };
 
-/* Steps 4 and 5: finds the end of the log, writes the tail again and syncs it. */
+/* Steps 4 and 5: finds the end of the log, writes the tail again and syncs it. A log with damage that
+ * stands in the way is set aside: it is offline, its files and its entry in the checkpoint stay. */
 status recovery_log(struct recovered *r);
 /* Step 8: removes what is no part of the log. */
 status recovery_settle(struct recovered *r);

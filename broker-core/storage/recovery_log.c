@@ -1,10 +1,11 @@
 /* recovery_log.c - recovery of one partition's log. Before the loop runs, synchronous.
  *
- * Bytes below the recovery point are durable and only walked for what has to be known of them
- * (index of the last segment, producer state above the snapshot). Above it a batch counts if it
+ * Bytes below the recovery point are durable, and read only for what has to be known of them: from the
+ * snapshot on, for the producer state and the index of the last segment. Above it a batch counts if it
  * fits, has a good CRC and the expected base offset; what counts is written again, from the very
  * bytes that were checked: after a failed sync the page cache may be clean and right while the disk
  * is wrong, and a sync alone would then prove nothing. */
+#include "base/log.h"
 #include "storage/compact.h"
 #include "storage/files.h"
 #include "storage/recovery.h"
@@ -27,6 +28,19 @@ struct scan {
 static bool sync_now(struct store *store)
 {
     return store->recovery_syncs++ < store->tuning.recovery_syncs;
+}
+
+/* Damage that stands in the way of this log; `what` is a literal. */
+static status bad(struct recovered *r, const char *what)
+{
+    r->damage = what;
+    return FAIL(CORRUPT);
+}
+
+/* A file that cannot be read is as bad as a damaged one. */
+static status read_back(struct recovered *r, status s)
+{
+    return s.code == E_IO ? bad(r, "the disk cannot read one of its files") : s;
 }
 
 static status drop_file(struct recovered *r, const char *folder, const char *name)
@@ -52,7 +66,7 @@ static status fold(struct scan *sc, const struct batch_header *h, struct bytes b
     if (h->attributes & BATCH_CONTROL) {
         status got = batch_get_marker(batch, &marker.type, &marker.coordinator_epoch);
         if (failed(got) && got.code != E_NOT_FOUND)
-            return recovery_bad(log->store, "a marker cannot be read", log->folder);
+            return bad(sc->r, "a transaction marker cannot be read");
         ends = is_ok(got);
     }
     log->since_snapshot += (int64_t)h->size;
@@ -61,9 +75,11 @@ static status fold(struct scan *sc, const struct batch_header *h, struct bytes b
 
 /* --- scanning --------------------------------------------------------------------------------- */
 
-static bool batch_continues(const struct scan *sc, struct bytes batch, const struct batch_header *h)
+/* Offsets may be missing only where a log was compacted, which is far below its recovery point. */
+static bool offset_continues(const struct scan *sc, const struct batch_header *h)
 {
-    return h->base_offset == sc->expected && (BREAK(NO_BATCH_CRC) || is_ok(batch_check_crc(batch)));
+    return h->base_offset == sc->expected ||
+           (sc->durable && sc->segment->sparse && h->base_offset > sc->expected);
 }
 
 /* Takes the good batches off the window and, above the recovery point, writes them again. When the
@@ -77,13 +93,13 @@ static status take_window(struct scan *sc, size_t *ret_taken, size_t *ret_need)
     *ret_need = 0;
     while (left.len >= BATCH_HEADER_SIZE) {
         struct batch_header h;
-        if (failed(batch_header_peek(left, &h)) || h.base_offset != sc->expected) break;
+        if (failed(batch_header_peek(left, &h)) || !offset_continues(sc, &h)) break;
         if ((int64_t)h.size > sc->file_size - at - (int64_t)taken) break;
         if (h.size > left.len) {
             *ret_need = h.size;
             break;
         }
-        if (!batch_continues(sc, bytes_of(left.data, h.size), &h)) break;
+        if (failed(batch_check_crc(bytes_of(left.data, h.size))) && !BREAK(NO_BATCH_CRC)) break;
         segment_note(s, &h);
         TRY(fold(sc, &h, bytes_of(left.data, h.size)));
         sc->expected = batch_last_offset(&h) + 1;
@@ -113,7 +129,7 @@ static status scan_batches(struct scan *sc)
         uint8_t *p = buf_reserve(&sc->window, want);
         size_t n, taken, need;
         if (!p) return FAIL(NO_MEMORY);
-        TRY(fs->ops->pread(fs, s->file, p, want, s->size, &n));
+        TRY(read_back(sc->r, fs->ops->pread(fs, s->file, p, want, s->size, &n)));
         sc->window.len = n;
         TRY(take_window(sc, &taken, &need));
         if (taken == 0 && (need <= want || (int64_t)need > rest || need > BATCH_STORED_MAX)) break;
@@ -157,6 +173,7 @@ static status take_durable(struct scan *sc, int64_t limit, int64_t end)
         if (failed(walked) && walked.code != E_CORRUPT) return walked;
     }
     sc->expected = s->end;
+    s->good_from = s->size;
     sc->file_size = limit;
     sc->durable = true;
     TRY(scan_batches(sc));
@@ -164,7 +181,7 @@ static status take_durable(struct scan *sc, int64_t limit, int64_t end)
     sc->file_size = file_size;
     sc->durable = false;
     if (whole) return OK;
-    return recovery_bad(log->store, "damaged below the recovery point", log->folder);
+    return bad(sc->r, "it is damaged between its last snapshot and the recovery point");
 }
 
 /* --- the segments of a log -------------------------------------------------------------------- */
@@ -192,9 +209,9 @@ static status take_old(struct scan *sc, int64_t next)
     int64_t size;
     TRY(file_size(s, &size));
     if (next > sc->r->log->rp.snapshot) return take_durable(sc, size, next);
-    s->size = size;
+    s->size = s->good_from = size;
     s->end = next;
-    s->indexed = size == 0;
+    s->indexed = false;
     return OK;
 }
 
@@ -205,8 +222,7 @@ static status take_tail(struct scan *sc)
     TRY(file_size(s, &sc->file_size));
     if (s->base == log->rp.segment) {
         if (sc->file_size < log->rp.position)
-            return recovery_bad(log->store, "bytes below the recovery point are missing",
-                                log->folder);
+            return bad(sc->r, "bytes below the recovery point are missing");
         TRY(take_durable(sc, log->rp.position, log->rp.offset));
     }
     TRY(scan_batches(sc));
@@ -227,6 +243,7 @@ static status take_segment(struct scan *sc, int64_t base, int64_t next)
     struct plog *log = sc->r->log;
     TRY(plog_add_segment(log, base, 0));
     sc->segment = plog_active(log);
+    sc->segment->sparse = log->sparse && base < log->rp.segment;
     TRY(base < log->rp.segment ? take_old(sc, next) : take_tail(sc));
     log->bytes += sc->segment->size;
     return OK;
@@ -251,7 +268,7 @@ static status folder_sort(struct recovered *r, struct folder *f)
 {
     struct plog *log = r->log;
     if (BREAK(NEWEST_SNAPSHOT)) newest_snapshot(log, f);
-    bool snapshot = log->rp.snapshot == 0;
+    log->sparse = log->config.cleanup_compact;
     f->bases = mem_alloc((f->names.count + 1) * sizeof *f->bases);
     if (!f->bases) return FAIL(NO_MEMORY);
     for (size_t i = 0; i < f->names.count; i++) {
@@ -260,12 +277,13 @@ static status folder_sort(struct recovered *r, struct folder *f)
         int64_t index = files_offset_of(name, ".index");
         size_t len = strlen(name);
         if (base >= 0) f->bases[f->count++] = base;
-        else if (snap >= 0 && snap == log->rp.snapshot) snapshot = true;
-        else if (snap >= 0 || index >= log->rp.segment) TRY(drop_file(r, log->folder, name));
+        else if (strcmp(name, "cleaned") == 0) log->sparse = true;
+        else if ((snap >= 0 && snap != log->rp.snapshot) || index >= log->rp.segment)
+            TRY(drop_file(r, log->folder, name));
         else if (len > 4 && strcmp(name + len - 4, ".tmp") == 0)
             TRY(drop_file(r, log->folder, name));
     }
-    return snapshot ? OK : recovery_bad(log->store, "its producer snapshot is missing", log->folder);
+    return OK;
 }
 
 /* The recovery segment must be there; at position 0 it may never have become durable. */
@@ -276,7 +294,7 @@ static status need_segment(struct recovered *r, struct folder *f)
     while (at < f->count && f->bases[at] < log->rp.segment) at++;
     if (at < f->count && f->bases[at] == log->rp.segment) return OK;
     if (log->rp.position > 0)
-        return recovery_bad(log->store, "the recovery segment is missing", log->folder);
+        return bad(r, "the segment of its recovery point is missing");
     memmove(f->bases + at + 1, f->bases + at, (f->count - at) * sizeof *f->bases);
     f->bases[at] = log->rp.segment;
     f->count++;
@@ -290,18 +308,15 @@ static status need_segment(struct recovered *r, struct folder *f)
 }
 
 /* The producer state of the named snapshot; what follows it in the file: an index. */
-static status load_snapshot(struct recovered *r, int64_t now, struct buf *in, struct bytes *ret_index)
+static status read_snapshot(struct recovered *r, int64_t now, struct buf *in, struct bytes *ret_index)
 {
     struct plog *log = r->log;
-    if (log->rp.snapshot == 0) return OK;
     char path[PATH_SIZE];
     snprintf(path, sizeof path, "%s/%020lld.snap", log->folder, (long long)log->rp.snapshot);
     TRY(files_read(log->store->fs, path, in));
     size_t size = producer_state_size(buf_bytes(in));
     *ret_index = bytes_of(in->data + size, in->len - size);
-    status s = producer_state_decode(bytes_of(in->data, size), log->rp.snapshot, now,
-                                     &log->producers);
-    return s.code == E_CORRUPT ? recovery_bad(log->store, "damaged", path) : s;
+    return producer_state_decode(bytes_of(in->data, size), log->rp.snapshot, now, &log->producers);
 }
 
 /* Files of aborted transactions that the snapshot does not name were written for one that never
@@ -311,18 +326,39 @@ static status match_aborted(struct recovered *r, const struct folder *f)
     struct plog *log = r->log;
     struct aborted_index *index = &log->producers.aborted;
     uint32_t found = 0;
-    int64_t first = log->segments[0]->base;
-    for (uint32_t i = 1; i < log->count && log->segments[i]->base <= log->start; i++)
-        first = log->segments[i]->base;
+    bool missing = f->bases[0] > log->start;
+    int64_t first = missing ? log->start : f->bases[0];
+    for (size_t i = 1; i < f->count && f->bases[i] <= log->start; i++) first = f->bases[i];
     aborted_forget(index, first);
     for (size_t i = 0; i < f->names.count; i++) {
         int64_t base = files_offset_of(f->names.names[i], ".aborted");
         if (base < 0) continue;
         if (aborted_has_file(index, base)) found++;
-        else TRY(drop_file(r, log->folder, f->names.names[i]));
+        else if (!missing) TRY(drop_file(r, log->folder, f->names.names[i]));
     }
-    return found == index->file_count ? OK : recovery_bad(log->store, "a file of aborted "
-                                                          "transactions is missing", log->folder);
+    if (found != index->file_count) return FAIL(CORRUPT);
+    return aborted_check(index, log->store->fs, log->folder);
+}
+
+/* What producers have done, as of the snapshot. When that is of no use, all of the log is read for it;
+ * the next checkpoint writes a new one. */
+static status load_producers(struct recovered *r, const struct folder *f, int64_t now,
+                             struct buf *in, struct bytes *ret_index)
+{
+    struct plog *log = r->log;
+    status s = OK;
+    if (log->rp.snapshot > 0) s = read_snapshot(r, now, in, ret_index);
+    if (is_ok(s)) s = match_aborted(r, f);
+    if (is_ok(s)) return OK;
+    if (s.code != E_CORRUPT && s.code != E_NOT_FOUND) return read_back(r, s);
+    log_warn("%s: the producer snapshot at %lld or a file of aborted transactions is missing or "
+             "damaged; made again from the whole log", log->folder, (long long)log->rp.snapshot);
+    r->rebuild = true;
+    r->snapshot = log->rp.snapshot;
+    log->rp.snapshot = 0;
+    *ret_index = bytes_of(NULL, 0);
+    producer_state_done(&log->producers);
+    return match_aborted(r, f);
 }
 
 /* Nothing lies above the recovery point, and no cut may have come undone. */
@@ -370,7 +406,7 @@ static status load_and_take(struct recovered *r, struct folder *f)
     struct bytes index = bytes_of(NULL, 0);
     struct buf snapshot;
     buf_init(&snapshot, SIZE_MAX / 2);
-    status s = load_snapshot(r, now, &snapshot, &index);
+    status s = load_producers(r, f, now, &snapshot, &index);
     if (is_ok(s)) s = find_same(r, f);
     if (is_ok(s)) s = take_segments(r, f, now, index);
     buf_done(&snapshot);
@@ -393,24 +429,50 @@ static status recover_folder(struct recovered *r, struct folder *f)
     if (!r->same && sync_now(log->store) && !BREAK(NO_RECOVERY_SYNC))
         TRY(files_sync_dir(log->store->fs, log->folder));
     struct segment *last = plog_active(log);
-    if (log->start < log->segments[0]->base) log->start = log->segments[0]->base;
-    if (log->start > log->end)
-        return recovery_bad(log->store, "the log ends before its start", log->folder);
-    TRY(match_aborted(r, f));
+    if (log->start > log->end) return bad(r, "it ends before its log start");
+    if (log->journaled > log->end)
+        log_error("%s is damaged above its recovery point: the records from %lld up to %lld were "
+                  "acknowledged and are lost", log->folder, (long long)log->end,
+                  (long long)log->journaled);
+    if (log->start < log->segments[0]->base)
+        damage_missing(log, log->start, log->segments[0]->base);
     log->rp = (struct recovery_point){ log->end, last->base, last->size, log->rp.snapshot };
+    return OK;
+}
+
+/* What replay wrote is durable; all else stays as it is, here and in the checkpoint. */
+static status set_aside(struct recovered *r, const struct folder *f)
+{
+    struct plog *log = r->log;
+    struct fs *fs = log->store->fs;
+    for (size_t i = 0; i < f->count; i++) {
+        struct file *file;
+        char path[PATH_SIZE];
+        if (f->bases[i] < log->rp.segment) continue;
+        snprintf(path, sizeof path, "%s/%020lld.log", log->folder, (long long)f->bases[i]);
+        if (failed(fs->ops->open(fs, path, FS_WRITE, &file))) continue;
+        status synced = files_datasync(fs, file);
+        fs->ops->close(fs, file);
+        TRY(synced);
+    }
+    if (log->has_dir) TRY(files_sync_dir(fs, log->folder));
+    if (r->rebuild) log->rp.snapshot = r->snapshot;
+    r->drop_count = 0;
+    r->trim = NULL;
+    r->same = false;
+    damage_offline(log, r->damage ? r->damage : "a file of it is damaged");
+    log->end = log->rp.offset > log->start ? log->rp.offset : log->start;
     return OK;
 }
 
 status recovery_log(struct recovered *r)
 {
     struct plog *log = r->log;
-    if (!log->has_dir) {
-        if (log->rp.offset > 0 || log->start > 0)
-            return recovery_bad(log->store, "its folder is missing", log->folder);
-        return OK;
-    }
     struct folder f = { .count = 0 };
-    status s = recover_folder(r, &f);
+    status s = OK;
+    if (log->has_dir) s = recover_folder(r, &f);
+    else if (log->rp.offset > 0 || log->start > 0) s = bad(r, "its folder is missing");
+    if (s.code == E_CORRUPT) s = set_aside(r, &f);
     name_list_done(&f.names);
     mem_free(f.bases);
     return s;
@@ -449,6 +511,7 @@ static status drop_old(struct plog *log)
 status recovery_settle(struct recovered *r)
 {
     struct plog *log = r->log;
+    if (log->offline) return OK;
     if (r->trim) TRY(trim(r->trim));
     for (size_t i = 0; i < r->drop_count; i++)
         TRY(unlink_one(log->store->fs, r->drop[i].path));

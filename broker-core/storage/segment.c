@@ -93,7 +93,9 @@ status segment_open(struct segment *s, int flags)
     if (cache->count_max && cache->count >= cache->count_max) return FAIL(NO_DESCRIPTORS);
     char path[PATH_SIZE];
     segment_path(s, ".log", path, sizeof path);
-    TRY(cache->fs->ops->open(cache->fs, path, FS_WRITE | flags, &s->file));
+    status opened = cache->fs->ops->open(cache->fs, path, FS_WRITE | flags, &s->file);
+    if (opened.code == E_NOT_FOUND) return FAIL(CORRUPT); /* it was there */
+    TRY(opened);
     DL_APPEND(cache->open, s);
     cache->count++;
     if (segment_dirty(s)) cache->dirty++;
@@ -232,7 +234,8 @@ void segment_view(const struct segment *s, struct segment *ret_view, struct file
     *ret_cache = (struct file_cache){ .fs = s->cache->fs };
     *ret_view = (struct segment){ .cache = ret_cache, .folder = s->folder, .base = s->base,
                                   .end = s->end, .size = s->size, .file = s->file,
-                                  .max_timestamp = INT64_MIN };
+                                  .good_to = s->good_to, .good_from = s->good_from,
+                                  .sparse = s->sparse, .max_timestamp = INT64_MIN };
     index_init(&ret_view->index);
 }
 
@@ -245,22 +248,60 @@ void segment_take_index_of(struct segment *s, struct segment *view)
     s->max_timestamp = view->max_timestamp;
     s->last_position = view->last_position;
     s->last_crc = view->last_crc;
+    segment_checked(s, 0, view->good_to);
     s->indexed = true;
+}
+
+/* --- checking --------------------------------------------------------------------------------- */
+
+bool segment_unchecked(const struct segment *s, int64_t from, int64_t to)
+{
+    return to > s->good_to && from < s->good_from;
+}
+
+void segment_checked(struct segment *s, int64_t from, int64_t to)
+{
+    if (from <= s->good_to && to > s->good_to) s->good_to = to;
+    if (to >= s->good_from && from < s->good_from) s->good_from = from;
+}
+
+struct batch_chain segment_chain(const struct segment *s, int64_t next)
+{
+    return (struct batch_chain){ .next = next, .first = s->base, .end = s->end,
+                                 .sparse = s->sparse };
+}
+
+bool batch_chain_fits(const struct batch_chain *chain, const struct batch_header *h)
+{
+    if (h->base_offset < chain->first || batch_last_offset(h) >= chain->end) return false;
+    if (chain->next < 0 || h->base_offset == chain->next) return true;
+    return chain->sparse && h->base_offset > chain->next;
+}
+
+status batch_chain_take(struct batch_chain *chain, const struct batch_header *h)
+{
+    if (!batch_chain_fits(chain, h)) return FAIL(CORRUPT);
+    chain->next = batch_last_offset(h) + 1;
+    return OK;
 }
 
 /* --- walking ---------------------------------------------------------------------------------- */
 
-status segment_seek(struct segment *s, int64_t position, struct segment_cursor *ret_cursor)
+status segment_seek(struct segment *s, int64_t position, struct segment_cursor *c)
 {
-    TRY(segment_open(s, 0));
-    ret_cursor->segment = s;
-    ret_cursor->position = position;
-    ret_cursor->window_at = 0;
-    ret_cursor->window_len = 0;
-    return OK;
+    const struct index_entry *e =
+        position > 0 ? index_after(&s->index, (uint32_t)position - 1) : NULL;
+    c->segment = s;
+    c->position = position;
+    c->next = position > 0 ? -1 : s->base;
+    c->exact = e && e->position == position ? s->base + e->relative : -1;
+    c->window_at = 0;
+    c->window_len = 0;
+    return segment_open(s, 0);
 }
 
-status segment_header(struct segment_cursor *c, struct batch_header *ret_header)
+/* The header alone. */
+static status header_at(struct segment_cursor *c, struct batch_header *ret_header)
 {
     struct segment *s = c->segment;
     if (c->position >= s->size) return FAIL(NOT_FOUND);
@@ -274,16 +315,52 @@ status segment_header(struct segment_cursor *c, struct batch_header *ret_header)
     }
     size_t at = (size_t)(c->position - c->window_at);
     struct batch_header h;
-    status s2 = batch_header_peek(bytes_of(c->window + at, c->window_len - at), &h);
-    if (failed(s2) || (int64_t)h.size > s->size - c->position || h.base_offset < s->base)
-        return FAIL(CORRUPT);
+    status peeked = batch_header_peek(bytes_of(c->window + at, c->window_len - at), &h);
+    if (failed(peeked) || (int64_t)h.size > s->size - c->position) return FAIL(CORRUPT);
     *ret_header = h;
     return OK;
+}
+
+/* The CRC of a batch that was not checked yet; it may be larger than the window. */
+static status check_batch(struct segment *s, int64_t position, const struct batch_header *h)
+{
+    struct buf batch;
+    int64_t end = position + (int64_t)h->size;
+    if (!segment_unchecked(s, position, end)) return OK;
+    buf_init(&batch, BATCH_STORED_MAX);
+    status read = segment_read_batch(s, position, h->size, &batch);
+    if (is_ok(read) && failed(batch_check_crc(buf_bytes(&batch)))) read = FAIL(CORRUPT);
+    buf_done(&batch);
+    if (is_ok(read)) segment_checked(s, position, end);
+    return read;
+}
+
+status segment_header(struct segment_cursor *c, struct batch_header *ret_header)
+{
+    struct segment *s = c->segment;
+    struct batch_header h;
+    TRY(header_at(c, &h));
+    if (segment_unchecked(s, c->position, c->position + (int64_t)h.size)) {
+        struct batch_chain chain = segment_chain(s, c->next);
+        if (c->exact >= 0 && h.base_offset != c->exact) return FAIL(CORRUPT);
+        if (!batch_chain_fits(&chain, &h)) return FAIL(CORRUPT);
+        TRY(check_batch(s, c->position, &h));
+    }
+    *ret_header = h;
+    return OK;
+}
+
+void segment_step(struct segment_cursor *c, const struct batch_header *h)
+{
+    c->position += (int64_t)h->size;
+    c->next = batch_last_offset(h) + 1;
+    c->exact = -1;
 }
 
 status segment_find(struct segment *s, int64_t offset, int64_t *ret_position,
                     struct batch_header *ret_header)
 {
+    *ret_position = 0;
     TRY(segment_need_index(s));
     int64_t relative = offset > s->base ? offset - s->base : 0;
     if (relative > UINT32_MAX) relative = UINT32_MAX;
@@ -291,14 +368,101 @@ status segment_find(struct segment *s, int64_t offset, int64_t *ret_position,
     TRY(segment_seek(s, index_find_offset(&s->index, (uint32_t)relative), &c));
     for (;;) {
         struct batch_header h;
-        TRY(segment_header(&c, &h));
+        int64_t damaged = c.position;
+        status got = segment_header(&c, &h);
+        *ret_position = damaged;
+        if (got.code == E_CORRUPT) {
+            got = segment_skip(s, damaged, c.next < 0 ? s->base : c.next, &c.position, &h);
+            if (is_ok(got) && h.base_offset > offset) return FAIL(CORRUPT);
+        }
+        /* A segment ends with the batch before the next one's, also when it was compacted. */
+        if (got.code == E_NOT_FOUND && offset < s->end) return FAIL(CORRUPT);
+        TRY(got);
         if (batch_last_offset(&h) >= offset) {
             *ret_position = c.position;
             *ret_header = h;
             return OK;
         }
-        c.position += (int64_t)h.size;
+        segment_step(&c, &h);
     }
+}
+
+/* --- behind damage ---------------------------------------------------------------------------- */
+
+/* Is there a good batch at the position, with offsets from `next` on? */
+static status good_at(struct segment *s, int64_t position, int64_t next,
+                      struct batch_header *ret_header)
+{
+    struct segment_cursor c;
+    struct batch_header h;
+    TRY(segment_seek(s, position, &c));
+    TRY(header_at(&c, &h));
+    if (h.base_offset < next || batch_last_offset(&h) >= s->end) return FAIL(CORRUPT);
+    if (c.exact >= 0 && h.base_offset != c.exact) return FAIL(CORRUPT);
+    TRY(check_batch(s, position, &h));
+    *ret_header = h;
+    return OK;
+}
+
+/* Looks for one at each position of [from, to). */
+static status search(struct segment *s, int64_t from, int64_t to, int64_t next,
+                     int64_t *ret_position, struct batch_header *ret_header)
+{
+    struct buf window;
+    status found = FAIL(NOT_FOUND);
+    buf_init(&window, SEGMENT_SCAN_WINDOW);
+    uint8_t *p = buf_reserve(&window, SEGMENT_SCAN_WINDOW);
+    if (!p) found = FAIL(NO_MEMORY);
+    while (found.code == E_NOT_FOUND && from < to) {
+        size_t n;
+        status read = segment_pread(s, p, SEGMENT_SCAN_WINDOW, from, &n);
+        if (failed(read)) found = read;
+        if (failed(read) || n < BATCH_HEADER_SIZE) break;
+        size_t at = 0;
+        for (; at + BATCH_HEADER_SIZE <= n && from + (int64_t)at < to; at++) {
+            struct batch_header h;
+            if (p[at + BATCH_MAGIC_AT] != BATCH_MAGIC ||
+                failed(batch_header_peek(bytes_of(p + at, n - at), &h)) || h.base_offset < next ||
+                failed(good_at(s, from + (int64_t)at, next, &h)))
+                continue;
+            *ret_position = from + (int64_t)at;
+            *ret_header = h;
+            found = OK;
+            break;
+        }
+        from += (int64_t)at;
+    }
+    buf_done(&window);
+    return found;
+}
+
+static status skip(struct segment *s, int64_t position, int64_t next, int64_t *ret_position,
+                   struct batch_header *ret_header)
+{
+    struct segment_cursor c;
+    struct batch_header h;
+    TRY(segment_seek(s, position, &c));
+    if (is_ok(header_at(&c, &h))) { /* its size may be right: nothing is nearer then */
+        *ret_position = position + (int64_t)h.size;
+        if (is_ok(good_at(s, *ret_position, next, ret_header))) return OK;
+    }
+    for (int64_t from = position + 1; from < s->size;) {
+        const struct index_entry *e = index_after(&s->index, (uint32_t)from - 1);
+        int64_t to = e ? (int64_t)e->position + 1 : s->size; /* the entry's is tried, too */
+        status found = search(s, from, to, next, ret_position, ret_header);
+        if (found.code != E_NOT_FOUND) return found;
+        from = to;
+    }
+    return FAIL(NOT_FOUND);
+}
+
+status segment_skip(struct segment *s, int64_t position, int64_t next, int64_t *ret_position,
+                    struct batch_header *ret_header)
+{
+    struct read_miss *miss = TAKE(s->cache->miss); /* rare enough to wait for the disk */
+    status found = skip(s, position, next, ret_position, ret_header);
+    s->cache->miss = miss;
+    return found;
 }
 
 status segment_read_batch(struct segment *s, int64_t position, size_t size, struct buf *out)
@@ -321,7 +485,7 @@ static status check_last_batch(struct segment *s)
     struct segment_cursor c;
     struct batch_header h;
     TRY(segment_seek(s, s->last_position, &c));
-    TRY(segment_header(&c, &h));
+    TRY(header_at(&c, &h));
     if (s->last_position + (int64_t)h.size != s->size || batch_last_offset(&h) + 1 != s->end)
         return FAIL(CORRUPT);
     return h.crc == s->last_crc ? OK : FAIL(CORRUPT);
@@ -429,32 +593,37 @@ status segment_take_index(struct segment *s, struct bytes in, int64_t end, int64
     return taken;
 }
 
-/* Walks all headers; the segment was whole when it was closed, so damage is an error. */
-static status index_scan(struct segment *s)
+/* Walks all batches; what is damaged is left out. *ret_whole: nothing was. */
+static status index_scan(struct segment *s, bool *ret_whole)
 {
     struct segment_cursor c;
-    TRY(segment_seek(s, 0, &c));
-    int64_t size = s->size, end = s->end;
+    struct batch_header h;
     struct segment fresh = { .base = s->base, .end = s->base, .max_timestamp = INT64_MIN };
+    bool whole = true;
+    index_done(&s->index); /* the search behind damage asks it */
+    TRY(segment_seek(s, 0, &c));
     index_init(&fresh.index);
     status got;
-    for (;;) {
-        struct batch_header h;
-        got = segment_header(&c, &h);
-        if (failed(got)) break;
+    while ((got = segment_header(&c, &h)).code != E_NOT_FOUND) {
+        if (got.code == E_CORRUPT) {
+            whole = false;
+            got = segment_skip(s, c.position, c.next, &c.position, &h);
+            if (got.code == E_NOT_FOUND) break;
+        }
+        if (failed(got)) {
+            index_done(&fresh.index);
+            return got;
+        }
+        fresh.size = c.position;
         segment_note(&fresh, &h);
-        c.position += (int64_t)h.size;
+        segment_step(&c, &h);
     }
-    if (got.code != E_NOT_FOUND || fresh.size != size || fresh.end > end) {
-        index_done(&fresh.index);
-        return got.code == E_NOT_FOUND ? FAIL(CORRUPT) : got;
-    }
-    index_done(&s->index);
     s->index = fresh.index;
     s->first_timestamp = fresh.first_timestamp;
     s->max_timestamp = fresh.max_timestamp;
     s->last_position = fresh.last_position;
     s->last_crc = fresh.last_crc;
+    *ret_whole = whole && fresh.size == s->size && fresh.end == s->end;
     return OK;
 }
 
@@ -470,7 +639,9 @@ status segment_need_index(struct segment *s)
     if (is_ok(loaded)) loaded = files_read(s->cache->fs, path, &in);
     if (is_ok(loaded)) loaded = index_decode(s, buf_bytes(&in));
     buf_done(&in);
-    if (failed(loaded)) TRY(index_scan(s));
+    bool whole = false;
+    if (failed(loaded)) TRY(index_scan(s, &whole));
     s->indexed = true;
+    if (whole) segment_save_index(s);
     return OK;
 }

@@ -4,6 +4,8 @@
  * or written to since the last sync that covers it (otherwise the kernel could report a write-back
  * error to nobody), or used lately: the cache closes what was unused longest. The index lives in
  * memory; that of a closed segment can be loaded from its .index file or made again by a scan.
+ * What was not written by this process has its CRCs checked before it is used for the first time: two
+ * marks say which bytes need no check (any more).
  * Loop thread, or during recovery; tasks use `file` of segments that are pinned for them.
  * Format: FORMAT.md, "Segment file" and "Index file". */
 #pragma once
@@ -24,9 +26,11 @@ struct segment {
     int64_t last_position;   /* of the last batch */
     uint32_t last_crc;       /* its CRC field */
     struct file *file;       /* NULL: closed */
+    int64_t good_to, good_from; /* bytes [0, good_to) and [good_from, size) need no check */
     uint64_t written, synced; /* counts changes of the file; those a sync has covered */
     uint32_t pins;
     bool suspect;            /* not touched since recovery: what is on disk may not be synced */
+    bool sparse;             /* was compacted, or may have been: offsets only rise */
     bool indexed;            /* index, timestamps and last_position cover the segment */
     bool doomed;             /* removed from its log; goes with the last pin */
     bool swapping;           /* its file does not have its name yet (compact.c) */
@@ -81,10 +85,28 @@ status segment_append(struct segment *s, struct bytes batch, const struct batch_
 /* Takes a batch at the end into end, size, timestamps and index (recovery, append). */
 void segment_note(struct segment *s, const struct batch_header *h);
 
+/* Has something of [from, to) to be checked before it is used? It was: */
+bool segment_unchecked(const struct segment *s, int64_t from, int64_t to);
+void segment_checked(struct segment *s, int64_t from, int64_t to);
+
+/* What the headers of stored batches, one behind the other, must satisfy before anybody is told of
+ * them, beside the CRC: offsets that follow each other (rise, in a sparse segment) and end inside the
+ * segment. Pure. */
+struct batch_chain {
+    int64_t next;  /* offset behind the batch before; -1: unknown */
+    int64_t first, end; /* of the segment */
+    bool sparse;
+};
+struct batch_chain segment_chain(const struct segment *s, int64_t next);
+bool batch_chain_fits(const struct batch_chain *chain, const struct batch_header *h);
+/* The chain is one longer, or CORRUPT. */
+status batch_chain_take(struct batch_chain *chain, const struct batch_header *h);
+
 /* Walking batch headers from a position on; the window makes one read out of many. */
 struct segment_cursor {
     struct segment *segment;
     int64_t position;
+    int64_t next, exact; /* see batch_chain; base offset by the index, or -1 */
     int64_t window_at;
     size_t window_len;
     uint8_t window[4096];
@@ -92,11 +114,18 @@ struct segment_cursor {
 status segment_seek(struct segment *s, int64_t position, struct segment_cursor *ret_cursor);
 /* Header of the batch at the cursor: NOT_FOUND at the end, CORRUPT when it is none. */
 status segment_header(struct segment_cursor *c, struct batch_header *ret_header);
+void segment_step(struct segment_cursor *c, const struct batch_header *h); /* behind that batch */
 
-/* The first batch whose last offset is >= offset: NOT_FOUND when there is none. */
+/* The first batch whose last offset is >= offset: NOT_FOUND when there is none; CORRUPT when that
+ * cannot be said, *ret_position is the place of the damage then. */
 status segment_find(struct segment *s, int64_t offset, int64_t *ret_position,
                     struct batch_header *ret_header);
-/* Makes sure of index, timestamps and last_position: from memory, the .index file, or a scan. */
+/* The first good batch behind damage at a position, the offset of which is at least `next`:
+ * NOT_FOUND when none follows. */
+status segment_skip(struct segment *s, int64_t position, int64_t next, int64_t *ret_position,
+                    struct batch_header *ret_header);
+/* Makes sure of index, timestamps and last_position: from memory, the .index file, or a scan, which
+ * leaves out what is damaged. */
 status segment_need_index(struct segment *s);
 /* Writes the .index file; not synced, and nothing is lost without it. */
 void segment_save_index(struct segment *s);

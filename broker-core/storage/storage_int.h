@@ -23,6 +23,15 @@ struct recovery_point {
     int64_t snapshot; /* offset of the named producer snapshot; 0 = none */
 };
 
+struct damage { /* what is known to be wrong with a log's files; zeroed: nothing */
+    char *text;    /* of the first place met, a sentence */
+    int64_t until; /* over once the log starts here or above */
+    uint32_t count;
+    struct damage_place {
+        int64_t segment, position;
+    } places[DAMAGE_PLACES_MAX];
+};
+
 struct plog {
     struct store *store;
     struct log_key key;
@@ -36,6 +45,7 @@ struct plog {
     int64_t handed_segment, handed_position;   /* where `handed` lies */
     int64_t unhanded;                          /* bytes above it */
     struct recovery_point rp;                  /* as persisted */
+    int64_t journaled;                         /* recovery: the journal has records up to here */
 
     struct segment **segments; /* ascending; the last one is appended to */
     uint32_t count, cap;
@@ -57,6 +67,9 @@ struct plog {
     bool direct;    /* a direct sync is in flight */
     bool want_direct; /* from os to flushing: one direct sync first */
     bool gone;      /* the topic is deleted */
+    bool offline;   /* could not be recovered: no segments, nothing is done with its files */
+    bool sparse;    /* was compacted: offsets of its closed segments only rise */
+    struct damage damage;
     bool cut;       /* recovery cut something off */
     bool pending, moved_listed;
     int64_t clean_end;   /* compaction: keys of the records below stand once, as far as they may */
@@ -102,6 +115,7 @@ struct store {
     status failure;    /* OK, or why nothing goes on */
     bool stopping;      /* jobs are run in place */
     bool in_turn, wants_turn;
+    bool offline;       /* recovery has set a log aside */
     bool journal_full;  /* a frame found no space: no more until a checkpoint or some growth */
 
     uint64_t store_id, generation;
@@ -178,14 +192,27 @@ void plog_set_high_watermark(struct plog *log, int64_t offset);
 status plog_add_segment(struct plog *log, int64_t base, int64_t size);
 struct segment *plog_active(const struct plog *log); /* NULL: none yet */
 /* plog_read.c: segment index and position of the batch that contains offset (or, in compacted logs, of
- * the next one). start <= offset < end. */
-status plog_locate(struct plog *log, int64_t offset, int64_t *ret_at, int64_t *ret_position);
+ * the next one); *ret_next: the batch begins there, or behind it in a sparse segment.
+ * start <= offset < end. CORRUPT: it is damaged, and that is noted. */
+status plog_locate(struct plog *log, int64_t offset, int64_t *ret_at, int64_t *ret_position,
+                   int64_t *ret_next);
 /* Index of the segment that contains offset (the last with base <= offset); -1 below the first. */
 int64_t plog_segment_of(const struct plog *log, int64_t offset);
 
 /* --- plog_flush.c ----------------------------------------------------------------------------- */
 void plog_flush_check(struct plog *log); /* after anything that moved the end or what is durable */
 void plog_flush_free(struct plog *log);
+
+/* --- damage.c --------------------------------------------------------------------------------- */
+/* Damage in the segment at `base` was met at a position, whatever offsets from `next` on stood there:
+ * says so, once. `next`: -1 when not known. */
+void damage_met(struct plog *log, struct segment *s, int64_t position, int64_t next);
+/* Records from `from` up to `until` are not there. */
+void damage_missing(struct plog *log, int64_t from, int64_t until);
+/* Recovery cannot go on with this log: it is set aside. Takes over what was found out so far. */
+void damage_offline(struct plog *log, const char *what);
+void damage_settle(struct plog *log); /* the log start has moved */
+void damage_done(struct plog *log);
 
 /* --- commit.c, checkpoint.c, retention.c, recovery.c ------------------------------------------ */
 void commit_start(struct store *store);     /* builds a round when none runs and there is need */

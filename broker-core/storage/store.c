@@ -40,6 +40,7 @@ int64_t store_wall(struct store *store)
 }
 
 int32_t store_epoch(const struct store *store) { return (int32_t)store->generation; }
+bool store_offline(const struct store *store) { return store->offline; }
 int64_t store_bytes(const struct store *store) { return store->bytes; }
 int64_t store_user_bytes(const struct store *store) { return store->bytes - store->internal_bytes; }
 
@@ -214,6 +215,7 @@ void store_drop_log(struct plog *log)
     for (uint32_t i = 0; i < log->count; i++) segment_drop(log->segments[i]);
     plog_flush_free(log);
     producer_state_done(&log->producers);
+    damage_done(log);
     mem_free(log->segments);
     mem_free(log->folder);
     mem_free(log);

@@ -68,6 +68,7 @@ void store_turn(struct store *store);
 
 /* Raised and persisted by every start; serves as leader epoch. >= 1. */
 int32_t store_epoch(const struct store *store);
+bool store_offline(const struct store *store); /* some log is or was, see plog_offline */
 /* All segments; what is removed counts no more from that moment on, though its files go a little later. */
 int64_t store_bytes(const struct store *store);
 int64_t store_user_bytes(const struct store *store); /* … without those of internal topics */

@@ -62,6 +62,7 @@ static void warm_work(struct job *job)
     if (!w->copy.file) {
         w->read = fs->ops->open(fs, w->path, FS_WRITE, &w->opened);
         w->copy.file = w->opened;
+        if (w->read.code == E_NOT_FOUND) w->read = FAIL(CORRUPT); /* it was there */
     }
     if (failed(w->read)) return;
     w->read = w->index ? segment_need_index(&w->copy) : warm_bytes(w, fs);

@@ -9,6 +9,7 @@
 #define BATCH_OVERHEAD 12   /* base offset and length: what the length does not count */
 #define BATCH_HEADER_SIZE 61
 #define BATCH_MAGIC 2
+#define BATCH_MAGIC_AT 16   /* position of that byte */
 
 enum batch_attributes {
     BATCH_CODEC_MASK = 0x07,
