@@ -48,6 +48,39 @@ static void test_a_segment_untouched_since_recovery_is_synced_before_it_is_left(
     }
 }
 
+/* The same without a kill between: what is on the disk behind the end is unknown from the failed write on. */
+static void test_a_segment_with_a_failed_append_is_synced_before_it_is_left(void **state)
+{
+    (void)state;
+    for (int seed = 1; seed <= 300; seed++) {
+        struct kit k;
+        kit_init(&k, (uint64_t)seed);
+        k.config.segment_bytes = 3000;
+        assert_ok(kit_open(&k));
+        struct kit_batch b = { .value_size = 1200, .tag = 1 };
+        assert_ok(kit_append(&k, kit_log(&k, 0, 0), &b, NULL));
+        checkpoint_want(k.store);
+        store_turn(k.store); /* all is synced: the segment counts as unchanged */
+        sim_fail_at(k.sim, SIM_PWRITE, 1, E_NO_SPACE);
+        assert_int_equal(kit_append(&k, kit_log(&k, 0, 0), &b, NULL).code, E_KAFKA_STORAGE_ERROR);
+        b.value_size = 2500; /* rolls */
+        assert_ok(kit_append(&k, kit_log(&k, 0, 0), &b, NULL));
+        checkpoint_want(k.store);
+        store_turn(k.store);
+        kit_close(&k);
+        sim_crash(k.sim, true);
+        assert_ok(kit_open(&k));
+        struct plog *log = kit_log(&k, 0, 0);
+        struct buf out;
+        buf_init(&out, 1 << 20);
+        assert_int_equal(plog_end(log), 2);
+        assert_ok(kit_read_all(log, 2, &out));
+        assert_int_equal(out.len, plog_bytes(log));
+        buf_done(&out);
+        kit_done(&k);
+    }
+}
+
 /* Two lives of journal use: frames of the earlier cycle and generation lie behind the newer ones in
  * both files and must not come back, at whichever frame the power goes. */
 static void test_stale_frames_are_never_replayed(void **state)
@@ -331,6 +364,42 @@ static void put_behind(struct kit *k, const char *path, const void *data, size_t
     assert_ok(files_sync_dir(fs, "."));
 }
 
+/* A snapshot of another life: valid, and of a producer that this log never saw. */
+static void put_foreign_snapshot(struct kit *k, int64_t offset)
+{
+    struct producer_state foreign = { 0 };
+    struct buf batch, snapshot;
+    struct batch_header h;
+    char path[PATH_SIZE];
+    buf_init(&batch, 4096);
+    buf_init(&snapshot, 1 << 20);
+    kit_make(k, &(struct kit_batch){ .tag = 9, .producer_id = 77 }, &batch);
+    assert_ok(batch_header_peek(buf_bytes(&batch), &h));
+    assert_ok(producer_state_fold(&foreign, &h, NULL, 1));
+    assert_ok(producer_state_encode(&foreign, offset, &snapshot));
+    snprintf(path, sizeof path, "%s/%020lld.snap", kit_log(k, 0, 0)->folder, (long long)offset);
+    put_behind(k, path, snapshot.data, snapshot.len);
+    producer_state_done(&foreign);
+    buf_done(&snapshot);
+    buf_done(&batch);
+}
+
+static void test_a_newer_snapshot_that_no_checkpoint_names_is_not_taken(void **state)
+{
+    (void)state;
+    struct kit k;
+    start_store(&k, 1);
+    for (int i = 0; i < 3; i++) append(&k, 1);
+    put_foreign_snapshot(&k, 3);
+    kit_reopen(&k);
+    int16_t epoch;
+    int32_t sequence;
+    struct plog *log = kit_log(&k, 0, 0);
+    assert_int_equal(plog_end(log), 3);
+    assert_false(producer_state_find(&log->producers, 77, &epoch, &sequence));
+    kit_done(&k);
+}
+
 /* What a failed append left behind a segment's end must not hide the segments that follow. */
 static void test_garbage_between_two_segments_ends_nothing(void **state)
 {
@@ -396,6 +465,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_segment_untouched_since_recovery_is_synced_before_it_is_left),
+        cmocka_unit_test(test_a_segment_with_a_failed_append_is_synced_before_it_is_left),
         cmocka_unit_test(test_stale_frames_are_never_replayed),
         cmocka_unit_test(test_frames_of_an_earlier_generation_are_not_replayed),
         cmocka_unit_test(test_a_frame_that_does_not_follow_the_one_before_ends_the_journal),
@@ -404,6 +474,7 @@ int main(void)
         cmocka_unit_test(test_frames_of_a_deleted_topic_are_not_taken_for_its_namesakes),
         cmocka_unit_test(test_the_number_of_a_failed_frame_is_not_used_again),
         cmocka_unit_test(test_a_snapshot_that_no_checkpoint_names_counts_for_nothing),
+        cmocka_unit_test(test_a_newer_snapshot_that_no_checkpoint_names_is_not_taken),
         cmocka_unit_test(test_garbage_between_two_segments_ends_nothing),
         cmocka_unit_test(test_what_recovery_cut_off_does_not_come_back),
     };
