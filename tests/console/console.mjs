@@ -246,6 +246,28 @@ const tests = [
     await waitFor(async () => number(await strip.innerText()) === 0, 'the page follows without a reload');
   }],
 
+  ['a reset of offsets shows before and after, then a consumer reads from there', async () => {
+    await visit(`${base()}/groups/counter`, 'counter');
+    await button('Reset offsets').click();
+    const plan = inDialog().getByRole('table', { name: 'Before and after' });
+    await inDialog().getByText('1,001 records will be read again, none are skipped.').waitFor();
+    const now = Object.fromEntries((await leat('/groups/counter')).lags.map(l => [l.partition, l.current_offset]));
+    assert.deepEqual(await column(plan, 'Now at'), [0, 1, 2, 3].map(p => now[p]));
+    assert.deepEqual(await column(plan, 'Will be at'), [0, 0, 0, 0]);
+    assert.equal((await leat('/groups/counter')).total_lag, 0, 'a preview changes nothing');
+    await inDialog().getByLabel('Move to').selectOption({ label: 'So many records on or back' });
+    assert.ok(await inDialog().getByRole('button', { name: 'Reset' }).isDisabled(), 'a shift needs its number');
+    await inDialog().getByLabel('Records', { exact: true }).fill('-2');
+    await inDialog().getByText('8 records will be read again').waitFor();
+    await inDialog().getByLabel('Move to').selectOption({ label: 'The oldest record' });
+    await inDialog().getByText('1,001 records will be read again').waitFor();
+    await inDialog().getByRole('button', { name: 'Reset 4 partitions' }).click();
+    await inDialog().waitFor({ state: 'detached' });
+    assert.equal((await leat('/groups/counter')).total_lag, 1001);
+    kcat(cluster.bootstrap_servers, key, ['-G', 'counter', '-c', '1001', 'payments']);
+    await waitFor(async () => (await leat('/groups/counter')).total_lag === 0, 'the consumer has read them all again');
+  }],
+
   ['a filter lives in the URL and is there again on the way back', async () => {
     await visit(`${base()}/topics`, 'Topics');
     await page.getByRole('searchbox').fill('pay');

@@ -103,8 +103,8 @@ export function Overlay({ title, onClose, drawer, wide, hold, children }: { titl
 }
 
 // A form in an overlay: runs `submit`, shows what it refuses as a sentence, closes when done.
-export function FormOverlay({ title, action, onClose, submit, danger, disabled, cancel = 'Cancel', drawer = true, children }: {
-  title: string; action: string; onClose: () => void; submit: () => Promise<unknown>; danger?: boolean; disabled?: boolean; cancel?: string; drawer?: boolean;
+export function FormOverlay({ title, action, onClose, submit, danger, disabled, cancel = 'Cancel', drawer = true, wide, children }: {
+  title: string; action: string; onClose: () => void; submit: () => Promise<unknown>; danger?: boolean; disabled?: boolean; cancel?: string; drawer?: boolean; wide?: boolean;
 } & Kids) {
   const [error, setError] = useState('');
   const [busy, setBusy] = useState(false);
@@ -115,7 +115,7 @@ export function FormOverlay({ title, action, onClose, submit, danger, disabled, 
     try { await submit(); onClose(); } catch (x) { setError((x as Error).message); setBusy(false); }
   };
   return (
-    <Overlay title={title} onClose={onClose} drawer={drawer}>
+    <Overlay title={title} onClose={onClose} drawer={drawer} wide={wide}>
       <form onSubmit={run}>
         <div class="dlg-body">{children}{error && <p class="banner bad" role="alert">{error}</p>}</div>
         <footer><Button onClick={onClose}>{cancel}</Button><Button type="submit" kind={danger ? 'danger' : 'primary'} disabled={busy || disabled}>{busy ? 'Working…' : action}</Button></footer>

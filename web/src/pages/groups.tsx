@@ -6,6 +6,7 @@ import { count, plural } from '../format';
 import { sample, samples } from '../live';
 import { go, seg, setQuery } from '../router';
 import type { Cluster, Group } from '../types';
+import { ResetOverlay } from './reset';
 import { Banner, Button, DeleteOverlay, Empty, Head, Section, Skeleton, Strip, Table, toast } from '../ui';
 
 const stateWord = (s: string) => s.toLowerCase().replace(/_/g, ' ').replace('preparingrebalance', 'preparing rebalance').replace('completingrebalance', 'completing rebalance');
@@ -64,6 +65,7 @@ export function Groups({ c, query }: { c: Cluster; query: URLSearchParams }) {
 export function GroupPage({ c, id }: { c: Cluster; id: string }) {
   const group = useGet<Group>(c.state.name === 'running' ? `/leat/v1/clusters/${c.id}/groups/${seg(id)}` : null, 2000);
   const [deleting, remove] = useState(false);
+  const [resetting, reset] = useState(false);
   const g = group.value;
   useMemo(() => g && sample(key(c, id), Date.now(), [g.total_lag]), [g]);
   if (!g) return group.error ? <Empty title={group.error}><a href={`/clusters/${c.id}/groups`}>All groups</a></Empty> : <Skeleton />;
@@ -72,10 +74,11 @@ export function GroupPage({ c, id }: { c: Cluster; id: string }) {
   const n = members(g);
   return (
     <>
+      {resetting && <ResetOverlay c={c} g={g} onClose={() => { reset(false); group.reload(); }} />}
       {deleting && <DeleteOverlay what="group" name={id} lost={[`the committed offsets of ${plural(lags.length, 'partition')}`, 'a consumer that comes back starts by its auto.offset.reset']} onClose={() => remove(false)}
         submit={async () => { await call('DELETE', `/leat/v1/clusters/${c.id}/groups/${seg(id)}`); toast(`Group ${id} is deleted.`); go(`/clusters/${c.id}/groups`); }} />}
       <Head title={id} mono lead={`${word[0].toUpperCase()}${word.slice(1)}. ${sentences[word] || ''} ${g.total_lag ? `It is ${plural(g.total_lag, 'record')} behind${trend(c, id) ? `, ${trend(c, id)}` : ''}.` : 'It is in step.'}`}
-        actions={<Button icon="trash" disabled={n > 0} title={n > 0 ? 'A group with members cannot be deleted' : undefined} onClick={() => remove(true)}>Delete</Button>} />
+        actions={<><Button icon="again" disabled={lags.length === 0} onClick={() => reset(true)}>Reset offsets</Button><Button icon="trash" disabled={n > 0} title={n > 0 ? 'A group with members cannot be deleted' : undefined} onClick={() => remove(true)}>Delete</Button></>} />
       {group.error && <Banner>{group.error}</Banner>}
       <Strip items={[
         { label: 'Records behind', value: count(g.total_lag), note: trend(c, id) || ' ' },
