@@ -16,7 +16,7 @@ static json_t *to_json(struct api_request *rq, const struct environment *e)
                      "Environment", "id", e->id, "metadata",
                      control_metadata(rq, self_of(rq, e->id), control_crn(rq, "/environment=%s", e->id),
                                       e->created_at, e->updated_at),
-                     "display_name", e->display_name, "stream_governance_config", "package", "ESSENTIALS");
+                     "display_name", e->display_name, "stream_governance_config", "package", e->package);
 }
 
 static void add_row(void *arg, const struct environment *e)
@@ -55,29 +55,47 @@ static struct str location_of_name(struct api_request *rq, struct str name)
     return is_ok(environments_find(rq->db, name, &e)) ? self_of(rq, e.id) : STR_NULL;
 }
 
+/* Members of a body; false: answered. */
+static bool read_body(struct api_request *rq, bool create, struct environment_write *ret)
+{
+    json_t *body = api_body(rq);
+    *ret = (struct environment_write){ STR_NULL, STR_NULL };
+    if (!body || !control_str(rq, body, "display_name", "/display_name", create, &ret->display_name))
+        return false;
+    const json_t *config = json_object_get(body, "stream_governance_config");
+    if (!config || json_is_null(config)) return true;
+    if (!json_is_object(config)) {
+        api_fail_at(rq, 400, "invalid_request", "/stream_governance_config must be an object with a package.",
+                    "/stream_governance_config", NULL);
+        return false;
+    }
+    return control_str(rq, config, "package", "/stream_governance_config/package", true, &ret->package);
+}
+
 void environments_post(struct api_request *rq)
 {
-    struct str name;
+    struct environment_write write;
     struct why why = { "" };
     struct environment e;
     struct actor actor = control_actor(rq);
-    json_t *body = api_body(rq);
-    if (!body || !control_str(rq, body, "display_name", "/display_name", true, &name)) return;
-    status result = environments_create(rq->domain, &actor, name, &e, &why);
-    if (failed(result)) control_fail(rq, result, &why, location_of_name(rq, name));
+    if (!read_body(rq, true, &write)) return;
+    status result = environments_create(rq->domain, &actor, &write, &e, &why);
+    if (failed(result)) control_fail(rq, result, &why, location_of_name(rq, write.display_name));
     else reply_one(rq, str_c(e.id), 201);
 }
 
 void environments_patch(struct api_request *rq)
 {
-    struct str name;
+    struct environment_write write;
     struct why why = { "" };
     struct actor actor = control_actor(rq);
-    json_t *body = api_body(rq);
-    if (!body || !control_str(rq, body, "display_name", "/display_name", false, &name)) return;
+    if (!read_body(rq, false, &write)) return;
     status result = OK;
-    if (name.data) result = environments_rename(rq->domain, &actor, rq->params[0], name, &why);
-    if (failed(result)) control_fail(rq, result, &why, name.data ? location_of_name(rq, name) : STR_NULL);
+    if (write.display_name.data || write.package.data)
+        result = environments_update(rq->domain, &actor, rq->params[0], &write, &why);
+    if (failed(result))
+        control_fail(rq, result, &why,
+                     write.display_name.data ? location_of_name(rq, write.display_name) : STR_NULL);
     else reply_one(rq, rq->params[0], 200);
 }
 

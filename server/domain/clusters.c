@@ -64,13 +64,16 @@ status clusters_find(struct db *db, struct str environment_id, struct str name, 
                        environment_id, name), ret);
 }
 
-status clusters_list(struct db *db, struct str environment_id, struct str after, int64_t limit,
-                     void (*each)(void *arg, const struct cluster *c), void *arg)
+#define WHERE_FILTER                                                                                \
+    "(?1 IS NULL OR c.environment_id = ?1) AND (?2 < 0 OR c.deletion_protection = ?2) "
+
+status clusters_list_where(struct db *db, const struct cluster_filter *filter, struct str after,
+                           int64_t limit, void (*each)(void *arg, const struct cluster *c), void *arg)
 {
     struct cluster c;
-    struct db_query *q = DB(db, COLUMNS "WHERE c.id > ? AND (?2 IS NULL OR c.environment_id = ?2) "
-                                "ORDER BY c.id LIMIT ?",
-                            str_is_null(after) ? STR("") : after, environment_id, limit);
+    struct db_query *q = DB(db, COLUMNS "WHERE " WHERE_FILTER "AND c.id > ?3 ORDER BY c.id LIMIT ?4",
+                            filter->environment_id, filter->deletion_protection,
+                            str_is_null(after) ? STR("") : after, limit);
     while (db_next(q)) {
         read_row(q, &c);
         each(arg, &c);
@@ -78,10 +81,23 @@ status clusters_list(struct db *db, struct str environment_id, struct str after,
     return db_end(q);
 }
 
+status clusters_count_where(struct db *db, const struct cluster_filter *filter, int64_t *ret)
+{
+    return db_one_i64(DB(db, "SELECT count(*) FROM cluster c WHERE " WHERE_FILTER, filter->environment_id,
+                         filter->deletion_protection), ret);
+}
+
+status clusters_list(struct db *db, struct str environment_id, struct str after, int64_t limit,
+                     void (*each)(void *arg, const struct cluster *c), void *arg)
+{
+    struct cluster_filter filter = { environment_id, -1 };
+    return clusters_list_where(db, &filter, after, limit, each, arg);
+}
+
 status clusters_count(struct db *db, struct str environment_id, int64_t *ret)
 {
-    return db_one_i64(DB(db, "SELECT count(*) FROM cluster WHERE ?1 IS NULL OR environment_id = ?1",
-                         environment_id), ret);
+    struct cluster_filter filter = { environment_id, -1 };
+    return clusters_count_where(db, &filter, ret);
 }
 
 struct str clusters_bootstrap(const struct domain *domain, const struct cluster *c, struct arena *arena)
@@ -111,8 +127,8 @@ static status check_availability(struct str availability, struct why *why)
 static status check_kind(struct str kind, int64_t cku, struct why *why)
 {
     if (!plans_of_kind(kind)) {
-        why_set(why, "config.kind %.*s is not offered here: use Basic, Standard or Dedicated.",
-                STR_ARG(kind));
+        why_set(why, "Clusters of kind %.*s are not offered here: config.kind is Basic, Standard or "
+                     "Dedicated.", STR_ARG(kind));
         return FAIL(PRECONDITION);
     }
     if (cku < 1 || cku > CKU_MAX) {
@@ -143,14 +159,16 @@ status clusters_insert(struct domain *domain, const struct cluster_spec *spec, s
     TRY(check_spec(spec, why));
     TRY(clusters_count(db, STR_NULL, &count));
     if (count >= CLUSTERS_MAX) {
-        why_set(why, "There are %d clusters already, which is the limit.", CLUSTERS_MAX);
+        why_set(why, "There are %d clusters already, which is the limit (kafka.max_clusters.per_org).",
+                CLUSTERS_MAX);
         return FAIL(LIMIT);
     }
     TRY(cluster_run_port(domain, &port, why));
     secret_id_new("lkc-", id);
     struct db_query *q = db_query(db, "INSERT INTO cluster (id, environment_id, display_name, plan, kind, "
-                                      "cku, availability, cloud, region, metadata_version, created_at, "
-                                      "updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)");
+                                      "cku, availability, cloud, region, deletion_protection, "
+                                      "metadata_version, created_at, updated_at) "
+                                      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)");
     db_bind_cstr(q, id);
     db_bind_str(q, spec->environment_id);
     db_bind_str(q, spec->display_name);
@@ -160,6 +178,7 @@ status clusters_insert(struct domain *domain, const struct cluster_spec *spec, s
     db_bind_str(q, spec->availability);
     db_bind_str(q, spec->cloud);
     db_bind_str(q, spec->region);
+    db_bind_i64(q, spec->deletion_protection);
     db_bind_i64(q, now);
     db_bind_i64(q, now);
     status result = db_run(q);
@@ -211,6 +230,12 @@ static status plan_of_patch(struct db *db, const struct cluster *c, const struct
     if (patch->cku >= 0) next->cku = patch->cku;
     if (patch->kind.data) {
         TRY(check_kind(patch->kind, next->cku, why));
+        bool upgrade = strcmp(c->kind, "Basic") == 0 && str_eq_c(patch->kind, "Standard");
+        if (!upgrade && !str_eq_c(patch->kind, c->kind)) {
+            why_set(why, "The kind of a cluster changes from Basic to Standard only; this one is %s.",
+                    c->kind);
+            return FAIL(PRECONDITION);
+        }
         str_copy(next->kind, sizeof next->kind, patch->kind);
         /* A trial shows as Basic: saying so again changes nothing. */
         if (!str_eq_c(patch->kind, c->kind))

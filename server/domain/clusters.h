@@ -17,6 +17,13 @@ struct cluster {
 status clusters_get(struct db *db, struct str id, struct cluster *ret); /* NOT_FOUND */
 status clusters_find(struct db *db, struct str environment_id, struct str name, struct cluster *ret);
 /* In order of id behind `after`, of one environment or (null) of all. */
+struct cluster_filter {
+    struct str environment_id;   /* null: of all */
+    int deletion_protection;     /* -1: either */
+};
+status clusters_list_where(struct db *db, const struct cluster_filter *filter, struct str after,
+                           int64_t limit, void (*each)(void *arg, const struct cluster *c), void *arg);
+status clusters_count_where(struct db *db, const struct cluster_filter *filter, int64_t *ret);
 status clusters_list(struct db *db, struct str environment_id, struct str after, int64_t limit,
                      void (*each)(void *arg, const struct cluster *c), void *arg);
 status clusters_count(struct db *db, struct str environment_id, int64_t *ret);
@@ -28,12 +35,13 @@ void clusters_proc_id(const char *cluster_id, char ret_id[64]); /* of its broker
 struct cluster_spec {
     struct str environment_id, display_name, kind, availability, cloud, region;
     int64_t cku;
+    int deletion_protection;
 };
 /* NOT_FOUND: the environment; EXISTS: the name; INVALID: another thing, with a sentence; LIMIT. The
  * broker is started; it serves a moment later. */
 status clusters_create(struct domain *domain, const struct actor *actor, const struct cluster_spec *spec,
                        struct cluster *ret, struct why *why);
-/* What is null (-1) stays. */
+/* What is null (-1) stays. A kind changes from Basic to Standard only; a plan to any other. */
 struct cluster_patch {
     struct str display_name, availability, kind, tag, plan;
     int64_t cku;

@@ -1,13 +1,14 @@
 /* environments.c - environments: rows without a broker to tell, so a change is done at commit. */
 #include "domain/environments.h"
 
-#define COLUMNS "SELECT id, display_name, created_at, updated_at FROM environment "
+#define COLUMNS "SELECT id, display_name, created_at, updated_at, governance_package FROM environment "
 
 static void read_row(const struct db_query *q, struct environment *e)
 {
     *e = (struct environment){ .created_at = db_i64(q, 2), .updated_at = db_i64(q, 3) };
     DB_COPY(q, 0, e->id);
     DB_COPY(q, 1, e->display_name);
+    DB_COPY(q, 4, e->package);
 }
 
 static status read_one(struct db_query *q, struct environment *ret)
@@ -51,53 +52,75 @@ status environments_count(struct db *db, int64_t *ret)
 
 status environments_insert(struct db *db, struct str display_name, struct environment *ret)
 {
-    struct environment e = { .created_at = domain_wall() };
+    struct environment e = { .package = "ESSENTIALS", .created_at = domain_wall() };
     e.updated_at = e.created_at;
     secret_id_new("env-", e.id);
     if (!str_copy(e.display_name, sizeof e.display_name, display_name)) return FAIL(INVALID);
-    TRY(db_run(DB(db, "INSERT INTO environment VALUES (?, ?, ?, ?)", (const char *)e.id, display_name,
-                  e.created_at, e.updated_at)));
+    TRY(db_run(DB(db, "INSERT INTO environment (id, display_name, created_at, updated_at) "
+                  "VALUES (?, ?, ?, ?)",
+                  (const char *)e.id, display_name, e.created_at, e.updated_at)));
     *ret = e;
     return OK;
 }
 
-status environments_create(struct domain *domain, const struct actor *actor, struct str display_name,
-                           struct environment *ret, struct why *why)
+static status check_package(struct str package, struct why *why)
+{
+    if (str_is_null(package) || str_eq_c(package, "ESSENTIALS") || str_eq_c(package, "ADVANCED")) return OK;
+    why_set(why, "stream_governance_config.package is ESSENTIALS or ADVANCED.");
+    return FAIL(INVALID);
+}
+
+/* Writes both fields of a row that is there. */
+static status write_row(struct db *db, const struct environment *e, const struct environment_write *write,
+                        struct why *why)
+{
+    struct str name = str_is_null(write->display_name) ? str_c(e->display_name) : write->display_name;
+    struct str package = str_is_null(write->package) ? str_c(e->package) : write->package;
+    TRY(name_check(name, why));
+    TRY(check_package(package, why));
+    status result = db_run(DB(db, "UPDATE environment SET display_name = ?, governance_package = ?, "
+                                  "updated_at = ? WHERE id = ?",
+                              name, package, domain_wall(), (const char *)e->id));
+    if (result.code == E_EXISTS) why_set(why, "An environment named %.*s exists already.", STR_ARG(name));
+    return result;
+}
+
+status environments_create(struct domain *domain, const struct actor *actor,
+                           const struct environment_write *write, struct environment *ret, struct why *why)
 {
     CLEANUP_CHANGE struct change *change = NULL;
     struct environment e;
     int64_t count = 0;
-    TRY(name_check(display_name, why));
+    TRY(name_check(write->display_name, why));
+    TRY(check_package(write->package, why));
     TRY(change_begin(domain, NULL, actor, &change));
     TRY(environments_count(domain->db, &count));
     if (count >= ENVIRONMENTS_MAX) {
-        why_set(why, "There are %d environments already, which is the limit.", ENVIRONMENTS_MAX);
+        why_set(why, "There are %d environments already, which is the limit (iam.max_environments.per_org).",
+                ENVIRONMENTS_MAX);
         return FAIL(LIMIT);
     }
-    status result = environments_insert(domain->db, display_name, &e);
+    status result = environments_insert(domain->db, write->display_name, &e);
     if (result.code == E_EXISTS)
-        why_set(why, "An environment named %.*s exists already.", STR_ARG(display_name));
+        why_set(why, "An environment named %.*s exists already.", STR_ARG(write->display_name));
     TRY(result);
-    TRY(change_audit_with(change, "environment.create", e.id, "display_name", display_name));
-    TRY(change_commit_now(&change));
-    *ret = e;
-    return OK;
+    TRY(write_row(domain->db, &e, write, why));
+    TRY(change_audit_with(change, "environment.create", e.id, "display_name", write->display_name));
+    TRY(environments_get(domain->db, str_c(e.id), ret));
+    return change_commit_now(&change);
 }
 
-status environments_rename(struct domain *domain, const struct actor *actor, struct str id,
-                           struct str display_name, struct why *why)
+status environments_update(struct domain *domain, const struct actor *actor, struct str id,
+                           const struct environment_write *write, struct why *why)
 {
     CLEANUP_CHANGE struct change *change = NULL;
     struct environment e;
-    TRY(name_check(display_name, why));
     TRY(change_begin(domain, NULL, actor, &change));
     TRY(environments_get(domain->db, id, &e));
-    status result = db_run(DB(domain->db, "UPDATE environment SET display_name = ?, updated_at = ? "
-                              "WHERE id = ?", display_name, domain_wall(), id));
-    if (result.code == E_EXISTS)
-        why_set(why, "An environment named %.*s exists already.", STR_ARG(display_name));
-    TRY(result);
-    TRY(change_audit_with(change, "environment.update", e.id, "display_name", display_name));
+    TRY(write_row(domain->db, &e, write, why));
+    bool renamed = !str_is_null(write->display_name);
+    TRY(change_audit_with(change, "environment.update", e.id, renamed ? "display_name" : "package",
+                          renamed ? write->display_name : write->package));
     return change_commit_now(&change);
 }
 

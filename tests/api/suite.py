@@ -5,8 +5,8 @@ import sys
 import time
 import traceback
 
-MODULES = ("test_contract", "test_story", "test_auth", "test_errors", "test_framing", "test_events", "test_group_offsets",
-           "test_away")
+MODULES = ("test_contract", "test_control", "test_story", "test_auth", "test_errors", "test_framing", "test_events",
+           "test_group_offsets", "test_away")
 
 
 def run(tests, argument):

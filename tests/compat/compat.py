@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 import clients as known  # noqa: E402
+import official_sdk  # noqa: E402
 from features import FEATURES, Managed, Secure  # noqa: E402
 from leatd import BIN, Leatd, free_ports  # noqa: E402
 
@@ -26,6 +27,7 @@ listener. (a): with librdkafka's consumer and producer in one program, send_offs
 broker is killed between its steps (every request was answered); the copier is started again.
 
 """
+SDK = "sdk"
 out = threading.Lock()
 
 
@@ -113,10 +115,12 @@ def options(every):
     p.add_argument("--write", action="store_true", help="make MATRIX.md anew")
     p.add_argument("--jobs", type=int, default=3, help="clients at a time")
     p.add_argument("--only", default="", help="features, with commas between")
-    p.add_argument("client", nargs="*", help="of " + " ".join(every))
+    p.add_argument("client", nargs="*", help=f"of {' '.join(every)}; or {SDK}: the official Go SDK's life cycle")
     o = p.parse_args()
     o.wanted = o.only.split(",") if o.only else list(FEATURES)
-    for name in [n for n in o.client if n not in every] + [n for n in o.wanted if n not in FEATURES]:
+    o.sdk = SDK in o.client or not o.client and not o.only
+    o.clients = bool([n for n in o.client if n != SDK]) or not o.client
+    for name in [n for n in o.client if n not in (*every, SDK)] + [n for n in o.wanted if n not in FEATURES]:
         p.error(f"there is no {name}")
     return o
 
@@ -124,25 +128,28 @@ def options(every):
 def main():
     all_clients = known.clients()
     o = options([c.name for c in all_clients])
-    chosen = [c for c in all_clients if not o.client or c.name in o.client]
+    chosen = [c for c in all_clients if not o.client or c.name in o.client] if o.clients else []
     missing = [p for p in ("leat-broker", "leatd") if not os.path.exists(os.path.join(BIN, p))]
     if missing:
         print(f"not ok: {missing} not built (LEAT_BIN names the folder)\n0 passed, {len(missing)} failed")
         return 1
-    outcomes = {}
+    outcomes, sdk = {}, (0, 0)
     with Leatd() as leat, contextlib.ExitStack() as stack, ThreadPoolExecutor(1) as builder, ThreadPoolExecutor(o.jobs) as pool:
         ready = {c.name: builder.submit(c.prepare) for c in chosen}  # while the first ones run, the others are built
         benches = {c.name: [Managed(c, leat)] for c in chosen}  # all ports are taken before the first broker is killed
-        port = free_ports(2 * len(chosen))
+        port = free_ports(2 * len(chosen)) if chosen else 0
         for i, c in enumerate(chosen):
             benches[c.name].append(Secure(c, port + 2 * i))
             stack.callback(benches[c.name][1].close)
         for done in [pool.submit(job, c, ready[c.name], benches[c.name], o.wanted, outcomes) for c in chosen]:
             done.result()
+        if o.sdk:
+            sdk = official_sdk.run(leat, tell)
     printed = table(chosen, outcomes, o.wanted)
-    print(printed, end="")
+    if chosen:
+        print(printed, end="")
     results = [v for v in outcomes.values() if isinstance(v, Outcome)]
-    passed, failed = sum(r.passed for r in results), sum(r.failed for r in results)
+    passed, failed = sum(r.passed for r in results) + sdk[0], sum(r.failed for r in results) + sdk[1]
     failed += sum(1 for v in outcomes.values() if v == "broken")
     whole = len(chosen) == len(all_clients) and not o.only and len(results) == len(chosen) * len(SECURITIES)
     if whole and not matrix(o.write, printed):

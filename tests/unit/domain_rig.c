@@ -71,7 +71,8 @@ void domain_rig_cluster(char ret_cluster[ID_TEXT])
     struct cluster c;
     struct why why = { "" };
     if (failed(environments_find(domain_rig.domain->db, STR("rig"), &e)))
-        assert_true(is_ok(environments_create(domain_rig.domain, &domain_rig_actor, STR("rig"), &e, &why)));
+        assert_true(is_ok(environments_create(domain_rig.domain, &domain_rig_actor, NAMED(STR("rig")), &e,
+                                              &why)));
     static int n;
     char name[32];
     snprintf(name, sizeof name, "cluster %d", ++n);

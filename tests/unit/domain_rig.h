@@ -1,6 +1,10 @@
 /* domain_rig.h - a domain over a fresh folder, without engine and processes: changes are done at commit. */
 #pragma once
 #include "domain/domain.h"
+#include "domain/environments.h"
+
+/* What environments_create and _update write: a name alone. */
+#define NAMED(name) (&(struct environment_write){ .display_name = (name) })
 
 struct domain_rig {
     char folder[64];

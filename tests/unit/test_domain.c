@@ -88,16 +88,17 @@ static void test_environment_names_are_unique_and_sane(void **state)
     (void)state;
     memset(long_name, 'x', sizeof long_name - 1);
     long_name[sizeof long_name - 1] = 0;
-    assert_true(is_ok(environments_create(RIG, ACTOR, STR("prod"), &a, &why)));
-    assert_int_equal(environments_create(RIG, ACTOR, STR("prod"), &b, &why).code, E_EXISTS);
+    assert_true(is_ok(environments_create(RIG, ACTOR, NAMED(STR("prod")), &a, &why)));
+    assert_int_equal(environments_create(RIG, ACTOR, NAMED(STR("prod")), &b, &why).code, E_EXISTS);
     assert_non_null(strstr(why.text, "prod"));
-    assert_int_equal(environments_create(RIG, ACTOR, STR(""), &b, &why).code, E_INVALID);
-    assert_int_equal(environments_create(RIG, ACTOR, STR("a\nb"), &b, &why).code, E_INVALID);
-    assert_int_equal(environments_create(RIG, ACTOR, str_c(long_name), &b, &why).code, E_INVALID);
-    assert_true(is_ok(environments_create(RIG, ACTOR, STR("test"), &b, &why)));
-    assert_int_equal(environments_rename(RIG, ACTOR, str_c(b.id), STR("prod"), &why).code, E_EXISTS);
-    assert_true(is_ok(environments_rename(RIG, ACTOR, str_c(b.id), STR("stage"), &why)));
-    assert_int_equal(environments_rename(RIG, ACTOR, STR("env-none"), STR("q"), &why).code, E_NOT_FOUND);
+    assert_int_equal(environments_create(RIG, ACTOR, NAMED(STR("")), &b, &why).code, E_INVALID);
+    assert_int_equal(environments_create(RIG, ACTOR, NAMED(STR("a\nb")), &b, &why).code, E_INVALID);
+    assert_int_equal(environments_create(RIG, ACTOR, NAMED(str_c(long_name)), &b, &why).code, E_INVALID);
+    assert_true(is_ok(environments_create(RIG, ACTOR, NAMED(STR("test")), &b, &why)));
+    assert_int_equal(environments_update(RIG, ACTOR, str_c(b.id), NAMED(STR("prod")), &why).code, E_EXISTS);
+    assert_true(is_ok(environments_update(RIG, ACTOR, str_c(b.id), NAMED(STR("stage")), &why)));
+    assert_int_equal(environments_update(RIG, ACTOR, STR("env-none"), NAMED(STR("q")), &why).code,
+                     E_NOT_FOUND);
     assert_true(is_ok(environments_delete(RIG, ACTOR, str_c(b.id), &why)));
     assert_int_equal(environments_get(RIG->db, str_c(b.id), &b).code, E_NOT_FOUND);
 }
@@ -120,7 +121,7 @@ static void test_pages_of_environments_join_without_gap_or_repetition(void **sta
     (void)state;
     for (int i = 0; i < 25; i++) {
         snprintf(name, sizeof name, "e%d", i);
-        assert_true(is_ok(environments_create(RIG, ACTOR, str_c(name), &e, &why)));
+        assert_true(is_ok(environments_create(RIG, ACTOR, NAMED(str_c(name)), &e, &why)));
     }
     env_rows = 0;
     env_last[0] = 0;
@@ -201,8 +202,8 @@ static void test_clusters_have_own_ports_and_names_unique_in_their_environment(v
     struct cluster a, b;
     struct why why = { "" };
     (void)state;
-    assert_true(is_ok(environments_create(RIG, ACTOR, STR("one"), &e, &why)));
-    assert_true(is_ok(environments_create(RIG, ACTOR, STR("two"), &other, &why)));
+    assert_true(is_ok(environments_create(RIG, ACTOR, NAMED(STR("one")), &e, &why)));
+    assert_true(is_ok(environments_create(RIG, ACTOR, NAMED(STR("two")), &other, &why)));
     assert_true(is_ok(make(str_c(e.id), "x", "Standard", &a, &why)));
     assert_int_equal(make(str_c(e.id), "x", "Standard", &b, &why).code, E_EXISTS);
     assert_true(is_ok(make(str_c(other.id), "x", "Standard", &b, &why)));
@@ -229,6 +230,10 @@ static void test_a_plan_changes_limits_in_the_image(void **state)
     assert_int_equal(domain_rig.result.code, E_PRECONDITION);
     patch = cluster_patch_none;
     patch.kind = STR("Dedicated");
+    clusters_update(RIG, ACTOR, str_c(id), &patch, domain_rig_done, NULL);
+    assert_int_equal(domain_rig.result.code, E_PRECONDITION); /* only Basic changes, to Standard */
+    patch = cluster_patch_none;
+    patch.plan = STR("dedicated");
     patch.cku = 3;
     clusters_update(RIG, ACTOR, str_c(id), &patch, domain_rig_done, NULL);
     assert_int_equal(domain_rig.result.code, E_OK);
