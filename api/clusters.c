@@ -43,11 +43,12 @@ static json_t *spec_of(struct api_request *rq, const struct cluster *c)
 {
     struct str at = clusters_bootstrap(rq->domain, c, rq->arena);
     struct str kafka = arena_printf(rq->arena, "SASL_PLAINTEXT://%.*s", STR_ARG(at));
-    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "display_name",
-                     c->display_name, "availability", c->availability, "cloud", c->cloud, "region", c->region, "config",
-                     config_of(c), "kafka_bootstrap_endpoint", api_str(kafka), "http_endpoint",
-                     api_str(rq->base_url), "api_endpoint", api_str(rq->base_url), "endpoints",
-                     endpoints_of(rq, kafka), "deletion_protection", c->deletion_protection, "environment",
+    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:o}",
+                     "display_name", c->display_name, "availability", c->availability,
+                     "cloud", c->cloud, "region", c->region, "config", config_of(c),
+                     "kafka_bootstrap_endpoint", api_str(kafka), "http_endpoint", api_str(rq->base_url),
+                     "api_endpoint", api_str(rq->base_url), "endpoints", endpoints_of(rq, kafka),
+                     "deletion_protection", c->deletion_protection, "environment",
                      control_ref_environment(rq, c->environment_id));
 }
 
