@@ -62,18 +62,24 @@ status scram_verifier_of_salted(int mechanism, struct bytes salted, struct bytes
     return OK;
 }
 
+status scram_salt_password(int mechanism, struct str password, struct bytes salt, int32_t iterations,
+                           uint8_t ret_salted[64])
+{
+    TRY(check_parameters(mechanism, salt, iterations));
+    if (password.len > PASSWORD_MAX ||
+        PKCS5_PBKDF2_HMAC(password.data, (int)password.len, salt.data, (int)salt.len, iterations,
+                          digest(mechanism), (int)scram_hash_size(mechanism), ret_salted) != 1)
+        return FAIL(INVALID);
+    return OK;
+}
+
 status scram_verifier_make(int mechanism, struct str password, struct bytes salt,
                            int32_t iterations, struct scram_verifier *ret_verifier)
 {
-    TRY(check_parameters(mechanism, salt, iterations));
-    size_t n = scram_hash_size(mechanism);
     uint8_t salted[64];
-    if (password.len > PASSWORD_MAX ||
-        PKCS5_PBKDF2_HMAC(password.data, (int)password.len, salt.data, (int)salt.len, iterations,
-                          digest(mechanism), (int)n, salted) != 1)
-        return FAIL(INVALID);
-    status s = scram_verifier_of_salted(mechanism, bytes_of(salted, n), salt, iterations,
-                                        ret_verifier);
+    TRY(scram_salt_password(mechanism, password, salt, iterations, salted));
+    status s = scram_verifier_of_salted(mechanism, bytes_of(salted, scram_hash_size(mechanism)), salt,
+                                        iterations, ret_verifier);
     OPENSSL_cleanse(salted, sizeof(salted));
     return s;
 }

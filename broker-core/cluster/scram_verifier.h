@@ -15,6 +15,9 @@ status scram_verifier_make(int mechanism, struct str password, struct bytes salt
 /* … with a fresh random salt of 32 bytes and SCRAM_ITERATIONS. */
 status scram_verifier_new(int mechanism, struct str password,
                           struct scram_verifier *ret_verifier);
+/* The salted password alone, as AlterUserScramCredentials carries it: scram_hash_size bytes. */
+status scram_salt_password(int mechanism, struct str password, struct bytes salt, int32_t iterations,
+                           uint8_t ret_salted[64]);
 /* … of the salted password that AlterUserScramCredentials carries. */
 status scram_verifier_of_salted(int mechanism, struct bytes salted, struct bytes salt,
                                 int32_t iterations, struct scram_verifier *ret_verifier);

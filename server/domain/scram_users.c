@@ -1,10 +1,28 @@
-/* scram_users.c - AlterUserScramCredentials as brokers forward it, and the rows behind it. What comes is
- * the salted password; what is kept are the verifiers. Domain thread. */
+/* scram_users.c - AlterUserScramCredentials as brokers forward it, the same by REST, and the rows behind
+ * both. What comes is the salted password, or the password; what is kept are the verifiers. Domain thread. */
 #include "domain/scram_users.h"
 
 #include "cluster/delta.h"
 
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
 #include <stdio.h>
+
+#define SALT_BYTES 32
+
+static const char *const mechanisms[] = { "", "SCRAM-SHA-256", "SCRAM-SHA-512" };
+
+const char *scram_mechanism_name(int mechanism)
+{
+    return mechanism == SCRAM_SHA_256 || mechanism == SCRAM_SHA_512 ? mechanisms[mechanism] : "";
+}
+
+int scram_mechanism_of(struct str name)
+{
+    for (int m = SCRAM_SHA_256; m <= SCRAM_SHA_512; m++)
+        if (str_eq_c(name, mechanisms[m])) return m;
+    return 0;
+}
 
 struct scram_request { /* in the request's arena */
     const void *response;
@@ -99,6 +117,44 @@ static status write_row(struct db *db, const char *cluster_id, const struct scra
     return db_run(q);
 }
 
+static status read_rows(struct db_query *q, void (*each)(void *arg, const struct scram_row *row), void *arg,
+                        bool *ret_any)
+{
+    *ret_any = false;
+    while (db_next(q)) {
+        struct scram_row row = { .mechanism = (int)db_i64(q, 1), .iterations = (int32_t)db_i64(q, 2) };
+        DB_COPY(q, 0, row.name);
+        each(arg, &row);
+        *ret_any = true;
+    }
+    return db_end(q);
+}
+
+status scram_users_list(struct db *db, const char *cluster_id, struct str after, int64_t names,
+                        void (*each)(void *arg, const struct scram_row *row), void *arg)
+{
+    bool any;
+    return read_rows(DB(db, "SELECT name, mechanism, iterations FROM scram_user WHERE cluster_id = ?1 "
+                            "AND name IN (SELECT DISTINCT name FROM scram_user WHERE cluster_id = ?1 AND "
+                            "name > ?2 ORDER BY name LIMIT ?3) ORDER BY name, mechanism", cluster_id,
+                        str_is_null(after) ? STR("") : after, names), each, arg, &any);
+}
+
+status scram_users_get(struct db *db, const char *cluster_id, struct str name,
+                       void (*each)(void *arg, const struct scram_row *row), void *arg)
+{
+    bool any;
+    TRY(read_rows(DB(db, "SELECT name, mechanism, iterations FROM scram_user WHERE cluster_id = ? AND "
+                         "name = ? ORDER BY mechanism", cluster_id, name), each, arg, &any));
+    return any ? OK : FAIL(NOT_FOUND);
+}
+
+status scram_users_count(struct db *db, const char *cluster_id, int64_t *ret)
+{
+    return db_one_i64(DB(db, "SELECT count(DISTINCT name) FROM scram_user WHERE cluster_id = ?", cluster_id),
+                      ret);
+}
+
 /* --- the request ------------------------------------------------------------------------------------ */
 
 static status apply(struct change *change, struct domain *domain, const char *cluster_id,
@@ -115,8 +171,7 @@ static status apply(struct change *change, struct domain *domain, const char *cl
             delta_credential_deleted(change_records(change), c->user);
         snprintf(resource, sizeof resource, "scram_user=%.*s", STR_ARG(c->user));
         TRY(change_audit_with(change, c->verifier.iterations ? "scram_user.set" : "scram_user.delete",
-                              resource, "mechanism", c->mechanism == SCRAM_SHA_256 ? STR("SCRAM-SHA-256")
-                                                                               : STR("SCRAM-SHA-512")));
+                              resource, "mechanism", str_c(scram_mechanism_name(c->mechanism))));
     }
     return arena_check(arena);
 }
@@ -158,4 +213,117 @@ void scram_users_alter(struct domain *domain, const char *cluster_id, const stru
     r->arg = arg;
     if (change) change_commit(TAKE(change), finished, r);
     else finished(r, OK, NULL);
+}
+
+/* --- by REST ---------------------------------------------------------------------------------------- */
+
+struct scram_set {
+    int64_t *version;
+    domain_done done;
+    void *arg;
+};
+
+/* The one row of the answer, as a status and a sentence. */
+static status row_result(const struct alter_user_scram_credentials_response *response, struct why *why)
+{
+    if (response->results_count != 1) return FAIL(MALFORMED);
+    status result = status_from_kafka(response->results[0].error_code);
+    if (is_ok(result)) return OK;
+    why_set(why, "%.*s", STR_ARG(response->results[0].error_message));
+    return result.code == E_POLICY_VIOLATION ? FAIL(LIMIT) : FAIL(PRECONDITION);
+}
+
+static void set_done(void *arg, status result, int64_t version, const void *response)
+{
+    struct scram_set *s = arg;
+    struct why why = { "" };
+    if (response) {
+        status row = row_result(response, &why);
+        if (failed(row)) result = row;
+    }
+    *s->version = version;
+    s->done(s->arg, result, &why);
+}
+
+static void ignore_row(void *arg, const struct scram_row *row)
+{
+    (void)arg;
+    (void)row;
+}
+
+void scram_users_set(struct domain *domain, const char *cluster_id, const struct actor *actor,
+                     struct str name, int mechanism, int32_t iterations, struct str password,
+                     struct arena *arena, int64_t *ret_version, bool *ret_created, domain_done done,
+                     void *arg)
+{
+    struct alter_user_scram_credentials_request request;
+    struct alter_user_scram_credentials_request_scram_credential_upsertion u;
+    struct why why = { "" };
+    uint8_t salt[SALT_BYTES], salted[64];
+    struct scram_set *s = ARENA_NEW(arena, struct scram_set);
+    status result = s && RAND_bytes(salt, sizeof salt) == 1 ? OK : FAIL(NO_MEMORY);
+    if (is_ok(result) && (iterations < SCRAM_ITERATIONS || iterations > SCRAM_ITERATIONS_MAX)) {
+        why_set(&why, "iterations is a number from %d to %d.", SCRAM_ITERATIONS, SCRAM_ITERATIONS_MAX);
+        result = FAIL(PRECONDITION);
+    }
+    if (is_ok(result))
+        result = scram_salt_password(mechanism, password, bytes_of(salt, sizeof salt), iterations, salted);
+    if (failed(result)) {
+        done(arg, result, &why);
+        return;
+    }
+    wire_default(&alter_user_scram_credentials_request_message, &request);
+    wire_default_struct(&alter_user_scram_credentials_request_scram_credential_upsertion_struct, &u);
+    u.name = name;
+    u.mechanism = (int8_t)mechanism;
+    u.iterations = iterations;
+    u.salt = bytes_of(salt, sizeof salt);
+    u.salted_password = bytes_of(salted, scram_hash_size(mechanism));
+    request.upsertions = &u;
+    request.upsertions_count = 1;
+    *s = (struct scram_set){ ret_version, done, arg };
+    *ret_created = failed(scram_users_get(domain->db, cluster_id, name, ignore_row, NULL));
+    scram_users_alter(domain, cluster_id, actor, &request, arena, set_done, s);
+    OPENSSL_cleanse(salted, sizeof salted);
+}
+
+static status delete(struct domain *domain, const char *cluster_id, const struct actor *actor,
+                     struct str name, int mechanism, struct change **change)
+{
+    struct scram_verifier there[2] = { { .iterations = 0 } };
+    struct source source = { domain->db, cluster_id, OK };
+    struct credential left = { .login = name };
+    char principal[ADMIN_SCRAM_NAME_MAX + 6], resource[ADMIN_SCRAM_NAME_MAX + 16];
+    bool found = find_user(&source, name, there);
+    TRY(source.result);
+    if (!found || (mechanism && there[mechanism - SCRAM_SHA_256].iterations == 0)) return FAIL(NOT_FOUND);
+    TRY(change_begin(domain, cluster_id, actor, change));
+    TRY(db_run(DB(domain->db, "DELETE FROM scram_user WHERE cluster_id = ?1 AND name = ?2 AND "
+                              "(?3 = 0 OR mechanism = ?3)", cluster_id, name, mechanism)));
+    int other = mechanism == SCRAM_SHA_256 ? 1 : 0;
+    if (mechanism && there[other].iterations) {
+        snprintf(principal, sizeof principal, "User:%.*s", STR_ARG(name));
+        left.principal = str_c(principal);
+        left.scram[other] = there[other];
+        delta_credential(change_records(*change), &left);
+    } else {
+        delta_credential_deleted(change_records(*change), name);
+    }
+    snprintf(resource, sizeof resource, "scram_user=%.*s", STR_ARG(name));
+    return change_audit_with(*change, "scram_user.delete", resource, "mechanism",
+                             mechanism ? str_c(scram_mechanism_name(mechanism)) : STR("all"));
+}
+
+void scram_users_delete(struct domain *domain, const char *cluster_id, const struct actor *actor,
+                        struct str name, int mechanism, int64_t *ret_version, domain_done done, void *arg)
+{
+    CLEANUP_CHANGE struct change *change = NULL;
+    struct why why = { "" };
+    status result = delete(domain, cluster_id, actor, name, mechanism, &change);
+    if (failed(result)) {
+        done(arg, result, &why);
+        return;
+    }
+    *ret_version = change_version(change);
+    change_commit(TAKE(change), done, arg);
 }

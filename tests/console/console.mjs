@@ -129,6 +129,40 @@ const tests = [
     await inDialog().waitFor({ state: 'detached' });
   }],
 
+  ['a SCRAM user gets a password that is shown once, and signs in with it', async () => {
+    await visit(`${base()}/access`, 'Access');
+    await button('New SCRAM user').click();
+    await inDialog().getByLabel('Name', { exact: true }).fill('warehouse');
+    await inDialog().getByRole('button', { name: 'Create' }).click();
+    await inDialog().getByText('It is shown this once.').waitFor();
+    const [name, password] = await inDialog().locator('dd .mono').allInnerTexts();
+    assert.ok(name === 'warehouse' && password.length === 43, `${name} and its password`);
+    await inDialog().getByRole('checkbox').check();
+    await inDialog().getByRole('button', { name: 'Done' }).click();
+    await inDialog().waitFor({ state: 'detached' });
+    const users = page.getByRole('table', { name: 'SCRAM users' });
+    await users.getByText('SCRAM-SHA-512').waitFor();
+    assert.equal((await page.content()).includes(password), false);
+    const scram = ['-X', 'sasl.mechanism=SCRAM-SHA-512'];
+    await users.getByRole('button', { name: 'Grant access' }).click();
+    await inDialog().getByLabel('Topic', { exact: true }).fill('payments');
+    await inDialog().getByRole('button', { name: 'Grant access' }).click();
+    await inDialog().waitFor({ state: 'detached' });
+    kcat(cluster.bootstrap_servers, { id: name, secret: password }, [...scram, '-L', '-t', 'payments']);
+    const gone = await leatd.rest(`/kafka/v3/clusters/${cluster.id}/acls?principal=User:warehouse&resource_type=TOPIC&pattern_type=LITERAL&operation=ANY&permission=ANY`, 'DELETE');
+    assert.deepEqual(gone.data.map(a => a.operation).sort(), ['DESCRIBE', 'WRITE']);
+    await users.getByRole('button', { name: 'New password' }).click();
+    await inDialog().getByLabel('Password').fill('seven seas');
+    await inDialog().getByRole('button', { name: 'Set password' }).click();
+    await inDialog().waitFor({ state: 'detached' });
+    kcat(cluster.bootstrap_servers, { id: name, secret: 'seven seas' }, [...scram, '-L']);
+    await users.getByRole('button', { name: 'Delete' }).click();
+    await inDialog().getByRole('textbox').fill('warehouse');
+    await inDialog().getByRole('button', { name: 'Delete SCRAM user' }).click();
+    await page.getByText('No SCRAM user').waitFor();
+    assert.deepEqual((await leat('/scram-users')).data, []);
+  }],
+
   ['a service account gets a key whose secret is shown once', async () => {
     await visit(`${base()}/access`, 'Access');
     await button('New service account').first().click();

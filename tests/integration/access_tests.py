@@ -110,7 +110,15 @@ def test_scram_users_of_a_kafka_admin_log_in_under_leatd():
             pid = leat.running(cluster["id"])["state"]["pid"]
             os.kill(pid, signal.SIGKILL)
             wait_for(lambda: leat.running(cluster["id"])["state"]["pid"] != pid, "the broker is back")
-        scram_users_log_in(cluster, AdminClient(config(cluster, key)), restart)
+        admin = AdminClient(config(cluster, key))
+        scram_users_log_in(cluster, admin, restart)
+        path = f"/leat/v1/clusters/{cluster['id']}/scram-users"
+        shown = leat.call("GET", path).json["data"]
+        assert [(u["user_name"], u["credentials"]) for u in shown] == [
+            ("alice", [{"mechanism": "SCRAM-SHA-512", "iterations": 8192}])], shown
+        assert leat.call("PUT", f"{path}/bob", {"mechanism": "SCRAM-SHA-256", "iterations": 5000}).status == 201
+        told = admin.describe_user_scram_credentials(["bob"])["bob"].result(20).scram_credential_infos
+        assert [(i.mechanism, i.iterations) for i in told] == [(SHA_256, 5000)], told
 
 
 AUTHORIZER = {"authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",

@@ -6,6 +6,7 @@ import { dateTime, plural } from '../format';
 import { go, seg } from '../router';
 import { Icon } from '../icons';
 import type { Cluster } from '../types';
+import { ScramUsers } from './scram';
 import { Banner, Button, Copy, DeleteOverlay, Empty, Field, FormOverlay, Head, Overlay, Section, Skeleton, Table, toast } from '../ui';
 
 type Account = { id: string; display_name: string; description: string };
@@ -148,11 +149,13 @@ export function Access({ c }: { c: Cluster }) {
   const keys = useKeys();
   const acls = useAcls(c);
   const [making, make] = useState(false);
+  const [granting, grantTo] = useState('');
   const names = new Map((accounts.value || []).map(a => [a.id, a.display_name]));
   const list = acls.value?.data || [];
   const mine = (keys.value || []).filter(k => k.spec.resource.id === c.id);
   return (
     <>
+      {granting && <Grant c={c} account={{ id: granting, display_name: granting, description: '' }} onClose={() => grantTo('')} done={acls.reload} />}
       {making && <NewAccount onClose={() => make(false)} made={id => go(`/clusters/${c.id}/access/${id}`)} />}
       <Head title="Access" lead="A service account stands for an application. Its cluster keys open this cluster's Kafka port; its ACLs say what it may do there. Without an ACL it may do nothing."
         actions={<Button kind="primary" icon="plus" onClick={() => make(true)}>New service account</Button>} />
@@ -166,6 +169,7 @@ export function Access({ c }: { c: Cluster }) {
             { title: 'ACLs here', num: true, cell: a => { const n = list.filter(x => x.principal === `User:${a.id}`); const deny = n.some(x => x.permission === 'DENY'); return <>{n.length}{deny && <> <span class="badge bad">DENY</span></>}</>; } },
           ]} />}
       </Section>
+      <ScramUsers c={c} grant={grantTo} />
       <Section title="ACLs of this cluster" note="a deny beats every allow">
         {!acls.value ? <Skeleton /> : list.length === 0 ? <Empty title="No ACL yet">Open a service account and grant it access.</Empty> : <AclTable c={c} rows={list} reload={acls.reload} names={names} withPrincipal />}
       </Section>
