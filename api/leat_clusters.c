@@ -5,6 +5,7 @@
 #include "api/control.h"
 #include "api/handlers.h"
 #include "domain/clusters.h"
+#include "domain/isolation.h"
 #include "domain/lags.h"
 #include "domain/plans.h"
 
@@ -117,6 +118,20 @@ static json_t *worst_lag_of(struct domain *domain, const char *id)
     return json_pack("{s:o, s:I}", "group", api_str(str_c(worst.group)), "lag", (json_int_t)worst.lag);
 }
 
+/* What fences its process on this machine, in words of what is missing too; null: it does not run. */
+static json_t *isolation_json(struct domain *domain, const char *id)
+{
+    struct cluster_isolation i;
+    isolation_of(domain, id, &i);
+    if (!i.process.known) return json_null();
+    json_t *missing = json_array();
+    for (int n = 0; n < i.missing_count; n++) json_array_append_new(missing, json_string(i.missing[n]));
+    return json_pack("{s:b, s:I, s:b, s:b, s:i, s:b, s:o}", "own_user", i.own_user, "uid",
+                     (json_int_t)i.process.uid, "no_new_privileges", i.process.no_new_privileges,
+                     "no_capabilities", i.process.no_capabilities, "landlock_abi", i.landlock, "seccomp",
+                     i.process.seccomp, "missing", missing);
+}
+
 static json_t *to_json(struct domain *domain, const struct cluster *c, bool with_limits)
 {
     static const struct engine_figures nothing;
@@ -181,7 +196,9 @@ static void reply_one(struct api_request *rq, status result, int http)
         return;
     }
     if (rq->domain->engine) engine_watch(rq->domain->engine, c.id);
-    api_reply_change(rq, result, NULL, http, c.metadata_version, to_json(rq->domain, &c, true));
+    json_t *json = to_json(rq->domain, &c, true);
+    json_object_set_new(json, "isolation", isolation_json(rq->domain, c.id)); /* too dear for a list */
+    api_reply_change(rq, result, NULL, http, c.metadata_version, json);
 }
 
 void leat_clusters_one_get(struct api_request *rq) { reply_one(rq, OK, 200); }

@@ -271,6 +271,7 @@ static void hello_send(struct control *c, struct stream *stream)
         .image_version = b->image->version,
         .port = broker_port(b),
         .started_at = c->started_at,
+        .landlock = (int16_t)b->landlock,
     };
     send_to(stream, &control_hello_message, &hello);
 }

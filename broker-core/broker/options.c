@@ -27,6 +27,7 @@ const char options_help[] =
     "  --advertise K://H:P what clients of that kind are told; default: the address listened on\n"
     "  --cluster-id ID     identity of the cluster\n"
     "  --node-id N         broker id, default 1\n"
+    "  --user UID          started as root: becomes that user and group, whose --data and --run are\n"
     "  --set NAME=VALUE    standalone: a setting by Kafka's broker name, such as num.partitions,\n"
     "                      auto.create.topics.enable, log.retention.ms, ssl.client.auth,\n"
     "                      connections.max.reauth.ms, sasl.oauthbearer.jwks.endpoint.url=file:PATH,\n"
@@ -272,6 +273,12 @@ static status parse_value(struct options *o, const char *name, const char *value
             return FAIL(INVALID);
         }
         b->node_id = (int32_t)n;
+    } else if (strcmp(name, "--user") == 0) {
+        if (!str_to_i64(str_c(value), &n) || n < 1 || n >= UINT32_MAX) {
+            why_set(why, "--user %s: expected the number of a user other than root", value);
+            return FAIL(INVALID);
+        }
+        b->uid = (uint32_t)n;
     } else if (strcmp(name, "--listen") == 0 || strcmp(name, "--advertise") == 0) {
         bool listen = strcmp(name, "--listen") == 0;
         if (failed(address_parse(b, listen, value))) {

@@ -1,7 +1,8 @@
 /* server.c - the life of one broker: open, lock, bind, recover, serve, stop. Loop thread.
  *
- * The order of broker_new is the order in which a sandboxed broker loses its rights: folder and
- * lock, listeners, image, store, coordinators; nothing later opens a path or binds a socket. */
+ * The order of broker_new is the order in which a sandboxed broker loses its rights: folders, user,
+ * lock, listeners, capabilities, files, image, system calls, store, coordinators; nothing later opens a
+ * path or binds a socket. */
 #include "broker/server.h"
 
 #include "base/log.h"
@@ -323,12 +324,32 @@ static status store_start(struct broker *b, struct why *why)
     return opened;
 }
 
-static status broker_start(struct broker *b, struct why *why)
+/* The folders are opened by who may pass through those above them, and used by the broker's own user. */
+static status folders_start(struct broker *b, struct why *why)
 {
     TRY(folder_open(b->options.data_dir, 0700, &b->data_fd, why));
-    TRY(folder_lock(b, why));
     if (!realpath(b->options.data_dir, b->log_dir)) return status_from_errno(errno);
     if (b->options.run_dir) TRY(folder_open(b->options.run_dir, 0700, &b->run_fd, why));
+    if (b->options.sandbox) sandbox_limits();
+    if (b->options.uid && !sandbox_user(b->options.uid)) {
+        why_set(why, "it cannot become the user %u", b->options.uid);
+        return FAIL(NOT_PERMITTED);
+    }
+    return folder_lock(b, why);
+}
+
+static void fence_files(struct broker *b)
+{
+    int folders[FILES_MAX];
+    size_t count = files_folders(b, folders);
+    /* A standalone one may have to read its files again that belong to somebody else. */
+    if (!b->options.standalone) (void)sandbox_capabilities();
+    if (b->options.sandbox) b->landlock = sandbox_files(b->data_fd, b->run_fd, folders, count);
+}
+
+static status broker_start(struct broker *b, struct why *why)
+{
+    TRY(folders_start(b, why));
     int fs_fd = fcntl(b->data_fd, F_DUPFD_CLOEXEC, 3);
     if (fs_fd < 0) return status_from_errno(errno);
     TRY(fs_posix_new(fs_fd, &b->disk));
@@ -339,9 +360,7 @@ static status broker_start(struct broker *b, struct why *why)
     b->image->super_users = b->options.super_users;
     TRY(listeners_bind(b, why));
     TRY(files_start(b, why));
-    int folders[FILES_MAX];
-    size_t folder_count = files_folders(b, folders);
-    if (b->options.sandbox) (void)sandbox_files(b->data_fd, b->run_fd, folders, folder_count);
+    fence_files(b);
     TRY(controller_start(b, why));
     endpoints_tls_changed(b);
     if (b->options.sandbox) (void)sandbox_calls();

@@ -42,6 +42,7 @@ struct broker_options {
     const char *super_users;    /* standalone: "User:a;User:b", for whom ACLs do not hold; NULL */
     int64_t max_idle_ms;        /* connections.max.idle.ms */
     bool sandbox;               /* fence the whole process, for good */
+    uint32_t uid;               /* become this user and group once the folders are open; 0: stay */
     struct broker_default defaults[BROKER_MAX_DEFAULTS];
     size_t defaults_count;
 };
@@ -60,6 +61,7 @@ struct broker {
     struct reserve *reserve;    /* of its space */
     struct fs *fs;              /* the disk with the reserve behind it */
     int data_fd, run_fd, lock_fd;
+    int landlock;               /* the version that holds; 0: none */
     char log_dir[PATH_MAX];     /* the data folder as clients are told it: absolute */
     struct image *image;
     struct image_observer observer;

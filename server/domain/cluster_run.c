@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "domain/certificates.h"
 #include "domain/clusters.h"
+#include "domain/isolation.h"
 #include "domain/watchers.h"
 
 #include <arpa/inet.h>
@@ -98,8 +99,9 @@ static status make_folders(const struct domain *domain, const char *folder)
 static status want_broker(struct domain *domain, const struct cluster *c, const char *folder)
 {
     struct proc_spec spec = { .is_broker = true };
+    struct why why = { "" };
     char program[PATH_BYTES], data[PATH_BYTES + 8], run[PATH_BYTES + 8], listen[32], told[300];
-    char tls_listen[48], tls_told[320];
+    char tls_listen[48], tls_told[320], user[16];
     const char *host = domain->options.advertise;
     clusters_proc_id(c->id, spec.id);
     str_copy(spec.cluster_id, sizeof spec.cluster_id, str_c(c->id));
@@ -112,11 +114,19 @@ static status want_broker(struct domain *domain, const struct cluster *c, const 
     snprintf(tls_listen, sizeof tls_listen, "SASL_SSL://%s:%u", host ? "0.0.0.0" : "127.0.0.1", c->tls_port);
     snprintf(tls_told, sizeof tls_told, "SASL_SSL://%s:%u", host ? host : "127.0.0.1", c->tls_port);
     char *argv[] = { program, "--data", data, "--run", run, "--cluster-id", (char *)c->id, "--node-id", "1",
-                     "--listen", listen, "--advertise", told, "--listen", tls_listen, "--advertise",
-                     tls_told, NULL };
-    if (!c->tls_port) argv[ARRAY_LEN(argv) - 5] = NULL;
-    static_assert(sizeof argv <= sizeof spec.argv, "the arguments of a broker fit");
-    memcpy(spec.argv, argv, sizeof argv);
+                     "--listen", listen, "--advertise", told };
+    char *user_argv[] = { "--user", user };
+    char *tls_argv[] = { "--listen", tls_listen, "--advertise", tls_told };
+    static_assert(sizeof argv + sizeof user_argv + sizeof tls_argv < sizeof spec.argv, "arguments fit");
+    status result = isolation_user(domain, c->id, &spec.uid, &why);
+    if (failed(result)) {
+        log_error("%s: %s", c->id, why.text[0] ? why.text : status_text(result));
+        return result;
+    }
+    snprintf(user, sizeof user, "%u", spec.uid);
+    char **end = mempcpy(spec.argv, argv, sizeof argv);
+    if (spec.uid) end = mempcpy(end, user_argv, sizeof user_argv);
+    if (c->tls_port) memcpy(end, tls_argv, sizeof tls_argv);
     return supervisor_want(domain->supervisor, &spec);
 }
 

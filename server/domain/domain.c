@@ -10,6 +10,7 @@
 #include "domain/clusters.h"
 #include "domain/disk_watch.h"
 #include "domain/internal_topics.h"
+#include "domain/isolation.h"
 #include "domain/lags.h"
 #include "domain/logins.h"
 #include "domain/settings.h"
@@ -87,6 +88,7 @@ status domain_start(struct domain *domain)
     };
     TRY(supervisor_new(domain->loop, &none, &domain->supervisor));
     TRY(engine_new(domain->loop, domain->supervisor, &events, &domain->engine));
+    isolation_start(domain);
     TRY(clusters_resume(domain));
     TRY(disk_watch_start(domain));
     certificates_start(domain);

@@ -23,6 +23,7 @@ struct domain_options {
     const char *listen;           /* "127.0.0.1:8080" */
     const char *advertise;        /* host that Kafka clients are told; NULL: 127.0.0.1 and loopback only */
     uint16_t broker_port_first, broker_port_last;
+    uint32_t broker_user_first, broker_user_last; /* own users of brokers; 0: none */
     int64_t min_free;             /* bytes of the disk, see disk_watch.h; -1: the default */
     bool demo;                    /* make the demo at first start */
 };
@@ -43,6 +44,8 @@ struct domain {
     struct logins_state *logins;       /* logins.c's own; NULL before domain_start */
     struct room *room;                 /* for the database, when the disk is full */
     struct disk_watch *disk_watch;     /* disk_watch.c's own */
+    bool own_users;               /* brokers run as users of their own; isolation.c */
+    struct why no_own_users;      /* why not */
     void *watchers;               /* watchers.c's own */
     void *lags;                   /* lags.c's own */
 };

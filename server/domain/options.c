@@ -17,6 +17,8 @@ static const char usage[] =
     "  --broker-ports A-B   Kafka ports to give out (default 19092-29091)\n"
     "  --advertise HOST     the host Kafka clients are told; without it brokers bind loopback only\n"
     "  --web DIR            the console's files\n"
+    "  --broker-users A-B   when leatd is root, each broker gets a user and group of its own from these\n"
+    "                       numbers, which should be nobody else's (default 40000-49999; none: all root)\n"
     "  --min-free BYTES     with less than this free on the disk of --data, the appends of the largest\n"
     "                       growing clusters are held back until half as much again is free; 500M, 2G\n"
     "                       (default 5 % of the disk, at most 1G; 0: never)\n"
@@ -37,6 +39,21 @@ static status parse_ports(const char *text, struct domain_options *o, struct why
         return OK;
     }
     why_set(why, "--broker-ports wants two ports like 19092-29091, not %s", text);
+    return FAIL(INVALID);
+}
+
+static status parse_users(const char *text, struct domain_options *o, struct why *why)
+{
+    int64_t first = 0, last = 0;
+    const char *dash = strchr(text, '-');
+    bool none = strcmp(text, "none") == 0;
+    if (none || (dash && str_to_i64((struct str){ text, (size_t)(dash - text) }, &first) &&
+                 str_to_i64(str_c(dash + 1), &last) && first > 0 && first <= last && last < UINT32_MAX)) {
+        o->broker_user_first = (uint32_t)first;
+        o->broker_user_last = (uint32_t)last;
+        return OK;
+    }
+    why_set(why, "--broker-users wants two numbers like 40000-49999, or none, not %s", text);
     return FAIL(INVALID);
 }
 
@@ -86,6 +103,7 @@ static status parse_value(struct options *options, const char *name, const char 
     if (strcmp(name, "--data") == 0) o->data_dir = value;
     else if (strcmp(name, "--web") == 0) o->web_dir = value;
     else if (strcmp(name, "--broker-ports") == 0) return parse_ports(value, o, why);
+    else if (strcmp(name, "--broker-users") == 0) return parse_users(value, o, why);
     else if (strcmp(name, "--min-free") == 0) return parse_size(value, &o->min_free, why);
     else if (strcmp(name, "--listen") == 0) return parse_listen(value, o, why);
     else return parse_host(value, o, why);
@@ -95,7 +113,7 @@ static status parse_value(struct options *options, const char *name, const char 
 static bool takes_value(const char *name)
 {
     static const char *const names[] = { "--data", "--web", "--broker-ports", "--listen", "--advertise",
-                                         "--min-free" };
+                                         "--min-free", "--broker-users" };
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         if (strcmp(name, names[i]) == 0) return true;
     }
@@ -117,6 +135,7 @@ status options_parse(struct options *options, int argc, char **argv, bool *ret_h
 {
     *options = (struct options){ .domain = { .listen = "127.0.0.1:8080", .broker_port_first = 19092,
                                              .broker_port_last = 29091, .min_free = -1,
+                                             .broker_user_first = 40000, .broker_user_last = 49999,
                                              .demo = true } };
     *ret_help = false;
     for (int i = 1; i < argc; i++) {

@@ -84,6 +84,7 @@ static void hello_received(struct node *node, const struct control_hello *hello)
     node->greeted = true;
     node->refused = false;
     node->watched_at = 0;
+    node->landlock = hello->landlock;
     node->acknowledged = hello->image_version;
     figures_clear(&node->figures);
     node_send_image(node);

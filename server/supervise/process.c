@@ -149,7 +149,7 @@ bool process_lock_held(const struct proc_spec *spec)
 {
     char path[PATH_SIZE];
     path_in(spec, "data/lock", path);
-    int fd = open(path, O_RDWR | O_CLOEXEC);
+    int fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); /* whatever a broker put there */
     if (fd < 0) return false;
     struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
     bool held = fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
@@ -158,7 +158,7 @@ bool process_lock_held(const struct proc_spec *spec)
 }
 
 /* Socket paths end at 108 bytes, so the folder's descriptor stands for its path. */
-status process_probe(int run_fd, int *ret_pid)
+status process_probe(int run_fd, int *ret_pid, uint32_t *ret_uid)
 {
     struct sockaddr_un addr = { .sun_family = AF_UNIX };
     struct ucred peer;
@@ -173,6 +173,7 @@ status process_probe(int run_fd, int *ret_pid)
     close(fd);
     if (failed(s)) return s;
     *ret_pid = peer.pid;
+    *ret_uid = peer.uid;
     return peer.pid > 1 ? OK : FAIL(NOT_FOUND);
 }
 

@@ -12,7 +12,7 @@ status process_spawn(const struct proc_spec *spec, int *ret_pid, struct why *why
 /* Does a process hold the lock of the broker's data folder? */
 bool process_lock_held(const struct proc_spec *spec);
 /* Connects to the broker's control socket and asks the kernel who is behind it. */
-status process_probe(int run_fd, int *ret_pid);
+status process_probe(int run_fd, int *ret_pid, uint32_t *ret_uid);
 /* The plain process that its pid file names, if it is still the same one. */
 bool process_find(const struct proc_spec *spec, int *ret_pid);
 int process_pidfd(int pid); /* -1 when it is gone */

@@ -11,6 +11,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "supervise/isolation.h"
 #include "supervise/process.h"
 
 #include <errno.h>
@@ -194,14 +195,27 @@ static int run_dir(struct proc *p)
     return p->run_fd;
 }
 
+static uint32_t user_of(const struct proc *p) { return p->spec.uid ? p->spec.uid : geteuid(); }
+
+static void ask_to_end(struct proc *p)
+{
+    (void)syscall(SYS_pidfd_send_signal, p->pidfd, SIGTERM, NULL, 0);
+    enter(p, PROC_STOPPING);
+    step_after(p, STOP_TIMEOUT_MS);
+}
+
 /* A process of an earlier leatd: true when there is one (found, or still on its way up or down). */
 static bool adopt(struct proc *p)
 {
     int pid = 0;
+    uint32_t uid = user_of(p);
     if (p->spec.is_broker) {
         if (!process_lock_held(&p->spec)) return false;
-        if (failed(process_probe(run_dir(p), &pid))) {
-            why_set(&p->reason, "another process holds its data folder; waiting for it");
+        bool answers = is_ok(process_probe(run_dir(p), &pid, &uid));
+        /* One of another user is started anew when it is of our own, from before brokers had theirs. */
+        if (!answers || (uid != user_of(p) && uid != geteuid())) {
+            if (answers) why_set(&p->reason, "a process of user %u serves its folder; waiting for it", uid);
+            else why_set(&p->reason, "another process holds its data folder; waiting for it");
             enter(p, PROC_STARTING);
             step_after(p, PROBE_MAX_MS);
             return true;
@@ -214,6 +228,12 @@ static bool adopt(struct proc *p)
         return true;
     }
     p->adopted = true;
+    if (uid != user_of(p)) {
+        log_info("%s runs as user %u and is started anew as user %u", p->spec.id, uid, user_of(p));
+        p->again = true;
+        ask_to_end(p);
+        return true;
+    }
     running(p);
     return true;
 }
@@ -227,12 +247,14 @@ static void start(struct proc *p)
         step_after(p, PORT_RETRY_MS);
         return;
     }
-    if (failed(process_spawn(&p->spec, &pid, &p->reason))) {
+    status s = p->spec.is_broker ? isolation_give(p->spec.folder, user_of(p), &p->reason) : OK;
+    if (is_ok(s)) s = process_spawn(&p->spec, &pid, &p->reason);
+    if (failed(s)) {
         p->started_mono = loop_now(p->supervisor->loop);
         failure(p);
         return;
     }
-    status s = watch_process(p, pid);
+    s = watch_process(p, pid);
     if (failed(s)) { /* no descriptor to watch it with: better not to have it */
         kill(pid, SIGKILL);
         why_set(&p->reason, "cannot be watched: %s", status_text(s));
@@ -252,7 +274,8 @@ static void start(struct proc *p)
 static void probe(struct proc *p)
 {
     int pid = 0;
-    if (is_ok(process_probe(run_dir(p), &pid)) && pid == p->pid) {
+    uint32_t uid;
+    if (is_ok(process_probe(run_dir(p), &pid, &uid)) && pid == p->pid) {
         running(p);
         return;
     }
@@ -368,13 +391,6 @@ status supervisor_want(struct supervisor *supervisor, const struct proc_spec *sp
     return OK;
 }
 
-static void ask_to_end(struct proc *p)
-{
-    (void)syscall(SYS_pidfd_send_signal, p->pidfd, SIGTERM, NULL, 0);
-    enter(p, PROC_STOPPING);
-    step_after(p, STOP_TIMEOUT_MS);
-}
-
 void supervisor_stop(struct supervisor *supervisor, const char *proc_id, bool forget,
                      void (*done)(void *arg), void *arg)
 {
@@ -388,8 +404,9 @@ void supervisor_stop(struct supervisor *supervisor, const char *proc_id, bool fo
     p->stopped = done;
     p->stopped_arg = arg;
     int pid;
-    if (!p->pid && p->spec.is_broker && p->state == PROC_STARTING &&
-        process_lock_held(&p->spec) && is_ok(process_probe(run_dir(p), &pid)))
+    uint32_t uid;
+    if (!p->pid && p->spec.is_broker && p->state == PROC_STARTING && process_lock_held(&p->spec) &&
+        is_ok(process_probe(run_dir(p), &pid, &uid)) && (uid == user_of(p) || uid == geteuid()))
         (void)watch_process(p, pid); /* wanted and not yet adopted */
     if (p->pidfd >= 0) ask_to_end(p);
     else rest(p);

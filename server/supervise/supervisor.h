@@ -17,6 +17,7 @@ struct proc_spec {
     char cluster_id[40];
     bool is_broker;      /* has sockets and a data folder; else a plain process (demo generator) */
     char folder[512];    /* DATA/clusters/<id>: data/, run/, log/ */
+    uint32_t uid;        /* a broker's own user, who owns data/ and run/; 0: that of this process */
     char *argv[24];      /* program and arguments, NULL at the end; owned by the spec's maker,
                             copied by supervisor_want. Secrets never travel in argv */
 };
