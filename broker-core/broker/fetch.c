@@ -21,7 +21,7 @@
 #define RESPONSE_MAX (8u << 20) /* records of one answer; the client's max_bytes may be less */
 #define PART_MIN (16u << 10)   /* records of a partition that become a part of the reply */
 #define CHECKED_MAX (1u << 20) /* of a partition, where batches have to be checked */
-#define PATIENCE 16            /* times that something is brought in for one partition; then wait */
+#define PATIENCE 64            /* times that something is brought in for one partition; then wait */
 #define MAX_WAIT_MS (5 * 60 * 1000)
 #define TOPIC_IDS_SINCE 13
 #define LEADER_HINTS_SINCE 16 /* KIP-951 */

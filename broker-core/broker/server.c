@@ -408,6 +408,14 @@ void broker_reload(struct broker *b)
     (void)n; /* only fails when it was asked already */
 }
 
+static void broker_tell_turns(const struct broker *b)
+{
+    const struct loop_turns *turns = loop_turns(b->loop);
+    log_info("of %llu turns of the event loop %llu took over 1 ms, %llu over 10 ms, the longest %.1f ms",
+             (unsigned long long)turns->count, (unsigned long long)turns->over_1ms,
+             (unsigned long long)turns->over_10ms, (double)turns->longest_ns / 1e6);
+}
+
 static void broker_close_doors(struct broker *b)
 {
     b->stopping = true;
@@ -423,6 +431,7 @@ void broker_free(struct broker *b)
 {
     if (!b) return;
     if (b->loop) {
+        broker_tell_turns(b);
         broker_close_doors(b);
         while (b->packing) loop_turn(b->loop, -1);
         txn_coordinator_stop(b->txns);

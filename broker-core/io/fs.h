@@ -15,6 +15,9 @@ enum fs_open {
     FS_READ = 1,
     FS_WRITE = 2, /* read and write */
     FS_CREATE = 4,
+    /* Nothing is read ahead but what will_need asks for: what the kernel takes on its own account (8 MiB
+     * at a time on some disks) is what a sync then waits behind. */
+    FS_NO_AHEAD = 8,
 };
 
 struct fs {

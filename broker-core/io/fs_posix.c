@@ -70,6 +70,7 @@ static status posix_open(struct fs *fs, const char *path, int flags, struct file
         mem_free(file);
         return why;
     }
+    if (flags & FS_NO_AHEAD) (void)posix_fadvise(file->fd, 0, 0, POSIX_FADV_RANDOM);
     *ret_file = file;
     return OK;
 }

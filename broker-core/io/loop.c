@@ -27,6 +27,7 @@
 #define LANE_STACK (512 * 1024)
 #define SCRATCH_SIZE (128 * 1024)
 #define BLOCKS_KEPT 64
+#define MS 1000000LL /* in ns */
 
 struct spare_block {
     struct spare_block *next;
@@ -45,6 +46,8 @@ struct loop {
     int epoll_fd, event_fd;
     struct watch event_watch;
     int64_t now, wall;
+    int64_t woke; /* ns */
+    struct loop_turns turns;
     struct epoll_event events[EVENTS_PER_TURN];
     int event_count, event_at; /* those of [event_at, event_count) are still to be handed out */
     struct timer **heap;
@@ -134,12 +137,14 @@ static int64_t clock_ms(clockid_t clock)
 
 static void loop_read_clocks(struct loop *loop)
 {
-    loop->now = clock_ms(CLOCK_MONOTONIC);
+    loop->woke = loop_nanos();
+    loop->now = loop->woke / MS;
     loop->wall = clock_ms(CLOCK_REALTIME);
 }
 
 int64_t loop_now(const struct loop *loop) { return loop->now; }
 int64_t loop_wall(const struct loop *loop) { return loop->wall; }
+const struct loop_turns *loop_turns(const struct loop *loop) { return &loop->turns; }
 
 /* --- turns ---------------------------------------------------------------------------------- */
 
@@ -173,6 +178,16 @@ static void loop_run_deferred(struct loop *loop)
     }
 }
 
+static void loop_count_turn(struct loop *loop)
+{
+    struct loop_turns *turns = &loop->turns;
+    int64_t took = loop_nanos() - loop->woke;
+    turns->count++;
+    turns->over_1ms += took > MS;
+    turns->over_10ms += took > 10 * MS;
+    if (took > turns->longest_ns) turns->longest_ns = took;
+}
+
 void loop_turn(struct loop *loop, int max_wait_ms)
 {
     int n = epoll_wait(loop->epoll_fd, loop->events, EVENTS_PER_TURN,
@@ -187,6 +202,7 @@ void loop_turn(struct loop *loop, int max_wait_ms)
     loop->event_count = loop->event_at = 0;
     loop_fire_timers(loop);
     loop_run_deferred(loop);
+    loop_count_turn(loop);
 }
 
 void loop_run(struct loop *loop)

@@ -25,6 +25,13 @@ int64_t loop_now(const struct loop *loop);  /* ms, CLOCK_MONOTONIC, read once a 
 int64_t loop_wall(const struct loop *loop); /* ms since 1970, read once a turn */
 int64_t loop_nanos(void);                   /* ns, CLOCK_MONOTONIC, read now; any thread */
 
+/* How long turns kept everybody else waiting: from waking up to going to sleep again. */
+struct loop_turns {
+    uint64_t count, over_1ms, over_10ms; /* the latter among those over 1 ms */
+    int64_t longest_ns;
+};
+const struct loop_turns *loop_turns(const struct loop *loop);
+
 /* --- timers: embedded in their owner, zero-initialised by timer_init ------------------------- */
 struct timer {
     void (*fire)(struct timer *timer);

@@ -31,7 +31,7 @@
 #define UNSENT_MAX (64u << 20)
 #define READS_PER_TURN 4
 #define WRITE_PARTS 32
-#define WRITE_PER_TURN (512u << 10)
+#define WRITE_PER_TURN (128u << 10) /* some 0.1 ms */
 #define TLS_PLAIN_MAX 16384 /* of one record; what is larger goes without a copy */
 #define LINGER_MS 1000
 #define FRAME_SIZE 4

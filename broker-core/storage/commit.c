@@ -62,7 +62,10 @@ struct direct {
 static void direct_work(struct job *job)
 {
     struct direct *d = CONTAINER_OF(job, struct direct, task.job);
-    d->task.result = sync_set_run(d->task.store->fs, &d->set);
+    struct store *store = d->task.store;
+    sync_gate_close(&store->gate);
+    d->task.result = sync_set_run(store->fs, &d->set);
+    sync_gate_open(&store->gate);
 }
 
 static void direct_finish(struct task *task)
@@ -221,7 +224,9 @@ static void round_work(struct job *job)
     pthread_mutex_lock(&store->round_lock);
     r->taken = true;
     pthread_mutex_unlock(&store->round_lock);
+    sync_gate_close(&store->gate);
     r->task.result = store->lane_next.broken ? FAIL(IO) : round_commit(r);
+    sync_gate_open(&store->gate);
     if (failed(r->task.result)) store->lane_next.broken = true;
     if (store->frame_cap <= COMMIT_BUFFER_KEEP) return;
     mem_free(store->frame_buffer);

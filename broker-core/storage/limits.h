@@ -18,6 +18,7 @@
 
 #define SEGMENT_SIZE_MAX (1LL << 31)   /* positions are 32 bits in the index */
 #define SEGMENT_SCAN_WINDOW (256 * KIB)
+#define SCAN_AHEAD (1 * MIB)           /* what the disk is asked for behind what is scanned */
 #define INDEX_INTERVAL 4096            /* bytes between entries, at first */
 #define INDEX_ENTRIES_MAX 4096         /* beyond it, every second entry goes and the interval doubles */
 #define DAMAGE_PLACES_MAX 8           /* of one log that are told apart; more are met in silence */

@@ -13,7 +13,6 @@ struct log_source {
     struct store *store;
     struct segment *segment; /* pinned */
     int64_t position;
-    size_t len;
     struct warm warm;
     int misses;
     status failure; /* of the read on the lane */
@@ -37,7 +36,7 @@ static status source_read(struct stream_source *source, size_t at, uint8_t *p, s
     status read = (cached ? fs->ops->pread_cached : fs->ops->pread)(fs, l->segment->file, p, n, from,
                                                                     ret_n);
     if (read.code == E_BUSY) {
-        struct read_miss miss = { .segment = l->segment, .at = from, .len = l->len - at };
+        struct read_miss miss = { .segment = l->segment, .at = from };
         l->misses++;
         TRY(warm_start(l->store, &miss, &l->warm));
         return read;
@@ -63,7 +62,7 @@ struct stream_source *log_source_new(struct store *store, const struct log_span 
     if (!l) return NULL;
     *l = (struct log_source){
         .source = { .read = source_read, .free = source_free }, .store = store,
-        .segment = span->segment, .position = span->position, .len = span->len,
+        .segment = span->segment, .position = span->position,
         .warm.done = source_warmed };
     segment_pin(l->segment);
     store->files.sources++;

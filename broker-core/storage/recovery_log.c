@@ -129,6 +129,7 @@ static status scan_batches(struct scan *sc)
         uint8_t *p = buf_reserve(&sc->window, want);
         size_t n, taken, need;
         if (!p) return FAIL(NO_MEMORY);
+        if (fs->ops->will_need) fs->ops->will_need(fs, s->file, s->size + (int64_t)want, SCAN_AHEAD);
         TRY(read_back(sc->r, fs->ops->pread(fs, s->file, p, want, s->size, &n)));
         sc->window.len = n;
         TRY(take_window(sc, &taken, &need));
@@ -148,7 +149,7 @@ static status walk_headers(struct scan *sc, int64_t limit)
     TRY(segment_open(s, 0));
     struct segment view = *s;
     view.size = limit;
-    struct segment_cursor c = { .segment = &view };
+    struct segment_cursor c = { .segment = &view, .walks = true };
     while (c.position < limit && s->end < sc->r->log->rp.snapshot) {
         status got = segment_header(&c, &h);
         if (is_ok(got) && h.base_offset != s->end) got = FAIL(CORRUPT);

@@ -52,9 +52,9 @@ void segment_path(const struct segment *s, const char *suffix, char *ret_path, s
 }
 
 /* What a read that may not wait would have to wait for. */
-static status segment_missed(struct segment *s, int64_t at, size_t len, bool index)
+static status segment_missed(struct segment *s, int64_t at, bool index)
 {
-    *s->cache->miss = (struct read_miss){ s, at, len, index };
+    *s->cache->miss = (struct read_miss){ s, at, index };
     return FAIL(BUSY);
 }
 
@@ -89,11 +89,11 @@ status segment_open(struct segment *s, int flags)
         }
         return OK;
     }
-    if (cache->miss && !(flags & FS_CREATE)) return segment_missed(s, 0, 0, false);
+    if (cache->miss && !(flags & FS_CREATE)) return segment_missed(s, 0, false);
     if (cache->count_max && cache->count >= cache->count_max) return FAIL(NO_DESCRIPTORS);
     char path[PATH_SIZE];
     segment_path(s, ".log", path, sizeof path);
-    status opened = cache->fs->ops->open(cache->fs, path, FS_WRITE | flags, &s->file);
+    status opened = cache->fs->ops->open(cache->fs, path, FS_WRITE | FS_NO_AHEAD | flags, &s->file);
     if (opened.code == E_NOT_FOUND) return FAIL(CORRUPT); /* it was there */
     TRY(opened);
     DL_APPEND(cache->open, s);
@@ -221,7 +221,7 @@ status segment_pread(struct segment *s, void *p, size_t len, int64_t at, size_t 
     while (got < len && n > 0) {
         status read = fs->ops->pread_cached(fs, s->file, (uint8_t *)p + got, len - got,
                                             at + (int64_t)got, &n);
-        if (read.code == E_BUSY) return segment_missed(s, at + (int64_t)got, len - got, false);
+        if (read.code == E_BUSY) return segment_missed(s, at + (int64_t)got, false);
         TRY(read);
         got += n;
     }
@@ -297,7 +297,18 @@ status segment_seek(struct segment *s, int64_t position, struct segment_cursor *
     c->exact = e && e->position == position ? s->base + e->relative : -1;
     c->window_at = 0;
     c->window_len = 0;
+    c->asked = 0;
+    c->walks = false;
     return segment_open(s, 0);
+}
+
+static void cursor_look_ahead(struct segment_cursor *c)
+{
+    struct segment *s = c->segment;
+    struct fs *fs = s->cache->fs;
+    if (!c->walks || c->position + SCAN_AHEAD / 2 < c->asked || !fs->ops->will_need) return;
+    fs->ops->will_need(fs, s->file, c->position, SCAN_AHEAD);
+    c->asked = c->position + SCAN_AHEAD;
 }
 
 /* The header alone. */
@@ -309,6 +320,7 @@ static status header_at(struct segment_cursor *c, struct batch_header *ret_heade
     int64_t window_end = c->window_at + (int64_t)c->window_len;
     if (c->position < c->window_at || c->position + BATCH_HEADER_SIZE > window_end) {
         c->window_len = 0;
+        cursor_look_ahead(c);
         TRY(segment_pread(s, c->window, sizeof c->window, c->position, &c->window_len));
         c->window_at = c->position;
         if (c->window_len < BATCH_HEADER_SIZE) return FAIL(CORRUPT);
@@ -602,6 +614,7 @@ static status index_scan(struct segment *s, bool *ret_whole)
     bool whole = true;
     index_done(&s->index); /* the search behind damage asks it */
     TRY(segment_seek(s, 0, &c));
+    c.walks = true;
     index_init(&fresh.index);
     status got;
     while ((got = segment_header(&c, &h)).code != E_NOT_FOUND) {
@@ -630,7 +643,7 @@ static status index_scan(struct segment *s, bool *ret_whole)
 status segment_need_index(struct segment *s)
 {
     if (s->indexed) return OK;
-    if (s->cache->miss) return segment_missed(s, 0, 0, true);
+    if (s->cache->miss) return segment_missed(s, 0, true);
     char path[PATH_SIZE];
     segment_path(s, ".index", path, sizeof path);
     struct buf in;

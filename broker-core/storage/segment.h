@@ -109,6 +109,8 @@ struct segment_cursor {
     int64_t next, exact; /* see batch_chain; base offset by the index, or -1 */
     int64_t window_at;
     size_t window_len;
+    int64_t asked; /* of a walk: so far it was said that bytes will be needed */
+    bool walks;    /* from here to the end: set it after segment_seek */
     uint8_t window[4096];
 };
 status segment_seek(struct segment *s, int64_t position, struct segment_cursor *ret_cursor);

@@ -11,6 +11,7 @@
 #include "storage/plog.h"
 #include "storage/producer_state.h"
 #include "storage/segment.h"
+#include "storage/sync_gate.h"
 
 struct log_key { /* no padding: hashed as bytes */
     struct uuid topic;
@@ -130,6 +131,7 @@ struct store {
     uint32_t rounds_out;
     uint64_t round_number;
     pthread_mutex_t round_lock; /* of the open round */
+    struct sync_gate gate;      /* commits have the right of way on the disk */
     struct journal_end lane_next; /* the commit lane's while rounds are out */
     uint8_t *frame_buffer;        /* and this, too */
     size_t frame_cap;

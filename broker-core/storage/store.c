@@ -233,6 +233,7 @@ status store_open(const struct store_options *options, struct store **ret_store)
     store->fs = store->files.fs = store->spare_fs; /* of recovery */
     segment_cache_init(&store->files, store->fs);
     pthread_mutex_init(&store->round_lock, NULL);
+    sync_gate_init(&store->gate);
     store->files.let_go = retention_close;
     store->turn.run = store_deferred;
     store->trash_next = 0;
@@ -299,6 +300,7 @@ void store_free(struct store *store)
     for (int i = 0; i < 2; i++)
         if (store->journal[i].file) store->fs->ops->close(store->fs, store->journal[i].file);
     pthread_mutex_destroy(&store->round_lock);
+    sync_gate_done(&store->gate);
     mem_free(store->frame_buffer);
     mem_free(store);
 }

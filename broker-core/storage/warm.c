@@ -2,18 +2,21 @@
  * memory stay. A file that is closed is opened on the lane, too; an index is loaded into a copy of the
  * segment, which the loop takes over when nobody was faster.
  *
- * Jobs of one lane run in order, each reads at most WARM_MAX: readers take turns. What follows is
- * announced to the kernel, so that who reads on finds most of it there. */
+ * Jobs of one lane run in order, each reads at most WARM_MAX: readers take turns. Commits go first: a
+ * chunk is read when none is being synced, and no more than one chunk and what comes behind it (which
+ * goes on while the loop sends) is with the disk at a time. A sync waits for what the disk is at: behind
+ * the 8 MiB that the kernel may read ahead of its own accord that was up to 7 ms. */
 #include "storage/warm.h"
 
 #include "base/mem.h"
 #include "storage/files.h"
 #include "storage/storage_int.h"
 
-#define WARM_MIN (256u * KIB)
-#define WARM_MAX (1u * MIB)
-#define WARM_CHUNK (128u * KIB)
-#define WARM_AHEAD (2LL * MIB)
+#define WARM_MAX (256u * KIB)
+#define WARM_CHUNK (128 * KIB)
+#define WARM_AHEAD (256 * KIB)
+#define WARM_PAGE 4096
+#define COMMITS_FIRST (2 * 1000 * 1000LL) /* ns that a chunk waits at the most: 64 MB a second are left */
 
 struct warm_task {
     struct task task;
@@ -37,22 +40,32 @@ void store_only_cached(struct store *store, struct read_miss *miss)
 
 /* --- on the lane ------------------------------------------------------------------------------ */
 
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* Returns when they are in memory. A byte of each page will do where the disk can be asked. */
+static status warm_chunk(const struct warm_task *w, struct fs *fs, int64_t at, int64_t len)
+{
+    uint8_t page[WARM_PAGE];
+    size_t want = fs->ops->will_need ? 1 : sizeof page, n = 1;
+    if (fs->ops->will_need) fs->ops->will_need(fs, w->copy.file, at, len);
+    int64_t end = at + len;
+    for (at -= at % WARM_PAGE; at < end && n > 0; at += WARM_PAGE)
+        TRY(fs->ops->pread(fs, w->copy.file, page, want, at, &n));
+    return OK;
+}
+
 static status warm_bytes(const struct warm_task *w, struct fs *fs)
 {
-    size_t n = 1;
-    uint8_t *chunk = mem_alloc(WARM_CHUNK);
-    if (!chunk) return FAIL(NO_MEMORY);
-    int64_t end = w->at + (int64_t)w->len;
-    if (fs->ops->will_need && end < w->copy.size)
-        fs->ops->will_need(fs, w->copy.file, end,
-                           w->copy.size - end < WARM_AHEAD ? w->copy.size - end : WARM_AHEAD);
-    status read = OK;
-    for (int64_t at = w->at; at < end && n > 0 && is_ok(read); at += (int64_t)n) {
-        size_t want = end - at < WARM_CHUNK ? (size_t)(end - at) : WARM_CHUNK;
-        read = fs->ops->pread(fs, w->copy.file, chunk, want, at, &n);
+    struct sync_gate *gate = &w->task.store->gate;
+    int64_t at = w->at, end = at + (int64_t)w->len;
+    for (; at < end; at += WARM_CHUNK) {
+        sync_gate_wait(gate, COMMITS_FIRST);
+        TRY(warm_chunk(w, fs, at, least(end - at, WARM_CHUNK)));
     }
-    mem_free(chunk);
-    return read;
+    if (!fs->ops->will_need || end >= w->copy.size) return OK;
+    sync_gate_wait(gate, COMMITS_FIRST);
+    fs->ops->will_need(fs, w->copy.file, end, least(w->copy.size - end, WARM_AHEAD));
+    return OK;
 }
 
 static void warm_work(struct job *job)
@@ -60,7 +73,7 @@ static void warm_work(struct job *job)
     struct warm_task *w = CONTAINER_OF(job, struct warm_task, task.job);
     struct fs *fs = w->task.store->fs;
     if (!w->copy.file) {
-        w->read = fs->ops->open(fs, w->path, FS_WRITE, &w->opened);
+        w->read = fs->ops->open(fs, w->path, FS_WRITE | FS_NO_AHEAD, &w->opened);
         w->copy.file = w->opened;
         if (w->read.code == E_NOT_FOUND) w->read = FAIL(CORRUPT); /* it was there */
     }
@@ -102,11 +115,10 @@ static void warm_free(struct task *task)
 
 static void warm_range(struct warm_task *w, const struct read_miss *miss)
 {
-    const struct segment *s = miss->segment;
-    size_t len = miss->len < WARM_MIN ? WARM_MIN : miss->len > WARM_MAX ? WARM_MAX : miss->len;
+    int64_t left = miss->segment->size - miss->at;
     w->index = miss->index;
     w->at = miss->at;
-    w->len = miss->at >= s->size ? 0 : (int64_t)len < s->size - miss->at ? len : (size_t)(s->size - miss->at);
+    w->len = left > 0 ? (size_t)least(left, WARM_MAX) : 0;
 }
 
 status warm_start(struct store *store, const struct read_miss *miss, struct warm *warm)

@@ -10,7 +10,6 @@ struct segment;
 struct read_miss {
     struct segment *segment; /* NULL: nothing was missed */
     int64_t at;
-    size_t len;
     bool index; /* its index has to be loaded, bytes do not matter */
 };
 

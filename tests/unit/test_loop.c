@@ -1,5 +1,5 @@
 /* The event loop: order of timers and end-of-turn work, jobs on lanes, watches taken away while
- * their events wait. Time is real but nothing is measured: only order and occurrence are checked. */
+ * their events wait. Time is real but hardly measured: order and occurrence are checked. */
 #include "io/loop.h"
 
 #include "base/mem.h"
@@ -208,9 +208,31 @@ static void test_a_watch_taken_away_in_a_callback_is_not_called_in_that_turn(voi
     for (int i = 0; i < 4; i++) close(ends[i / 2][i % 2]);
 }
 
+static void stay_busy(struct deferred *d)
+{
+    (void)d;
+    for (int64_t until = loop_nanos() + 11 * 1000000LL; loop_nanos() < until;) {}
+}
+
+static void test_a_turn_that_keeps_others_waiting_is_counted(void **state)
+{
+    (void)state;
+    struct deferred busy = { .run = stay_busy };
+    struct loop_turns before = *loop_turns(loop);
+    loop_defer(loop, &busy);
+    loop_turn(loop, 0);
+    const struct loop_turns *after = loop_turns(loop);
+    assert_int_equal(after->count, before.count + 1);
+    assert_int_equal(after->over_1ms, before.over_1ms + 1);
+    assert_int_equal(after->over_10ms, before.over_10ms + 1);
+    assert_true(after->longest_ns >= 11 * 1000000LL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_a_turn_that_keeps_others_waiting_is_counted, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_timers_fire_in_order_of_their_deadline, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(
