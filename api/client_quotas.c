@@ -2,6 +2,7 @@
  * thread. Rates travel as decimal strings. */
 #include "api/control.h"
 #include "api/handlers.h"
+#include "domain/clusters.h"
 #include "domain/quotas.h"
 
 #include <stdio.h>
@@ -59,13 +60,29 @@ static void add_row(void *arg, const struct client_quota *q)
     if (control_page_room(p)) control_page_add(p, to_json(p->rq, q), q->id);
 }
 
+static bool required(struct api_request *rq, struct str value, const char *parameter)
+{
+    if (value.len) return true;
+    struct str text = arena_printf(rq->arena, "The query parameter %s is required.", parameter);
+    api_fail_at(rq, 400, NULL, text.data, NULL, parameter);
+    return false;
+}
+
 void client_quotas_list_get(struct api_request *rq)
 {
     struct control_page p;
     int64_t total = 0;
     struct str cluster = rq->http->query(rq, "spec.cluster", 0);
+    struct str environment = rq->http->query(rq, "environment", 0);
+    struct cluster c;
+    if (!required(rq, cluster, "spec.cluster") || !required(rq, environment, "environment")) return;
     if (!control_page_begin(&p, rq)) return;
-    status result = quotas_count(rq->db, cluster, &total);
+    status result = clusters_get(rq->db, cluster, &c);
+    if (result.code == E_NOT_FOUND || (is_ok(result) && !str_eq_c(environment, c.environment_id))) {
+        control_page_end(&p, OK, API_VERSION, "ClientQuotaList", 0);
+        return;
+    }
+    if (is_ok(result)) result = quotas_count(rq->db, cluster, &total);
     if (is_ok(result)) result = quotas_list(rq->db, cluster, p.page.after, p.page.size + 1, add_row, &p);
     control_page_end(&p, result, API_VERSION, "ClientQuotaList", total);
 }
