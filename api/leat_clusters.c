@@ -82,6 +82,18 @@ static json_t *use_of(struct domain *domain, const char *id, const struct engine
                      "cpu_ms", (json_int_t)info->cpu_ms);
 }
 
+static json_t *damage_of(const struct engine_figures *f)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < f->damage_count; i++) {
+        const struct engine_damage *d = &f->damage[i];
+        json_array_append_new(list, json_pack("{s:o, s:i, s:b, s:o}", "topic_name", api_str(str_c(d->topic)),
+                                              "partition_id", d->partition, "offline", d->offline, "reason",
+                                              api_str(str_c(d->text))));
+    }
+    return json_pack("{s:I, s:o}", "partitions", (json_int_t)f->damaged_partitions, "first", list);
+}
+
 static json_t *totals_of(const struct engine_figures *f)
 {
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "bytes_in", (json_int_t)f->bytes_in, "bytes_out",
@@ -150,6 +162,7 @@ static json_t *to_json(struct domain *domain, const struct cluster *c, bool with
                                                f->storage));
     json_object_set_new(json, "storage", json_pack("{s:s, s:s}", "state", storage_states[f->storage].name,
                                                    "reason", storage_states[f->storage].reason));
+    json_object_set_new(json, "damage", damage_of(f));
     json_object_set_new(json, "use", use_of(domain, c->id, f, &info));
     json_object_set_new(json, "totals", totals_of(f));
     json_object_set_new(json, "worst_lag", worst_lag_of(domain, c->id));

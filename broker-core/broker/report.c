@@ -5,11 +5,13 @@
 #include "broker/report.h"
 
 #include "base/arena.h"
+#include "base/crc32c.h"
 #include "broker/quota.h"
 #include "cluster/control_frame.h"
 
 #define REPORT_ARENA (16u << 20)
 #define REPORT_PRINCIPALS_MAX 10000
+#define REPORT_DAMAGE_MAX 16 /* partitions that are told with their text */
 
 struct told_topic {
     struct uuid id;
@@ -28,6 +30,7 @@ struct report {
     struct told_topic *topics;
     struct told_principal *principals;
     struct control_report last; /* its arrays are not used */
+    uint32_t last_damage;       /* CRC over what was told of it */
     bool whole;                 /* the next one tells everything */
     uint64_t round;
 };
@@ -65,7 +68,21 @@ void report_free(struct report *report)
 }
 
 /* --- topics ---------------------------------------------------------------------------------------- */
-static struct control_report_report_topic topic_figures(struct broker *b, const struct topic *topic)
+static void add_damage(struct control_report *out, const struct topic *topic, int32_t partition,
+                       const struct plog *log)
+{
+    out->damaged_partitions++;
+    if (out->damage_count == REPORT_DAMAGE_MAX) return;
+    out->damage[out->damage_count++] = (struct control_report_report_damage){
+        .topic = topic->name,
+        .partition = partition,
+        .offline = plog_offline(log),
+        .text = str_c(plog_damage(log)),
+    };
+}
+
+static struct control_report_report_topic topic_figures(struct broker *b, const struct topic *topic,
+                                                        struct control_report *out)
 {
     const struct topic_stats *stats = NULL;
     HASH_FIND(hh, b->stats.topics, &topic->id, sizeof(topic->id), stats);
@@ -79,6 +96,7 @@ static struct control_report_report_topic topic_figures(struct broker *b, const 
     for (int32_t p = 0; b->store && p < topic->partitions; p++) {
         const struct plog *log = store_find(b->store, topic->id, p);
         if (!log) continue;
+        if (plog_damage(log)) add_damage(out, topic, p, log);
         row.bytes_stored += plog_bytes(log);
         if (plog_end(log) > plog_start(log) && plog_last_timestamp(log) > row.last_record_at)
             row.last_record_at = plog_last_timestamp(log);
@@ -116,14 +134,15 @@ static status add_topics(struct report *report, struct control_report *out, stru
     struct image *image = report->broker->image;
     out->topics = ARENA_ARRAY(arena, struct control_report_report_topic,
                               HASH_CNT(hh, image->topics) + 1);
-    if (!out->topics) return FAIL(NO_MEMORY);
+    out->damage = ARENA_ARRAY(arena, struct control_report_report_damage, REPORT_DAMAGE_MAX);
+    if (!out->topics || !out->damage) return FAIL(NO_MEMORY);
     struct topic *topic, *next;
     HASH_ITER(hh, image->topics, topic, next) {
         bool is_new;
         struct told_topic *told = told_topic(report, topic, &is_new);
         if (!told) return FAIL(NO_MEMORY);
         told->round = report->round;
-        struct control_report_report_topic row = topic_figures(report->broker, topic);
+        struct control_report_report_topic row = topic_figures(report->broker, topic, out);
         if (!is_new && topic_same(&row, &told->last)) continue;
         told->last = row;
         out->topics[out->topics_count++] = row;
@@ -226,6 +245,18 @@ static void add_totals(struct broker *b, struct control_report *out)
     out->authorization_failures = s->authorization_failures;
 }
 
+static uint32_t damage_crc(const struct control_report *r)
+{
+    uint32_t crc = crc32c(0, &r->damaged_partitions, sizeof r->damaged_partitions);
+    for (int32_t i = 0; i < r->damage_count; i++) {
+        const struct control_report_report_damage *d = &r->damage[i];
+        crc = crc32c(crc, &d->partition, sizeof d->partition);
+        crc = crc32c(crc, d->topic.data, d->topic.len);
+        crc = crc32c(crc, d->text.data, d->text.len);
+    }
+    return crc;
+}
+
 static bool totals_same(const struct control_report *a, const struct control_report *b)
 {
     return a->bytes_in == b->bytes_in && a->bytes_out == b->bytes_out &&
@@ -258,10 +289,12 @@ status report_frame(struct report *report, bool anyway, struct buf *out, bool *r
     status s = fill(report, &message, &arena);
     message.whole = report->whole;
     *ret_changed = report->whole || message.topics_count || message.topics_gone_count ||
-                   message.principals_count || !totals_same(&message, &report->last);
+                   message.principals_count || !totals_same(&message, &report->last) ||
+                   damage_crc(&message) != report->last_damage;
     if (is_ok(s) && (*ret_changed || anyway)) s = control_frame(out, &control_report_message, &message);
     if (is_ok(s)) {
         report->last = message;
+        report->last_damage = damage_crc(&message);
         report->whole = false;
     } else {
         report_forget(report); /* what was remembered was not told */

@@ -5,8 +5,9 @@
 #include "wire/messages.h"
 
 #define CONTROL_VERSION_MIN 0 /* of the protocol, as said in ControlHello */
-/* 1: the image may hold ImageTls and ImageAuthentication. 2: ControlHold; reports say StorageState */
-#define CONTROL_VERSION_MAX 2
+/* 1: the image may hold ImageTls and ImageAuthentication. 2: ControlHold; reports say StorageState.
+ * 3: reports say which partitions are damaged */
+#define CONTROL_VERSION_MAX 3
 #define CONTROL_SOCKET "control.sock"
 
 /* Appends a whole frame, ready for stream_send; on failure `out` is as before. */

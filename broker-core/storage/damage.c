@@ -46,17 +46,26 @@ static bool is_new(struct plog *log, int64_t segment, int64_t position)
     return true;
 }
 
+static void told(struct plog *log, const struct segment *s, int64_t position, int64_t until)
+{
+    note(log, until,
+         "%s/%020lld.log is damaged at position %lld: its records up to offset %lld cannot be read. "
+         "Go on at that offset; deleting the records below it ends this message",
+         log->folder, (long long)s->base, (long long)position, (long long)until);
+}
+
 void damage_met(struct plog *log, struct segment *s, int64_t position, int64_t next)
 {
     int64_t at;
     struct batch_header h;
     if (!is_new(log, s->base, position)) return;
     status behind = segment_skip(s, position, next < 0 ? s->base : next, &at, &h);
-    int64_t until = is_ok(behind) ? h.base_offset : s->end;
-    note(log, until,
-         "%s/%020lld.log is damaged at position %lld: its records up to offset %lld cannot be read. "
-         "Go on at that offset; deleting the records below it ends this message",
-         log->folder, (long long)s->base, (long long)position, (long long)until);
+    told(log, s, position, is_ok(behind) ? h.base_offset : s->end);
+}
+
+void damage_found(struct plog *log, const struct segment *s, int64_t position, int64_t until)
+{
+    if (is_new(log, s->base, position)) told(log, s, position, until);
 }
 
 void damage_missing(struct plog *log, int64_t from, int64_t until)

@@ -160,6 +160,29 @@ static status walk_headers(struct scan *sc, int64_t limit)
     return OK;
 }
 
+/* Goes on behind damage, at the next good batch or, without one, at `end`. What the lost batches said of
+ * producers is lost with them; but the marker of an open transaction must not be: its records would be
+ * taken for another one's, and committed ones left out or aborted ones served. */
+static status step_over(struct scan *sc, int64_t limit, int64_t end)
+{
+    struct segment *s = sc->segment;
+    struct segment view = *s;
+    struct batch_header h;
+    int64_t damaged = s->size, at = limit;
+    if (sc->r->log->producers.txns.open)
+        return bad(sc->r, "it is damaged where a transaction is open, between its last snapshot and the "
+                          "recovery point");
+    view.size = limit;
+    view.end = end;
+    status found = segment_skip(&view, damaged, sc->expected, &at, &h);
+    if (failed(found) && found.code != E_NOT_FOUND && found.code != E_CORRUPT) return read_back(sc->r, found);
+    sc->expected = is_ok(found) ? h.base_offset : end;
+    s->size = s->good_from = is_ok(found) ? at : limit;
+    if (failed(found)) s->end = end;
+    damage_found(sc->r->log, s, damaged, sc->expected);
+    return OK;
+}
+
 /* The batches up to `limit`, which end at the offset `end`: durable, and folded from the snapshot on.
  * What lies below the snapshot is not read. */
 static status take_durable(struct scan *sc, int64_t limit, int64_t end)
@@ -167,7 +190,6 @@ static status take_durable(struct scan *sc, int64_t limit, int64_t end)
     struct plog *log = sc->r->log;
     struct segment *s = sc->segment;
     int64_t file_size = sc->file_size;
-    bool whole = false;
     if (s->base < log->rp.snapshot &&
         (!sc->index.len || failed(segment_take_index(s, sc->index, log->rp.snapshot, limit)))) {
         status walked = walk_headers(sc, limit);
@@ -177,12 +199,14 @@ static status take_durable(struct scan *sc, int64_t limit, int64_t end)
     s->good_from = s->size;
     sc->file_size = limit;
     sc->durable = true;
-    TRY(scan_batches(sc));
-    whole = s->size == limit && s->end == end;
+    do {
+        TRY(scan_batches(sc));
+        if (s->end > end) return bad(sc->r, "its files go beyond its recovery point");
+        if (s->size < limit || s->end != end) TRY(step_over(sc, limit, end));
+    } while (s->size < limit);
     sc->file_size = file_size;
     sc->durable = false;
-    if (whole) return OK;
-    return bad(sc->r, "it is damaged between its last snapshot and the recovery point");
+    return OK;
 }
 
 /* --- the segments of a log -------------------------------------------------------------------- */
@@ -228,6 +252,9 @@ static status take_tail(struct scan *sc)
     }
     TRY(scan_batches(sc));
     if (sc->file_size > s->size) {
+        log_warn("%s/%020lld.log: %lld bytes behind offset %lld are no whole record batch, because a write "
+                 "was cut short or they are damaged; they are cut off", log->folder, (long long)s->base,
+                 (long long)(sc->file_size - s->size), (long long)sc->expected);
         sc->r->trim = s;
         log->cut = true;
     }
@@ -388,6 +415,8 @@ static status take_segments(struct recovered *r, const struct folder *f, int64_t
         if (base > log->rp.segment && (base != sc.expected || (r->trim && BREAK(STOP_AT_GARBAGE)))) {
             char name[32];
             snprintf(name, sizeof name, "%020lld.log", (long long)base);
+            log_warn("%s/%s does not go on where the log ends (offset %lld); it is removed", log->folder,
+                     name, (long long)sc.expected);
             log->cut = true;
             s = drop_file(r, log->folder, name);
             continue;

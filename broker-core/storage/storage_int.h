@@ -209,6 +209,8 @@ void plog_flush_free(struct plog *log);
 /* Damage in the segment at `base` was met at a position, whatever offsets from `next` on stood there:
  * says so, once. `next`: -1 when not known. */
 void damage_met(struct plog *log, struct segment *s, int64_t position, int64_t next);
+/* The same by recovery, which knows at which offset the log goes on. */
+void damage_found(struct plog *log, const struct segment *s, int64_t position, int64_t until);
 /* Records from `from` up to `until` are not there. */
 void damage_missing(struct plog *log, int64_t from, int64_t until);
 /* Recovery cannot go on with this log: it is set aside. Takes over what was found out so far. */

@@ -134,6 +134,8 @@ static void put_totals(const struct scrape *s)
           offsetof(struct engine_figures, connections) },
         { "leat_stored_bytes", "gauge", "Bytes stored.",
           offsetof(struct engine_figures, bytes_stored) },
+        { "leat_damaged_partitions", "gauge", "Partitions with files that are damaged.",
+          offsetof(struct engine_figures, damaged_partitions) },
     };
     for (size_t r = 0; r < ARRAY_LEN(rows); r++) {
         put_family(s->out, rows[r].name, rows[r].type, rows[r].help);

@@ -67,6 +67,12 @@ struct engine_principal_figures {
     int64_t bytes_in, bytes_out, throttle_ms; /* totals */
     double in_per_s, out_per_s, throttle_ms_per_s;
 };
+struct engine_damage { /* a partition with files that are damaged, as its broker told */
+    char topic[250];
+    int32_t partition;
+    bool offline; /* nothing of it is served */
+    char text[400];
+};
 struct engine_figures {
     bool known;
     int64_t reported_at;         /* ms since 1970 */
@@ -76,6 +82,8 @@ struct engine_figures {
     enum engine_storage { ENGINE_STORAGE_OPEN, ENGINE_STORAGE_AT_LIMIT, ENGINE_STORAGE_HELD,
                           ENGINE_STORAGE_FULL } storage; /* may clients append, and why not */
     struct engine_topic_figures *topics;      size_t topic_count;
+    int64_t damaged_partitions;
+    struct engine_damage *damage;             size_t damage_count; /* the first of them */
     struct engine_principal_figures *principals; size_t principal_count;
 };
 const struct engine_figures *engine_figures(struct engine *engine, const char *cluster_id);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define STALE_MS 3000         /* a watched broker says every second while something happens */
+#define DAMAGE_MAX 16
 #define STALE_MAX_MS 120000   /* an unwatched one every minute */
 
 static double rate(int64_t now, int64_t before, double seconds)
@@ -30,6 +31,7 @@ void figures_clear(struct figures *f)
     slots_clear(&f->principal_slots);
     mem_free(f->shown.topics);
     mem_free(f->shown.principals);
+    mem_free(f->shown.damage);
     *f = (struct figures){ 0 };
 }
 
@@ -154,6 +156,23 @@ static void apply_principal(struct figures *f, const struct control_report_repor
     p->throttle_ms = r->throttle_ms;
 }
 
+static void apply_damage(struct engine_figures *e, const struct control_report *r)
+{
+    int32_t count = r->damage_count < DAMAGE_MAX ? r->damage_count : DAMAGE_MAX;
+    e->damaged_partitions = r->damaged_partitions;
+    e->damage_count = 0;
+    if (count && !e->damage) e->damage = mem_zalloc(DAMAGE_MAX * sizeof *e->damage);
+    if (!e->damage) return;
+    for (int32_t i = 0; i < count; i++) {
+        const struct control_report_report_damage *told = &r->damage[i];
+        struct engine_damage *d = &e->damage[e->damage_count++];
+        (void)str_copy(d->topic, sizeof d->topic, told->topic);
+        (void)str_copy(d->text, sizeof d->text, told->text);
+        d->partition = told->partition;
+        d->offline = told->offline;
+    }
+}
+
 void figures_apply(struct figures *f, const struct control_report *r)
 {
     struct engine_figures *e = &f->shown;
@@ -177,6 +196,7 @@ void figures_apply(struct figures *f, const struct control_report *r)
                      ? (enum engine_storage)r->storage_state
                      : ENGINE_STORAGE_OPEN;
     e->memory_bytes = r->memory_bytes;
+    apply_damage(e, r);
     for (int32_t i = 0; i < r->topics_count; i++) apply_topic(f, &r->topics[i], s);
     for (int32_t i = 0; i < r->topics_gone_count; i++) topic_gone(f, r->topics_gone[i]);
     for (int32_t i = 0; i < r->principals_count; i++) apply_principal(f, &r->principals[i], s);

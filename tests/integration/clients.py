@@ -8,6 +8,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import access_tests  # noqa: E402
 import admin_tests  # noqa: E402
 import compaction_tests  # noqa: E402
+import damage_tests  # noqa: E402
 import disk_tests  # noqa: E402
 import group_tests  # noqa: E402
 import managed_tests  # noqa: E402
@@ -19,7 +20,7 @@ from leatd import BIN, run_tests  # noqa: E402
 
 tests = {}
 for module in (standalone_tests, admin_tests, tls_tests, managed_tests, managed_tls_tests, access_tests,
-               compaction_tests, disk_tests, group_tests, transaction_tests):
+               compaction_tests, damage_tests, disk_tests, group_tests, transaction_tests):
     tests.update({k: v for k, v in vars(module).items() if k.startswith("test_")})
 # What cannot run must not look like success.
 missing = [p for p in ("leat-broker", "leatd") if not os.path.exists(os.path.join(BIN, p))]

@@ -13,6 +13,7 @@ export type Cluster = {
   plan: string; kind: string; tag: string; cloud: string; region: string; created_at: string;
   bootstrap_servers: string; tls_bootstrap_servers: string | null; security_protocol: string; sasl_mechanisms: string[];
   state: { name: string; reason: string; since: string; started_at: string | null; restarts: number; pid: number | null };
+  damage: { partitions: number; first: { topic_name: string; partition_id: number; offline: boolean; reason: string }[] };
   storage: { state: 'open' | 'at_limit' | 'held' | 'disk_full'; reason: string };
   metadata_version: number; acknowledged_version: number; deletion_protection: boolean;
   limits: Limits; use: Use;

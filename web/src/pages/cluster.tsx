@@ -92,6 +92,8 @@ export function Overview({ c, reload }: { c: Cluster; reload: () => void }) {
         actions={<><Button icon="plug" onClick={() => show('connect')}>Connect</Button><Button icon="pencil" onClick={() => show('settings')}>Settings</Button><Button kind="primary" icon="plus" onClick={() => show('topic')}>Create topic</Button></>} />
       {!running && c.state.reason && <Banner kind={c.state.name === 'waiting_port' ? 'warn' : 'bad'}><b>The broker is not running.</b> {c.state.reason}. <Button kind="small" icon="restart" onClick={restart}>Start now</Button></Banner>}
       {running && c.storage.state !== 'open' && <Banner kind={c.storage.state === 'at_limit' ? 'bad' : 'warn'}><b>No records are taken.</b> {c.storage.reason}.</Banner>}
+      {c.damage.partitions > 0 && <Banner kind="bad"><b>{plural(c.damage.partitions, 'partition has', 'partitions have')} damaged files.</b> What was not hit is served.
+        <ul class="plain">{c.damage.first.map(d => <li key={`${d.topic_name}-${d.partition_id}`}><b>{d.topic_name}</b>, partition {d.partition_id}{d.offline ? ' (offline)' : ''}: {d.reason}.</li>)}</ul></Banner>}
       {c.acknowledged_version >= 0 && c.acknowledged_version < c.metadata_version && <Banner kind="info"><b>A change is on its way.</b> The broker has version {c.acknowledged_version} of {c.metadata_version}.</Banner>}
       <Strip items={[
         { label: 'Topics', value: count(c.use.topics), note: plural(c.use.partitions, 'partition') },
