@@ -219,6 +219,8 @@ struct str api_url(struct api_request *rq, const char *format, ...)
     struct buf out;
     buf_init(&out, 16 * 1024);
     buf_put_str(&out, rq->base_url);
+    /* Who came by /v3 (see router.c) goes on there. */
+    if (str_starts(rq->path, STR("/v3/")) && strncmp(format, "/kafka/v3/", 10) == 0) format += 6;
     va_list args;
     va_start(args, format);
     for (const char *p = format; *p; p++) {

@@ -1,6 +1,6 @@
 /* kafka_brokers.c - the brokers of a cluster: one today, node 1. READ. */
 #include "api/handlers.h"
-#include "api/kafka.h"
+#include "api/kafka_topics.h"
 
 static json_t *broker_json(struct api_request *rq, const struct kafka_scope *s)
 {
@@ -26,15 +26,17 @@ void kafka_brokers_list(struct api_request *rq)
     if (s) api_reply_kafka_list(rq, "KafkaBrokerList", json_pack("[o]", broker_json(rq, s)));
 }
 
+bool kafka_broker(struct api_request *rq)
+{
+    struct str broker = api_param(rq, "broker_id");
+    if (str_eq_c(broker, "1")) return true;
+    struct str text = arena_printf(rq->arena, "Broker %.*s cannot be found.", STR_ARG(broker));
+    api_fail_kafka(rq, 404, 404, text.data);
+    return false;
+}
+
 void kafka_brokers_get(struct api_request *rq)
 {
     CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
-    if (!s) return;
-    struct str broker = api_param(rq, "broker_id");
-    if (str_eq_c(broker, "1")) {
-        api_reply(rq, 200, broker_json(rq, s));
-        return;
-    }
-    struct str text = arena_printf(rq->arena, "Broker %.*s cannot be found.", STR_ARG(broker));
-    api_fail_kafka(rq, 404, 404, text.data);
+    if (s && kafka_broker(rq)) api_reply(rq, 200, broker_json(rq, s));
 }

@@ -190,6 +190,21 @@ static void show_assignments(struct view *v, const struct group_info *g)
     api_reply_kafka_list(v->rq, "KafkaConsumerAssignmentList", data);
 }
 
+static void show_assignment(struct view *v, const struct group_info *g)
+{
+    const struct group_member *m = member_of(v, g);
+    struct str topic = api_param(v->rq, "topic_name"), partition = api_param(v->rq, "partition_id");
+    int64_t n = -1;
+    (void)str_to_i64(partition, &n);
+    if (!m) return;
+    for (int32_t i = 0; i < m->assigned_count; i++) {
+        if (m->assigned[i].partition != n || !str_eq(m->assigned[i].topic, topic)) continue;
+        api_reply(v->rq, 200, assignment_json(v, g, m, &m->assigned[i]));
+        return;
+    }
+    fail_404(v->rq, "Consumer assignment of partition", partition);
+}
+
 static json_t *summary_json(struct view *v, const struct group_info *g, const struct group_lag *w)
 {
     struct api_request *rq = v->rq;
@@ -259,6 +274,7 @@ void kafka_groups_get(struct api_request *rq) { load(rq, false, show_group); }
 void kafka_consumers_list(struct api_request *rq) { load(rq, false, show_consumers); }
 void kafka_consumers_get(struct api_request *rq) { load(rq, false, show_consumer); }
 void kafka_assignments_list(struct api_request *rq) { load(rq, false, show_assignments); }
+void kafka_assignments_get(struct api_request *rq) { load(rq, false, show_assignment); }
 void kafka_lag_summary(struct api_request *rq) { load(rq, true, show_summary); }
 void kafka_lags_list(struct api_request *rq) { load(rq, true, show_lags); }
 void kafka_lags_get(struct api_request *rq) { load(rq, true, show_lag); }

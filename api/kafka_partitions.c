@@ -1,28 +1,25 @@
 /* kafka_partitions.c - partitions: rows (READ), and where their logs begin and end (DOMAIN). Every
  * partition is kept once, on broker 1. */
 #include "api/handlers.h"
-#include "api/kafka.h"
+#include "api/kafka_topics.h"
 
 #include "domain/offsets.h"
-
-#define PARTITION_BASE KAFKA_BASE "/topics/%s/partitions/%s"
 
 static json_t *partition_json(struct api_request *rq, const char *cluster, struct str topic, int32_t n)
 {
     struct str id = str_c(cluster), p = arena_printf(rq->arena, "%d", n);
     json_t *o = kafka_object(
-        "KafkaPartition", cluster, api_url(rq, PARTITION_BASE, id, topic, p),
+        "KafkaPartition", cluster, api_url(rq, KAFKA_PARTITION, id, topic, p),
         kafka_crn(rq, cluster, "/topic=%.*s/partition=%d", STR_ARG(topic), n));
     PUT(o, "topic_name", api_str(topic));
     PUT(o, "partition_id", json_integer(n));
-    PUT(o, "leader", kafka_related(api_url(rq, PARTITION_BASE "/replicas/1", id, topic, p)));
-    PUT(o, "replicas", kafka_related(api_url(rq, PARTITION_BASE "/replicas", id, topic, p)));
-    PUT(o, "reassignment", kafka_related(api_url(rq, PARTITION_BASE "/reassignment", id, topic, p)));
+    PUT(o, "leader", kafka_related(api_url(rq, KAFKA_PARTITION "/replicas/1", id, topic, p)));
+    PUT(o, "replicas", kafka_related(api_url(rq, KAFKA_PARTITION "/replicas", id, topic, p)));
+    PUT(o, "reassignment", kafka_related(api_url(rq, KAFKA_PARTITION "/reassignment", id, topic, p)));
     return o;
 }
 
-/* The partition of the path; false: answered 404. */
-static bool partition_of(struct api_request *rq, const struct topic_row *row, int32_t *ret)
+bool kafka_partition(struct api_request *rq, const struct topic_row *row, int32_t *ret)
 {
     struct str text = api_param(rq, "partition_id");
     int64_t n;
@@ -54,34 +51,8 @@ void kafka_partitions_get(struct api_request *rq)
     CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
     struct topic_row row;
     int32_t n;
-    if (s && kafka_topic(rq, s, &row) && partition_of(rq, &row, &n)) {
+    if (s && kafka_topic(rq, s, &row) && kafka_partition(rq, &row, &n)) {
         api_reply(rq, 200, partition_json(rq, s->id, row.topic.name, n));
-    }
-}
-
-static json_t *replica_json(struct api_request *rq, const char *cluster, struct str topic, int32_t n)
-{
-    struct str id = str_c(cluster), p = arena_printf(rq->arena, "%d", n);
-    json_t *o = kafka_object(
-        "KafkaReplica", cluster, api_url(rq, PARTITION_BASE "/replicas/1", id, topic, p),
-        kafka_crn(rq, cluster, "/topic=%.*s/partition=%d/replica=1", STR_ARG(topic), n));
-    PUT(o, "topic_name", api_str(topic));
-    PUT(o, "partition_id", json_integer(n));
-    PUT(o, "broker_id", json_integer(1));
-    PUT(o, "is_leader", json_true());
-    PUT(o, "is_in_sync", json_true());
-    PUT(o, "broker", kafka_related(api_url(rq, KAFKA_BASE "/brokers/1", id)));
-    return o;
-}
-
-void kafka_replicas_list(struct api_request *rq)
-{
-    CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
-    struct topic_row row;
-    int32_t n;
-    if (s && kafka_topic(rq, s, &row) && partition_of(rq, &row, &n)) {
-        api_reply_kafka_list(rq, "KafkaReplicaList", json_pack("[o]", replica_json(rq, s->id,
-            row.topic.name, n)));
     }
 }
 
@@ -114,7 +85,7 @@ void kafka_partitions_offset(struct api_request *rq)
     CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
     struct topic_row row;
     int32_t n;
-    if (!s || !kafka_topic(rq, s, &row) || !partition_of(rq, &row, &n)) return;
+    if (!s || !kafka_topic(rq, s, &row) || !kafka_partition(rq, &row, &n)) return;
     struct str type = rq->http->query(rq, "offset_type", 0);
     if (type.data && !str_eq_c(type, "earliest_and_latest")) {
         api_fail_kafka(rq, 400, 400, "Bad Request: offset_type can only be earliest_and_latest.");

@@ -126,6 +126,96 @@ void kafka_configs_get(struct api_request *rq)
 /* --- changed ---------------------------------------------------------------------------------- */
 
 enum { SET = 0, UNSET = 1 }; /* Kafka's AlterConfigOp */
+enum { RESOURCE_TOPIC = 2 };
+#define CHANGES_MAX 200 /* of one topic or broker in one request */
+
+typedef struct incremental_alter_configs_request_alterable_config alteration;
+typedef struct incremental_alter_configs_request_alter_configs_resource alter_resource;
+
+static bool is_value(const json_t *value)
+{
+    return !value || json_is_null(value) || json_is_string(value);
+}
+
+/* One entry of :alter; false: answered. */
+static bool read_entry(struct api_request *rq, const json_t *entry, alteration *ret)
+{
+    const json_t *operation = json_object_get(entry, "operation");
+    const char *name = operation && !json_is_null(operation) ? json_string_value(operation) : "SET";
+    ret->name = api_get_str(entry, "name");
+    ret->value = api_get_str(entry, "value");
+    if (!ret->name.data || !is_value(json_object_get(entry, "value"))) {
+        api_fail_kafka(rq, 400, 400,
+                       "Bad Request: an entry is {\"name\": string, \"value\": string, "
+                       "\"operation\": \"SET\" or \"DELETE\"}.");
+        return false;
+    }
+    if (!name || (strcmp(name, "SET") != 0 && strcmp(name, "DELETE") != 0)) {
+        api_fail_kafka(rq, 400, 400, "Bad Request: operation must be SET or DELETE.");
+        return false;
+    }
+    bool unset = strcmp(name, "DELETE") == 0 || !ret->value.data;
+    ret->config_operation = unset ? UNSET : SET;
+    if (unset) ret->value = STR_NULL;
+    return true;
+}
+
+/* A list of entries; false: answered. */
+static bool read_entries(struct api_request *rq, const json_t *list, alteration **ret,
+                         int32_t *ret_count)
+{
+    size_t count = json_array_size(list);
+    if (count == 0 || count > CHANGES_MAX) {
+        struct str text = arena_printf(rq->arena, "Bad Request: the configs must be a list of 1 to %d "
+                                                  "entries.", CHANGES_MAX);
+        api_fail_kafka(rq, 400, 400, text.data);
+        return false;
+    }
+    alteration *changes = ARENA_ARRAY(rq->arena, alteration, count);
+    if (!changes) {
+        api_fail(rq, FAIL(NO_MEMORY), NULL);
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!read_entry(rq, json_array_get(list, i), &changes[i])) return false;
+    }
+    *ret = changes;
+    *ret_count = (int32_t)count;
+    return true;
+}
+
+static bool read_validate_only(struct api_request *rq, const json_t *body, bool *ret)
+{
+    const json_t *value = json_object_get(body, "validate_only");
+    *ret = json_is_true(value);
+    if (!value || json_is_boolean(value) || json_is_null(value)) return true;
+    api_fail_kafka(rq, 400, 400, "Bad Request: validate_only must be true or false.");
+    return false;
+}
+
+bool kafka_config_changes(struct api_request *rq, alteration **ret, int32_t *ret_count,
+                          bool *ret_validate_only)
+{
+    json_t *body = rq->method == DELETE ? NULL : api_body(rq);
+    *ret_validate_only = false;
+    if (rq->method != DELETE && !body) return false;
+    if (rq->method == POST) {
+        return read_validate_only(rq, body, ret_validate_only) &&
+               read_entries(rq, json_object_get(body, "data"), ret, ret_count);
+    }
+    if (!is_value(json_object_get(body, "value"))) {
+        api_fail_kafka(rq, 400, 400,
+                       "Bad Request: value must be a string; numbers are written as strings too.");
+        return false;
+    }
+    struct str value = api_get_str(body, "value");
+    *ret = ARENA_NEW(rq->arena, alteration);
+    *ret_count = 1;
+    if (!*ret) api_fail(rq, FAIL(NO_MEMORY), NULL);
+    else **ret = (alteration){ .name = api_param(rq, "name"), .value = value,
+                               .config_operation = value.data ? SET : UNSET };
+    return *ret != NULL;
+}
 
 static void altered(void *arg, status result, int64_t version, const void *response)
 {
@@ -139,107 +229,154 @@ static void altered(void *arg, status result, int64_t version, const void *respo
                       r->responses[0].error_message, 204, NULL);
 }
 
-static void alter(struct api_request *rq, const struct kafka_scope *s, struct str topic,
-                  struct incremental_alter_configs_request_alterable_config *configs, int32_t count,
-                  bool validate_only)
+static void alter(struct api_request *rq, const struct kafka_scope *s, alter_resource *resources,
+                  int32_t count, bool validate_only, topics_done done, void *arg)
 {
-    struct incremental_alter_configs_request_alter_configs_resource resource;
     struct incremental_alter_configs_request request;
-    if (!kafka_permit(rq, s, OP_ALTER_CONFIGS, RES_TOPIC, topic)) return;
-    for (int32_t i = 0; i < count; i++) {
-        if (topic_config_info(configs[i].name)) continue;
-        fail_unknown(rq, s, configs[i].name, topic);
-        return;
-    }
     wire_default(&incremental_alter_configs_request_message, &request);
-    wire_default_struct(&incremental_alter_configs_request_alter_configs_resource_struct,
-                        &resource);
-    resource.resource_type = 2; /* TOPIC */
-    resource.resource_name = topic;
-    resource.configs = configs;
-    resource.configs_count = count;
-    request.resources = &resource;
-    request.resources_count = 1;
+    request.resources = resources;
+    request.resources_count = count;
     request.validate_only = validate_only;
     struct actor actor = kafka_actor(rq);
-    topics_alter_configs(rq->domain, s->id, &actor, &request, rq->arena, altered, rq);
+    topics_alter_configs(rq->domain, s->id, &actor, &request, rq->arena, done, arg);
 }
 
-static bool is_value(const json_t *value)
-{
-    return !value || json_is_null(value) || json_is_string(value);
-}
-
-void kafka_configs_put(struct api_request *rq)
+/* PUT and DELETE of one config, and :alter. */
+static void change(struct api_request *rq)
 {
     CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
     struct topic_row row;
-    json_t *body = s ? api_body(rq) : NULL;
-    if (!body || !kafka_topic(rq, s, &row)) return;
-    if (!is_value(json_object_get(body, "value"))) {
-        api_fail_kafka(rq, 400, 400,
-                       "Bad Request: value must be a string; numbers are written as strings too.");
+    alter_resource resource;
+    bool validate_only;
+    wire_default_struct(&incremental_alter_configs_request_alter_configs_resource_struct, &resource);
+    if (!s || !kafka_config_changes(rq, &resource.configs, &resource.configs_count, &validate_only)) {
         return;
     }
-    struct str value = api_get_str(body, "value");
-    struct incremental_alter_configs_request_alterable_config one = {
-        .name = api_param(rq, "name"), .config_operation = value.data ? SET : UNSET,
-            .value = value };
-    alter(rq, s, row.topic.name, &one, 1, false);
+    if (!kafka_topic(rq, s, &row)) return;
+    if (!kafka_permit(rq, s, OP_ALTER_CONFIGS, RES_TOPIC, row.topic.name)) return;
+    for (int32_t i = 0; i < resource.configs_count; i++) {
+        if (topic_config_info(resource.configs[i].name)) continue;
+        fail_unknown(rq, s, resource.configs[i].name, row.topic.name);
+        return;
+    }
+    resource.resource_type = RESOURCE_TOPIC;
+    resource.resource_name = row.topic.name;
+    alter(rq, s, &resource, 1, validate_only, altered, rq);
 }
 
-void kafka_configs_delete(struct api_request *rq)
+void kafka_configs_put(struct api_request *rq) { change(rq); }
+void kafka_configs_delete(struct api_request *rq) { change(rq); }
+void kafka_configs_alter(struct api_request *rq) { change(rq); }
+
+/* --- of several topics at once: each of them all or nothing, one change for those that can be made --- */
+
+struct many {
+    struct api_request *rq;
+    json_t *failures; /* of topics that were refused before */
+    bool validate_only;
+};
+
+static void fail_one(struct many *m, struct str topic, int code, struct str message)
 {
-    CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
+    json_array_append_new(m->failures, json_pack("{s:o, s:i, s:o}", "topic_name", api_str(topic),
+                                                 "error_code", code, "message", api_str(message)));
+}
+
+static void many_altered(void *arg, status result, int64_t version, const void *response)
+{
+    struct many *m = arg;
+    const struct incremental_alter_configs_response *r = response;
+    if (!r) {
+        json_decref(m->failures);
+        api_fail(m->rq, failed(result) ? result : FAIL(UNKNOWN_SERVER_ERROR), NULL);
+        return;
+    }
+    for (int32_t i = 0; i < r->responses_count; i++) {
+        if (!r->responses[i].error_code) continue;
+        status why = status_from_kafka(r->responses[i].error_code);
+        fail_one(m, r->responses[i].resource_name, api_kafka_code(why), r->responses[i].error_message);
+    }
+    if (json_array_size(m->failures) == 0) {
+        json_decref(m->failures);
+        api_reply_change(m->rq, result, NULL, 204, version, NULL);
+    } else {
+        api_reply_change(m->rq, result, NULL, 207, version, json_pack("{s:o}", "failures", m->failures));
+    }
+}
+
+/* May it be changed, and is every name known? What fails is noted. */
+static bool alterable(struct many *m, const struct kafka_scope *s, const alter_resource *r)
+{
+    struct arena *arena = m->rq->arena;
     struct topic_row row;
-    if (!s || !kafka_topic(rq, s, &row)) return;
-    struct incremental_alter_configs_request_alterable_config one = { .name = api_param(rq, "name"),
-                                                                      .config_operation = UNSET };
-    alter(rq, s, row.topic.name, &one, 1, false);
-}
-
-/* One entry of :alter; false: answered. */
-static bool read_entry(struct api_request *rq, const json_t *entry,
-                       struct incremental_alter_configs_request_alterable_config *ret)
-{
-    struct str operation = api_get_str(entry, "operation");
-    const json_t *value = json_object_get(entry, "value");
-    ret->name = api_get_str(entry, "name");
-    ret->value = api_get_str(entry, "value");
-    if (!ret->name.data || !is_value(value)) {
-        api_fail_kafka(rq, 400, 400,
-                       "Bad Request: an entry is {\"name\": string, \"value\": string, "
-                        "\"operation\": \"SET\" or \"DELETE\"}.");
+    struct str topic = r->resource_name;
+    if (!kafka_allows(s, OP_ALTER_CONFIGS, RES_TOPIC, topic)) {
+        fail_one(m, topic, 40301, arena_printf(arena, "Not authorized: %.*s may not ALTER_CONFIGS of "
+                                                      "the TOPIC %.*s.",
+                                               STR_ARG(s->principal), STR_ARG(topic)));
         return false;
     }
-    if (operation.data && !str_eq_c(operation, "SET") && !str_eq_c(operation, "DELETE")) {
-        api_fail_kafka(rq, 400, 400, "Bad Request: operation must be SET or DELETE.");
+    if (failed(topics_get(m->rq->db, s->id, topic, arena, &row))) {
+        fail_one(m, topic, 40403, arena_printf(arena, "Topic %.*s cannot be found.", STR_ARG(topic)));
         return false;
     }
-    bool unset = str_eq_c(operation, "DELETE") || !ret->value.data;
-    ret->config_operation = unset ? UNSET : SET;
-    if (unset) ret->value = STR_NULL;
+    for (int32_t i = 0; i < r->configs_count; i++) {
+        if (topic_config_info(r->configs[i].name)) continue;
+        fail_one(m, topic, 404, arena_printf(arena, "Config %.*s cannot be found for TOPIC %.*s in "
+                                                    "cluster %s.",
+                                             STR_ARG(r->configs[i].name), STR_ARG(topic), s->id));
+        return false;
+    }
     return true;
 }
 
-void kafka_configs_alter(struct api_request *rq)
+/* The entries of the body as resources. False: answered. */
+static bool read_topics(struct many *m, const json_t *data, alter_resource **ret, size_t *ret_count)
+{
+    struct api_request *rq = m->rq;
+    size_t count = json_array_size(data);
+    if (count == 0 || count > ADMIN_TOPICS_MAX) {
+        api_fail_kafka(rq, 400, 400, "Bad Request: data must be a list of 1 to 1000 topics.");
+        return false;
+    }
+    alter_resource *resources = ARENA_ARRAY(rq->arena, alter_resource, count);
+    for (size_t i = 0; resources && i < count; i++) {
+        const json_t *entry = json_array_get(data, i);
+        alter_resource *r = &resources[i];
+        wire_default_struct(&incremental_alter_configs_request_alter_configs_resource_struct, r);
+        r->resource_type = RESOURCE_TOPIC;
+        r->resource_name = api_get_str(entry, "topic_name");
+        if (!r->resource_name.data) {
+            api_fail_kafka(rq, 400, 400, "Bad Request: topic_name is missing.");
+            return false;
+        }
+        if (!read_entries(rq, json_object_get(entry, "configs"), &r->configs, &r->configs_count)) {
+            return false;
+        }
+    }
+    if (!resources) api_fail(rq, FAIL(NO_MEMORY), NULL);
+    *ret = resources;
+    *ret_count = count;
+    return resources != NULL;
+}
+
+void kafka_configs_alter_all(struct api_request *rq)
 {
     CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
-    struct topic_row row;
     json_t *body = s ? api_body(rq) : NULL;
-    if (!body || !kafka_topic(rq, s, &row)) return;
-    const json_t *data = json_object_get(body, "data");
-    size_t count = json_array_size(data);
-    if (count == 0 || count > 200) {
-        api_fail_kafka(rq, 400, 400, "Bad Request: data must be a list of 1 to 200 entries.");
+    struct many *m = body ? ARENA_NEW(rq->arena, struct many) : NULL;
+    alter_resource *resources;
+    size_t count;
+    int32_t kept = 0;
+    if (!m) return;
+    m->rq = rq;
+    if (!read_validate_only(rq, body, &m->validate_only) ||
+        !read_topics(m, json_object_get(body, "data"), &resources, &count)) {
         return;
     }
-    struct incremental_alter_configs_request_alterable_config *configs =
-        ARENA_ARRAY(rq->arena, struct incremental_alter_configs_request_alterable_config, count);
-    for (size_t i = 0; configs && i < count; i++) {
-        if (!read_entry(rq, json_array_get(data, i), &configs[i])) return;
+    m->failures = json_array();
+    for (size_t i = 0; i < count; i++) {
+        if (alterable(m, s, &resources[i])) resources[kept++] = resources[i];
     }
-    if (!configs) api_fail(rq, FAIL(NO_MEMORY), NULL);
-    else alter(rq, s, row.topic.name, configs, (int32_t)count, json_is_true(json_object_get(body,
-        "validate_only")));
+    alter(rq, s, resources, kept, m->validate_only, many_altered, m);
 }

@@ -150,10 +150,22 @@ static uint64_t route_match(const struct api_route *route, const struct path *pa
     return total;
 }
 
+/* /v3/… is /kafka/v3/…, as a REST proxy that stands alone serves it. */
+static bool alias_expand(struct path *path)
+{
+    if (!str_eq_c(path->segments[0], "v3")) return true;
+    if (path->count == SEGMENTS_MAX) return false;
+    memmove(path->segments + 1, path->segments, (size_t)path->count * sizeof path->segments[0]);
+    path->segments[0] = STR("kafka");
+    path->count++;
+    return true;
+}
+
 status api_match(struct api_request *rq)
 {
     struct path path;
     if (rq->path.len > PATH_MAX_BYTES || !path_split(rq->path, &path)) return FAIL(NOT_FOUND);
+    if (!alias_expand(&path)) return FAIL(NOT_FOUND);
     const struct api_route *best = NULL, *other_method = NULL;
     uint64_t best_weight = 0, other_weight = 0;
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {

@@ -84,7 +84,7 @@ static void no_route(struct exchange *x, status why)
 {
     static const struct api_route unknown_kafka = { .dialect = KAFKA },
         unknown = { .dialect = CONTROL };
-    bool kafka = str_starts(x->rq.path, STR("/kafka"));
+    bool kafka = str_starts(x->rq.path, STR("/kafka/")) || str_starts(x->rq.path, STR("/v3/"));
     if (why.code == E_UNSUPPORTED_VERSION) allow_header(x);
     if (!x->rq.route) x->rq.route = kafka ? &unknown_kafka : &unknown;
     int http = why.code == E_UNSUPPORTED_VERSION ? 405 : why.code == E_NOT_FOUND ? 404 : 400;

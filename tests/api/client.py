@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import re
 import sys
 import urllib.parse
 
@@ -11,15 +12,17 @@ import leatd  # noqa: E402
 from leatd import wait_for  # noqa: E402,F401
 
 EXERCISED = set()  # operationIds that were answered below 400
+ANSWERED = set()   # and those that were answered at all
 
 
 class Checked(leatd.Leatd):
     def call(self, method, path, *args, **kwargs):
         answer = super().call(method, path, *args, **kwargs)
-        plain = urllib.parse.urlsplit(path).path
+        plain = re.sub("^/v3/", "/kafka/v3/", urllib.parse.urlsplit(path).path)
         operation = contract.find(method, plain)
         if operation is None:
             return answer
+        ANSWERED.add(operation["operationId"])
         if answer.status < 400:
             EXERCISED.add(operation["operationId"])
         kind = answer.headers.get("Content-Type")

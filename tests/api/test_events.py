@@ -69,6 +69,10 @@ def test_a_group_is_the_same_in_every_view(s):
     s.good("GET", f"{path}/consumers/{member['consumer_id']}")
     assigned = s.good("GET", f"{path}/consumers/{member['consumer_id']}/assignments")["data"]
     assert {a["topic_name"] for a in assigned} == {"payments"} and len(assigned) == 6
+    first = assigned[0]
+    one = f"{path}/consumers/{member['consumer_id']}/assignments/payments/partitions/"
+    assert s.good("GET", one + str(first["partition_id"])) == first
+    assert s.refused(404, "GET", one + "99")["error_code"] == 404
     lags = s.good("GET", path + "/lags")["data"]
     assert [x["lag"] for x in lags] == sorted((x["lag"] for x in lags), reverse=True)
     one = s.good("GET", f"{path}/lags/payments/partitions/{lags[0]['partition_id']}")

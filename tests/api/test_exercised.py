@@ -4,6 +4,9 @@ import contextlib
 import client
 import contract
 
+REFUSED = {  # always: a broker's configs are its plan's, and with one broker nothing moves
+    "updateKafkaClusterConfigs", "getKafkaClusterConfig", "updateKafkaClusterConfig", "deleteKafkaClusterConfig",
+    "updateKafkaBrokerConfigBatch", "updateKafkaBrokerConfig", "deleteKafkaBrokerConfig", "getKafkaReassignment"}
 STREAMS = {"tailRecords", "streamClusterEvents", "streamEvents"}  # test_events reads them by sockets of its own
 
 
@@ -14,5 +17,5 @@ def fixture():
 
 def test_every_operation_was_exercised(_):
     operations = {o["operationId"] for o in contract.operations().values()}
-    missing = operations - client.EXERCISED - STREAMS
+    missing = operations - client.EXERCISED - STREAMS - (REFUSED & client.ANSWERED)
     assert not missing, missing

@@ -39,6 +39,18 @@ static void test_a_literal_wins_over_a_parameter(void **state)
     assert_string_equal(rq.route->operation, "listKafkaTopicConfigs");
 }
 
+static void test_v3_alone_is_the_kafka_dialect(void **state)
+{
+    (void)state;
+    struct api_request rq = lookup(GET, "/v3/clusters/lkc-1/topics/a%2Fb", E_OK);
+    assert_string_equal(rq.route->operation, "getKafkaTopic");
+    assert_true(str_eq_c(api_param(&rq, "cluster_id"), "lkc-1"));
+    assert_true(str_eq_c(api_param(&rq, "topic_name"), "a/b"));
+    (void)lookup(GET, "/v3", E_NOT_FOUND);
+    (void)lookup(GET, "/v3/clusters/", E_NOT_FOUND);
+    (void)lookup(PUT, "/v3/clusters/lkc-1", E_UNSUPPORTED_VERSION);
+}
+
 static void test_a_verb_belongs_to_its_route(void **state)
 {
     (void)state;
@@ -125,6 +137,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_parameters_are_found_by_name),
         TEST(test_a_literal_wins_over_a_parameter),
+        TEST(test_v3_alone_is_the_kafka_dialect),
         TEST(test_a_verb_belongs_to_its_route),
         TEST(test_escapes_are_decoded_within_their_segment),
         TEST(test_broken_escapes_are_refused),
