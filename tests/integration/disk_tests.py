@@ -7,7 +7,7 @@ import threading
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
-from leatd import Leatd, wait_for
+from leatd import BIN, Leatd, wait_for
 from small_disk import SmallDisk
 from standalone import Standalone
 from standalone_tests import QUIET, admin, consumer, create, kcat, read
@@ -244,6 +244,29 @@ class Tenant:
         assert self.filler.producer.flush(60) == 0
         assert not self.filler.failed, self.filler.failed[:3]
         assert self.filler.acked == list(range(self.filler.sent)), "each once, in order"
+
+
+def test_a_failed_sync_ends_the_broker_before_anything_more_is_acknowledged():
+    broker = Standalone()
+    broken = os.path.join(broker.folder, "broken")
+    broker.prefix = ["env", f"LD_PRELOAD={os.path.join(BIN, '..', 'tests', 'libfailing_sync.so')}", f"LEAT_FAIL_SYNC={broken}"]
+    with broker:
+        create(broker, "t")
+        filler = Filler(broker, "t")
+        wait_for(lambda: filler.send() or len(filler.acked) > 300, "records are acknowledged")
+        with open(broken, "wb"):
+            pass
+        wait_for(lambda: filler.send() or broker.process.poll() is not None, "the broker ends")
+        assert broker.process.returncode == 3
+        assert "nothing more is acknowledged" in broker.log_tail()
+        os.unlink(broken)
+        broker.start()
+        assert filler.producer.flush(60) == 0 and not filler.failed
+        c = consumer(broker, "g")
+        c.subscribe(["t"])
+        stored = [int(m.value()[:10]) for m in read(c, filler.sent)]
+        assert stored == filler.acked == list(range(filler.sent))
+        c.close()
 
 
 def test_leatd_holds_the_largest_that_grows_before_the_disk_is_full():
