@@ -4,21 +4,13 @@
 
 #include "api/control.h"
 #include "api/handlers.h"
+#include "api/leat_limits.h"
 #include "domain/clusters.h"
 #include "domain/isolation.h"
 #include "domain/lags.h"
 #include "domain/plans.h"
 
 #include <stdio.h>
-
-json_t *leat_limits_json(const struct limits *l)
-{
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "ingress_bytes_per_s",
-                     (json_int_t)l->ingress_bytes_per_s, "egress_bytes_per_s",
-                     (json_int_t)l->egress_bytes_per_s, "storage_bytes", (json_int_t)l->storage_bytes,
-                     "partitions", (json_int_t)l->partitions, "connections", (json_int_t)l->connections,
-                     "message_bytes", (json_int_t)l->message_bytes);
-}
 
 /* --- may its clients produce? ------------------------------------------------------------------------ */
 
@@ -166,8 +158,10 @@ static json_t *to_json(struct domain *domain, const struct cluster *c, bool with
     json_object_set_new(json, "use", use_of(domain, c->id, f, &info));
     json_object_set_new(json, "totals", totals_of(f));
     json_object_set_new(json, "worst_lag", worst_lag_of(domain, c->id));
-    if (with_limits && is_ok(plans_limits(domain->db, c->plan, c->cku, &limits)))
+    if (with_limits && is_ok(plans_of_cluster(domain->db, c->id, &limits))) {
         json_object_set_new(json, "limits", leat_limits_json(&limits));
+        json_object_set_new(json, "own_limits", leat_limits_own_json(domain->db, c->id));
+    }
     return json;
 }
 
@@ -226,11 +220,20 @@ static void patched(void *arg, status result, const struct why *why)
 void leat_clusters_patch(struct api_request *rq)
 {
     struct cluster_patch patch = cluster_patch_none;
+    struct limit_change limits[LEAT_LIMITS_MAX];
     struct actor actor = control_actor(rq);
     json_t *body = api_body(rq);
+    const json_t *cku = json_object_get(body, "cku");
     if (!body || !control_str(rq, body, "tag", "/tag", false, &patch.tag) ||
-        !control_str(rq, body, "plan", "/plan", false, &patch.plan))
+        !control_str(rq, body, "plan", "/plan", false, &patch.plan) ||
+        !leat_limits_read(rq, json_object_get(body, "limits"), true, limits, &patch.limit_count))
         return;
+    if (cku && (!json_is_integer(cku) || json_integer_value(cku) < 1)) {
+        api_fail_at(rq, 422, "invalid_configuration", "cku is a number from 1.", "/cku", NULL);
+        return;
+    }
+    if (cku) patch.cku = json_integer_value(cku);
+    patch.limits = limits;
     clusters_update(rq->domain, &actor, rq->params[0], &patch, patched, rq);
 }
 

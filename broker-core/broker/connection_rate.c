@@ -1,4 +1,5 @@
-/* connection_rate.c - what becomes of connections beyond their address's rate. Loop thread. */
+/* connection_rate.c - what becomes of connections beyond the rate of their address or of the plan.
+ * Loop thread. */
 #include "broker/connection_rate.h"
 
 #include <arpa/inet.h>
@@ -60,7 +61,7 @@ static struct str address_of(int fd, char text[INET6_ADDRSTRLEN])
 bool connection_rate_exceeded(struct broker *b, int fd)
 {
     char text[INET6_ADDRSTRLEN];
-    if (!b->quotas || !quotas_any(b->quotas, QUOTA_CONNECTION)) return false;
+    if (!b->quotas || !quotas_any_connection(b->quotas)) return false;
     int32_t ms = quotas_connect(b->quotas, address_of(fd, text), loop_now(b->loop));
     if (ms == 0) return false;
     b->stats.connections_refused++;

@@ -19,6 +19,8 @@ enum {
     THROTTLE_MAX_MS = 30000, /* one pause; what is still owed then is asked for again */
 };
 
+enum cluster_rate { CLUSTER_INGRESS, CLUSTER_EGRESS, CLUSTER_REQUESTS, CLUSTER_CONNECTIONS, CLUSTER_RATES };
+
 struct bucket {
     struct quota_bucket tokens;
     struct bucket *prev, *next; /* by use, the least recent first */
@@ -47,7 +49,7 @@ struct quotas {
     bool kinds_known;
     struct route *routes;
     struct throttled *throttled;
-    struct quota_bucket cluster[2]; /* [0] ingress, [1] egress; rate <= 0 = unlimited */
+    struct quota_bucket cluster[CLUSTER_RATES]; /* of the plan; rate <= 0 = unlimited */
     size_t sweep_at;                /* drop idle buckets at this many */
 };
 
@@ -274,19 +276,47 @@ static void remember(struct quotas *q, enum quota_kind kind, struct str principa
 }
 
 /* --- charging --------------------------------------------------------------------------------- */
-static int32_t charge_cluster(struct quotas *q, enum quota_kind kind, double bytes, int64_t now)
+static double rate_of(const struct limits *limits, enum cluster_rate which)
 {
-    if (kind != QUOTA_PRODUCER_BYTES && kind != QUOTA_CONSUMER_BYTES) return 0;
-    bool in = kind == QUOTA_PRODUCER_BYTES;
-    const struct limits *limits = &q->image->limits;
-    double rate = (double)(in ? limits->ingress_bytes_per_s : limits->egress_bytes_per_s);
-    if (rate <= 0) return 0;
-    struct quota_bucket *b = &q->cluster[in ? 0 : 1];
+    switch (which) {
+    case CLUSTER_INGRESS: return (double)limits->ingress_bytes_per_s;
+    case CLUSTER_EGRESS: return (double)limits->egress_bytes_per_s;
+    case CLUSTER_REQUESTS: return (double)limits->requests_per_s;
+    case CLUSTER_CONNECTIONS: return (double)limits->connections_per_s;
+    default: return 0;
+    }
+}
+
+/* The plan's bucket as its rate is now; NULL: unlimited. */
+static struct quota_bucket *cluster_bucket(struct quotas *q, enum cluster_rate which, int64_t now)
+{
+    double rate = rate_of(&q->image->limits, which);
+    struct quota_bucket *b = &q->cluster[which];
+    if (rate <= 0) return NULL;
     if (b->rate <= 0)
         quota_bucket_init(b, rate, now);
     else if (b->rate != rate)
         quota_bucket_rate(b, rate, now);
-    return quota_bucket_take(b, bytes, now);
+    return b;
+}
+
+static int32_t charge_cluster(struct quotas *q, enum quota_kind kind, double bytes, int64_t now)
+{
+    if (kind != QUOTA_PRODUCER_BYTES && kind != QUOTA_CONSUMER_BYTES) return 0;
+    struct quota_bucket *b =
+        cluster_bucket(q, kind == QUOTA_PRODUCER_BYTES ? CLUSTER_INGRESS : CLUSTER_EGRESS, now);
+    return b ? quota_bucket_take(b, bytes, now) : 0;
+}
+
+int32_t quotas_request(struct quotas *q, int64_t now)
+{
+    struct quota_bucket *b = cluster_bucket(q, CLUSTER_REQUESTS, now);
+    return b ? quota_bucket_take(b, 1, now) : 0;
+}
+
+bool quotas_any_connection(struct quotas *q)
+{
+    return rate_of(&q->image->limits, CLUSTER_CONNECTIONS) > 0 || quotas_any(q, QUOTA_CONNECTION);
 }
 
 /* Now the one that was used last. */
@@ -319,14 +349,24 @@ int32_t quotas_charge(struct quotas *q, enum quota_kind kind, struct str princip
     return ms;
 }
 
+/* Until a whole token is there; 0: now. */
+static int32_t until_one(struct quota_bucket *b, int64_t now)
+{
+    if (!b) return 0;
+    refill(b, now);
+    double missing = 1 - b->tokens;
+    return missing > 0 ? (int32_t)(missing * 1000.0 / b->rate) + 1 : 0;
+}
+
 int32_t quotas_connect(struct quotas *q, struct str address, int64_t now)
 {
     struct bucket *b = used(q, route(q, QUOTA_CONNECTION, address, STR(""), now));
-    if (!b) return 0;
-    refill(&b->tokens, now);
-    double missing = 1 - b->tokens.tokens;
-    if (missing > 0) return (int32_t)(missing * 1000.0 / b->tokens.rate) + 1;
-    b->tokens.tokens -= 1;
+    struct quota_bucket *own = b ? &b->tokens : NULL;
+    struct quota_bucket *plan = cluster_bucket(q, CLUSTER_CONNECTIONS, now);
+    int32_t own_ms = until_one(own, now), plan_ms = until_one(plan, now);
+    if (own_ms > 0 || plan_ms > 0) return own_ms > plan_ms ? own_ms : plan_ms;
+    if (own) own->tokens -= 1;
+    if (plan) plan->tokens -= 1;
     return 0;
 }
 

@@ -1,5 +1,5 @@
-/* quota.h - Kafka's five client quotas as token buckets by entity, and the plan's byte rates for the
- * whole cluster.
+/* quota.h - Kafka's five client quotas as token buckets by entity, and the plan's rates for the whole
+ * cluster: bytes in and out, requests, new connections.
  *
  * What is charged, by kind: bytes of produce requests and of fetched records; milliseconds of the
  * loop's thread (request_percentage: 100 is all of it); partitions made or deleted
@@ -31,7 +31,11 @@ bool quotas_any(struct quotas *quotas, enum quota_kind kind);
  * QUOTA_CONNECTION is an address. */
 int32_t quotas_charge(struct quotas *quotas, enum quota_kind kind, struct str principal,
                       struct str client_id, double amount, int64_t now);
-/* Accounts a connection only when the address may open one now: else the time until it may. */
+/* One request against the plan's rate of requests. Returns throttle_time_ms. */
+int32_t quotas_request(struct quotas *quotas, int64_t now);
+/* Has the plan, or any address, a rate of new connections? */
+bool quotas_any_connection(struct quotas *quotas);
+/* Accounts a connection only when the address and the plan allow one now: else the time until they do. */
 int32_t quotas_connect(struct quotas *quotas, struct str address, int64_t now);
 /* What a charge of 0 bytes would say, without accounting: a Fetch that finds > 0 answers empty. */
 int32_t quotas_owed(struct quotas *quotas, enum quota_kind kind, struct str principal,

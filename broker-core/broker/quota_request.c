@@ -56,14 +56,19 @@ status quota_mutate(struct request *r, bool strict, int64_t partitions)
     return OK;
 }
 
-/* --- request_percentage ------------------------------------------------------------------------------ */
+/* --- request_percentage, and the plan's rate of requests --------------------------------------------- */
+
+/* Logging in is free: who is throttled there could not even hear of it. */
+static bool is_charged(const struct request *r)
+{
+    int16_t key = r->header.api_key;
+    return is_limited(r) && !str_is_empty(r->principal) && key != SASL_HANDSHAKE_KEY &&
+           key != SASL_AUTHENTICATE_KEY;
+}
 
 void quota_work_begin(struct request *r)
 {
-    int16_t key = r->header.api_key;
-    if (r->work_since || str_is_empty(r->principal) || !is_limited(r) ||
-        key == SASL_HANDSHAKE_KEY || key == SASL_AUTHENTICATE_KEY)
-        return;
+    if (r->work_since || !is_charged(r)) return;
     if (quotas_any(r->broker->quotas, QUOTA_REQUEST)) r->work_since = loop_nanos();
 }
 
@@ -83,4 +88,5 @@ void quota_work_done(struct request *r)
 {
     quota_work_begin(r);
     if (r->work_since) throttle(r, charge_work(r));
+    if (is_charged(r)) throttle(r, quotas_request(r->broker->quotas, loop_now(r->broker->loop)));
 }

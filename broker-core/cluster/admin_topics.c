@@ -77,6 +77,23 @@ static status check_together(const struct topic_facts *facts, const struct overr
     return OK;
 }
 
+/* A topic that says nothing gets what the plan allows at most; one that asks for more is refused. */
+static status check_retention(const struct topic_facts *facts, struct overrides *o, struct arena *arena,
+                              struct why *why)
+{
+    static const int64_t kafka_default = 7 * 24 * 3600000LL;
+    int64_t most = facts->limits->retention_ms, v = 0;
+    const struct delta_config *own = override_find(o, STR("retention.ms"));
+    if (most <= 0 || (!own && most >= kafka_default)) return OK;
+    if (!own)
+        return override_set(o, STR("retention.ms"), arena_printf(arena, "%lld", (long long)most));
+    bool endless = !str_to_i64(own->value, &v);
+    if (!endless && v <= most) return OK;
+    why_set(why, "retention.ms may be at most %lld (%.1f days) on this cluster's plan.", (long long)most,
+            (double)most / 86400000.0);
+    return FAIL(POLICY_VIOLATION);
+}
+
 /* --- CreateTopics ---------------------------------------------------------------------------------- */
 static bool reserved(struct str name)
 {
@@ -176,13 +193,14 @@ static status check_partitions(const struct topic_facts *facts, int32_t total, i
 }
 
 static status plan_create_configs(const struct topic_facts *facts, const creatable *wanted,
-                                  struct overrides *o, struct why *why)
+                                  struct overrides *o, struct arena *arena, struct why *why)
 {
     for (int32_t i = 0; i < wanted->configs_count; i++) {
         TRY(topic_config_check(wanted->configs[i].name, wanted->configs[i].value, why));
         TRY(override_set(o, wanted->configs[i].name, wanted->configs[i].value));
     }
-    return check_together(facts, o, why);
+    TRY(check_together(facts, o, why));
+    return check_retention(facts, o, arena, why);
 }
 
 struct topic_plan plan_topic_create(struct topic_facts *facts, bool exists, const creatable *wanted,
@@ -198,7 +216,7 @@ struct topic_plan plan_topic_create(struct topic_facts *facts, bool exists, cons
                       NAME(wanted->name));
     if (!overrides_init(&o, NULL, arena)) return refuse(&plan, E_NO_MEMORY);
     plan.result = plan_counts(facts, wanted, &plan.topic, &plan.why);
-    if (is_ok(plan.result)) plan.result = plan_create_configs(facts, wanted, &o, &plan.why);
+    if (is_ok(plan.result)) plan.result = plan_create_configs(facts, wanted, &o, arena, &plan.why);
     if (is_ok(plan.result))
         plan.result = check_partitions(facts, plan.topic.partitions, plan.topic.partitions, &plan.why);
     if (failed(plan.result)) return plan;
@@ -344,6 +362,7 @@ struct topic_plan plan_topic_configs(const struct topic_facts *facts, const stru
         if (failed(plan.result)) return plan;
     }
     plan.result = check_together(facts, &o, &plan.why);
+    if (is_ok(plan.result)) plan.result = check_retention(facts, &o, arena, &plan.why);
     plan.topic.configs = o.items;
     plan.topic.config_count = o.count;
     return plan;

@@ -50,6 +50,9 @@ void delta_limits(struct buf *out, const struct limits *limits)
             .group_initial_delay_ms = limits->group_initial_delay_ms,
             .authorise = limits->authorise,
             .strict_replication = limits->strict_replication,
+            .retention_ms = limits->retention_ms,
+            .connections_per_s = limits->connections_per_s,
+            .requests_per_s = limits->requests_per_s,
         });
 }
 

@@ -184,6 +184,9 @@ static void apply_limits(struct applying *a, const struct limits *limits)
                 own->partitions == limits->partitions && own->connections == limits->connections &&
                 own->message_bytes == limits->message_bytes &&
                 own->memory_bytes == limits->memory_bytes &&
+                own->retention_ms == limits->retention_ms &&
+                own->connections_per_s == limits->connections_per_s &&
+                own->requests_per_s == limits->requests_per_s &&
                 own->auto_create_topics == limits->auto_create_topics &&
                 own->default_partitions == limits->default_partitions &&
                 own->group_initial_delay_ms == limits->group_initial_delay_ms &&

@@ -37,6 +37,9 @@ static status read_limits(const struct image_record *record, struct arena *arena
         .group_initial_delay_ms = r.group_initial_delay_ms < 0 ? 0 : r.group_initial_delay_ms,
         .authorise = r.authorise,
         .strict_replication = r.strict_replication,
+        .retention_ms = r.retention_ms,
+        .connections_per_s = r.connections_per_s,
+        .requests_per_s = r.requests_per_s,
     };
     return OK;
 }

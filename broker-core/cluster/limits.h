@@ -11,6 +11,9 @@ struct limits {
     int64_t connections;
     int64_t message_bytes;        /* greatest max.message.bytes */
     int64_t memory_bytes;         /* budget for requests and replies */
+    int64_t retention_ms;         /* greatest retention.ms of a topic; 0 is no limit, too, here and below */
+    int64_t connections_per_s;    /* new ones, all addresses together */
+    int64_t requests_per_s;       /* whole cluster */
     bool auto_create_topics;
     int32_t default_partitions;   /* num.partitions */
     int32_t group_initial_delay_ms; /* group.initial.rebalance.delay.ms */

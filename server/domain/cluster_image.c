@@ -32,15 +32,7 @@ static status put_cluster(struct db *db, const char *cluster_id, struct buf *out
 status cluster_image_limits(struct db *db, const char *cluster_id, struct buf *out)
 {
     struct limits limits;
-    char plan[32] = "";
-    int64_t cku = 1;
-    struct db_query *q = DB(db, "SELECT plan, cku FROM cluster WHERE id = ?", cluster_id);
-    if (db_next(q)) {
-        DB_COPY(q, 0, plan);
-        cku = db_i64(q, 1);
-    }
-    TRY(db_end(q));
-    TRY(plans_limits(db, plan, cku, &limits));
+    TRY(plans_of_cluster(db, cluster_id, &limits));
     delta_limits(out, &limits);
     return OK;
 }

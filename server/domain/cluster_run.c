@@ -266,7 +266,7 @@ static status delete_rows(struct db *db, const char *id)
         "DELETE FROM scram_user WHERE cluster_id = ?", "DELETE FROM kafka_quota WHERE cluster_id = ?",
         "DELETE FROM acl WHERE cluster_id = ?", "DELETE FROM api_key WHERE cluster_id = ?",
         "DELETE FROM topic_config WHERE cluster_id = ?", "DELETE FROM topic WHERE cluster_id = ?",
-        "DELETE FROM cluster_tls WHERE cluster_id = ?",
+        "DELETE FROM cluster_limit WHERE cluster_id = ?", "DELETE FROM cluster_tls WHERE cluster_id = ?",
         "DELETE FROM cluster_authentication WHERE cluster_id = ?",
         "DELETE FROM broker WHERE cluster_id = ?", "DELETE FROM cluster WHERE id = ?",
         "INSERT OR IGNORE INTO removal VALUES (?)",

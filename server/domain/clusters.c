@@ -12,6 +12,9 @@
 #include "domain/internal_topics.h"
 #include "domain/plans.h"
 
+#include <jansson.h>
+#include <stdlib.h>
+
 #define COLUMNS                                                                                    \
     "SELECT c.id, c.environment_id, e.display_name, c.display_name, c.plan, c.kind, c.availability, " \
     "c.cloud, c.region, c.tag, c.cku, c.metadata_version, c.created_at, c.updated_at, "            \
@@ -253,18 +256,35 @@ static status plan_of_patch(struct db *db, const struct cluster *c, const struct
     return check_kind(str_c(next->kind), next->cku, why);
 }
 
-/* A plan that allows less than is there already would stop the cluster from changing at all. */
+/* Limits below what is there already would stop the cluster from changing at all. The row is written. */
 static status check_fits(struct db *db, const struct cluster *next, struct why *why)
 {
     struct limits limits;
     int64_t partitions = 0;
-    TRY(plans_limits(db, next->plan, next->cku, &limits));
+    TRY(plans_of_cluster(db, next->id, &limits));
     TRY(db_one_i64(DB(db, "SELECT coalesce(sum(partitions), 0) FROM topic WHERE cluster_id = ? AND "
                           "internal = 0", (const char *)next->id), &partitions));
     if (limits.partitions < 0 || partitions <= limits.partitions) return OK;
-    why_set(why, "The cluster has %lld partitions; the plan %s allows %lld.", (long long)partitions,
-            next->plan, (long long)limits.partitions);
+    why_set(why, "The cluster has %lld partitions; that would allow %lld.",
+            (long long)partitions, (long long)limits.partitions);
     return FAIL(PRECONDITION);
+}
+
+static status audit_patch(struct change *change, const struct cluster *c, const struct cluster_patch *patch)
+{
+    json_t *own = json_object();
+    for (size_t i = 0; i < patch->limit_count; i++) {
+        const struct limit_change *l = &patch->limits[i];
+        json_object_set_new(own, l->kind->name, l->clear ? json_null() : json_integer(l->value));
+    }
+    json_t *detail = json_pack("{s:s, s:s, s:I, s:s, s:b, s:o}", "display_name", c->display_name, "plan",
+                               c->plan, "cku", (json_int_t)c->cku, "tag", c->tag, "deletion_protection",
+                               c->deletion_protection, "limits", own);
+    char *text = detail ? json_dumps(detail, JSON_COMPACT) : NULL;
+    json_decref(detail);
+    status result = text ? change_audit(change, "cluster.update", c->id, text) : FAIL(NO_MEMORY);
+    free(text); /* tidy: allowed, jansson's */
+    return result;
 }
 
 static status apply_patch(struct db *db, const struct cluster *c, const struct cluster_patch *patch,
@@ -285,8 +305,7 @@ static status apply_patch(struct db *db, const struct cluster *c, const struct c
         str_copy(next.tag, sizeof next.tag, patch->tag);
     }
     if (patch->deletion_protection >= 0) next.deletion_protection = patch->deletion_protection != 0;
-    bool limits = strcmp(next.plan, c->plan) != 0 || next.cku != c->cku;
-    if (limits) TRY(check_fits(db, &next, why));
+    bool limits = strcmp(next.plan, c->plan) != 0 || next.cku != c->cku || patch->limit_count > 0;
     status result = db_run(DB(db, "UPDATE cluster SET display_name = ?, plan = ?, kind = ?, cku = ?, "
                               "availability = ?, tag = ?, deletion_protection = ?, updated_at = ? "
                               "WHERE id = ?",
@@ -297,9 +316,11 @@ static status apply_patch(struct db *db, const struct cluster *c, const struct c
     if (result.code == E_EXISTS)
         why_set(why, "The environment has a cluster named %s already.", next.display_name);
     TRY(result);
+    for (size_t i = 0; i < patch->limit_count; i++)
+        TRY(plans_override(db, next.id, &patch->limits[i], why));
+    if (limits) TRY(check_fits(db, &next, why));
     if (limits) TRY(cluster_image_limits(db, next.id, change_records(change)));
-    return change_audit_with(change, "cluster.update", next.id, limits ? "plan" : "display_name",
-                             str_c(limits ? next.plan : next.display_name));
+    return audit_patch(change, &next, patch);
 }
 
 void clusters_update(struct domain *domain, const struct actor *actor, struct str id,

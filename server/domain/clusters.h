@@ -46,6 +46,8 @@ struct cluster_patch {
     struct str display_name, availability, kind, tag, plan;
     int64_t cku;
     int deletion_protection;
+    const struct limit_change *limits; /* of its own (plans.h) */
+    size_t limit_count;
 };
 extern const struct cluster_patch cluster_patch_none;
 void clusters_update(struct domain *domain, const struct actor *actor, struct str id,

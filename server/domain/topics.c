@@ -103,16 +103,7 @@ status topics_list(struct db *db, const char *cluster_id, struct arena *arena,
 
 status topics_limits(struct db *db, const char *cluster_id, struct limits *ret)
 {
-    char plan[32] = "";
-    int64_t cku = 0;
-    struct db_query *q = DB(db, "SELECT plan, cku FROM cluster WHERE id = ? AND deleting = 0",
-                            cluster_id);
-    bool found = db_next(q);
-    if (found) {
-        DB_COPY(q, 0, plan);
-        cku = db_i64(q, 1);
-    }
-    TRY(db_end(q));
-    if (!found) return FAIL(NOT_FOUND);
-    return plans_limits(db, plan, cku, ret);
+    int64_t there = 0;
+    TRY(db_one_i64(DB(db, "SELECT 1 FROM cluster WHERE id = ? AND deleting = 0", cluster_id), &there));
+    return plans_of_cluster(db, cluster_id, ret);
 }

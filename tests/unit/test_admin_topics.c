@@ -220,6 +220,30 @@ static void test_wrong_alterations_are_refused(void **state)
     assert_int_equal(alter(lags, 2).result.code, E_INVALID_CONFIG);
 }
 
+static void test_retention_stays_below_the_plan_s(void **state)
+{
+    (void)state;
+    limits.retention_ms = 1000000;
+    creatable wanted = topic("short", 1, -1);
+    struct topic_plan plan = plan_topic_create(&facts, false, &wanted, &arena);
+    assert_int_equal(plan.result.code, E_OK); /* Kafka's default is above it: it gets the plan's */
+    assert_int_equal(plan.topic.config_count, 1);
+    assert_true(str_eq_c(plan.topic.configs[0].value, "1000000"));
+    alteration endless = { STR("retention.ms"), 0, STR("-1") };
+    alteration more = { STR("retention.ms"), 0, STR("1000001") };
+    alteration less = { STR("retention.ms"), 0, STR("5") };
+    alteration unset = { STR("retention.ms"), 1, STR_NULL };
+    assert_int_equal(alter(&endless, 1).result.code, E_POLICY_VIOLATION);
+    assert_int_equal(alter(&more, 1).result.code, E_POLICY_VIOLATION);
+    assert_int_equal(alter(&less, 1).result.code, E_OK);
+    plan = alter(&unset, 1);
+    assert_true(is_ok(plan.result));
+    assert_true(str_eq_c(plan.topic.configs[plan.topic.config_count - 1].value, "1000000"));
+    limits.retention_ms = 30 * 86400000LL;
+    plan = plan_topic_create(&facts, false, &wanted, &arena);
+    assert_true(is_ok(plan.result) && plan.topic.config_count == 0);
+}
+
 static void test_names_that_come_twice_are_found(void **state)
 {
     (void)state;
@@ -241,6 +265,7 @@ int main(void)
         T(test_partitions_only_grow),
         T(test_configs_are_set_unset_and_joined),
         T(test_wrong_alterations_are_refused),
+        T(test_retention_stays_below_the_plan_s),
         T(test_names_that_come_twice_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

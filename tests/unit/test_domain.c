@@ -10,6 +10,7 @@
 #include "domain/clusters.h"
 #include "domain/environments.h"
 #include "domain/internal_topics.h"
+#include "domain/plans.h"
 #include "identity/identity.h"
 
 #include <setjmp.h>
@@ -242,6 +243,60 @@ static void test_a_plan_changes_limits_in_the_image(void **state)
     image_free(image);
 }
 
+static void test_a_changed_plan_reaches_its_clusters_and_their_own_limits_stay(void **state)
+{
+    (void)state;
+    char id[ID_TEXT];
+    struct why why;
+    struct plan plan;
+    domain_rig_cluster(id);
+    assert_true(is_ok(plans_get(RIG->db, "basic", &plan)));
+    struct limit_change own = { .kind = limit_kind_find(STR("connections")), .value = 7 };
+    struct cluster_patch patch = cluster_patch_none;
+    patch.limits = &own;
+    patch.limit_count = 1;
+    clusters_update(RIG, ACTOR, str_c(id), &patch, domain_rig_done, NULL);
+    assert_int_equal(domain_rig.result.code, E_OK);
+    int64_t version = domain_rig_count("SELECT metadata_version FROM cluster");
+    plan.limits.partitions = 77;
+    plan.limits.connections = 88;
+    assert_true(is_ok(plans_update(RIG, ACTOR, &plan, &why)));
+    assert_int_equal(domain_rig_count("SELECT metadata_version FROM cluster"), version + 1);
+    struct image *image = domain_rig_image(id);
+    assert_int_equal(image->limits.partitions, 77);
+    assert_int_equal(image->limits.connections, 7);
+    image_free(image);
+    own.clear = true;
+    clusters_update(RIG, ACTOR, str_c(id), &patch, domain_rig_done, NULL);
+    image = domain_rig_image(id);
+    assert_int_equal(image->limits.connections, 88);
+    image_free(image);
+}
+
+static void test_plans_are_kept_while_they_are_needed(void **state)
+{
+    (void)state;
+    char id[ID_TEXT];
+    struct why why;
+    struct plan plan;
+    domain_rig_cluster(id);
+    assert_true(is_ok(plans_get(RIG->db, "basic", &plan)));
+    str_copy(plan.name, sizeof plan.name, STR("gold"));
+    assert_true(is_ok(plans_create(RIG, ACTOR, &plan, &why)));
+    assert_int_equal(plans_create(RIG, ACTOR, &plan, &why).code, E_EXISTS);
+    struct cluster_patch patch = cluster_patch_none;
+    patch.plan = STR("gold");
+    clusters_update(RIG, ACTOR, str_c(id), &patch, domain_rig_done, NULL);
+    assert_int_equal(domain_rig.result.code, E_OK);
+    assert_int_equal(plans_delete(RIG, ACTOR, STR("gold"), &why).code, E_CONFLICT);
+    assert_int_equal(plans_delete(RIG, ACTOR, STR("trial"), &why).code, E_CONFLICT);
+    patch.plan = STR("standard");
+    clusters_update(RIG, ACTOR, str_c(id), &patch, domain_rig_done, NULL);
+    assert_true(is_ok(plans_delete(RIG, ACTOR, STR("gold"), &why)));
+    plan.limits.connections = 0;
+    assert_int_equal(plans_create(RIG, ACTOR, &plan, &why).code, E_INVALID);
+}
+
 static bool removed(void)
 {
     return domain_rig_count("SELECT count(*) FROM removal") == 0;
@@ -396,6 +451,8 @@ int main(void)
         T(test_a_cluster_key_is_in_the_image_and_works_by_basic),
         T(test_a_cloud_key_is_in_no_image),
         T(test_a_key_needs_an_owner_and_a_cluster_that_exist),
+        T(test_a_changed_plan_reaches_its_clusters_and_their_own_limits_stay),
+        T(test_plans_are_kept_while_they_are_needed),
         T(test_a_deleted_account_takes_its_keys_and_acls_along),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

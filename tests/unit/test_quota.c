@@ -185,6 +185,37 @@ static void test_the_cluster_limit_holds_for_all_users_together(void **state)
     assert_int_equal(produce("User:sa-2", "c", 1500), 500);
 }
 
+static void request_limits(struct buf *out)
+{
+    struct limits limits = limits_standalone;
+    limits.requests_per_s = 10;
+    limits.connections_per_s = 2;
+    delta_limits(out, &limits);
+}
+
+static void test_the_plan_counts_requests_of_all_clients(void **state)
+{
+    (void)state;
+    apply(request_limits);
+    for (int i = 0; i < 10; i++) assert_int_equal(quotas_request(quotas, 1000), 0);
+    assert_int_equal(quotas_request(quotas, 1000), 100);
+    apply(cluster_limit);
+    assert_int_equal(quotas_request(quotas, 1000), 0);
+}
+
+static void test_the_plan_counts_new_connections_of_all_addresses(void **state)
+{
+    (void)state;
+    apply(request_limits);
+    assert_true(quotas_any_connection(quotas));
+    assert_int_equal(quotas_connect(quotas, STR("10.0.0.1"), 1000), 0);
+    assert_int_equal(quotas_connect(quotas, STR("10.0.0.2"), 1000), 0);
+    assert_true(quotas_connect(quotas, STR("10.0.0.3"), 1000) > 0);
+    assert_int_equal(quotas_connect(quotas, STR("10.0.0.3"), 1500), 0);
+    apply(cluster_limit);
+    assert_false(quotas_any_connection(quotas));
+}
+
 static void sum(void *arg, const struct quota_throttled *t)
 {
     if (str_eq(t->principal, STR("User:sa-1"))) *(int64_t *)arg += t->produce_ms;
@@ -342,6 +373,9 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_setting_and_removing_a_quota_takes_effect_at_once,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_plan_counts_requests_of_all_clients, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_plan_counts_new_connections_of_all_addresses, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_the_cluster_limit_holds_for_all_users_together, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_throttled_time_is_told_by_principal, setup, teardown),

@@ -1,0 +1,97 @@
+"""Plans as data, limits of single clusters, and what is used of each."""
+import contextlib
+
+import client
+from leatd import kcat, wait_for
+
+
+class Plans:
+    def __init__(self, service):
+        self.s = service
+        self.environment = service.make_environment("plans")
+        self.cluster = service.make_cluster(self.environment)["id"]
+        self.path = f"/leat/v1/clusters/{self.cluster}"
+
+    def limits(self):
+        return {row["name"]: row for row in self.s.good("GET", self.path + "/limits")["data"]}
+
+
+@contextlib.contextmanager
+def fixture():
+    with client.running() as service:
+        yield Plans(service)
+
+
+def test_plans_are_made_changed_and_deleted(t):
+    made = t.s.good("POST", "/leat/v1/plans", {
+        "name": "gold", "from": "standard", "limits": {"partitions": 40, "retention_ms": 3600000},
+        "settings": {"default_partitions": 2}}, status=201)
+    assert (made["limits"]["partitions"], made["limits"]["connections"], made["clusters"]) == (40, 2000, 0)
+    assert made["settings"]["default_partitions"] == 2 and not made["preset"]
+    changed = t.s.good("PATCH", "/leat/v1/plans/gold", {"limits": {"partitions": 41}})
+    assert (changed["limits"]["partitions"], changed["limits"]["retention_ms"]) == (41, 3600000)
+    assert t.s.good("GET", "/leat/v1/plans/gold") == changed
+    names = [p["name"] for p in t.s.good("GET", "/leat/v1/plans")["data"]]
+    assert {"trial", "basic", "standard", "dedicated", "gold"} == set(names)
+    answer = t.s.call("POST", "/leat/v1/plans", {"name": "gold"})
+    assert answer.status == 409 and answer.headers["Location"].endswith("/leat/v1/plans/gold")
+    for body in ({"name": "Gold!"}, {"name": "x", "from": "nothing"}, {"name": "x", "limits": {"partitions": 0}},
+                 {"name": "x", "limits": {"colour": 1}}, {"name": "x", "limits": {"partitions": None}},
+                 {"name": "x", "limits": {"memory_bytes": -1}}, {"name": "x", "settings": {"default_partitions": 0}}):
+        error = t.s.refused(422, "POST", "/leat/v1/plans", body)["errors"][0]
+        assert error["source"]["pointer"], error
+    t.s.refused(409, "DELETE", "/leat/v1/plans/basic")
+    t.s.refused(404, "PATCH", "/leat/v1/plans/nothing", {"limits": {}})
+
+
+def test_a_cluster_takes_any_plan_and_shows_as_basic(t):
+    assert t.s.good("PATCH", t.path, {"plan": "gold"})["limits"]["partitions"] == 41
+    assert t.s.good("GET", f"/cmk/v2/clusters/{t.cluster}")["spec"]["config"] == {"kind": "Basic"}
+    assert t.s.good("GET", "/leat/v1/plans/gold")["clusters"] == 1
+    t.s.refused(409, "DELETE", "/leat/v1/plans/gold")
+    t.s.refused(422, "PATCH", t.path, {"plan": "nothing"})
+
+
+def test_a_limit_of_its_own_stands_in_place_of_the_plan_s(t):
+    shown = t.s.good("PATCH", t.path, {"limits": {"partitions": 9, "message_bytes": 5000000}})
+    assert (shown["limits"]["partitions"], shown["own_limits"]) == (9, {"partitions": 9, "message_bytes": 5000000})
+    row = t.limits()["partitions"]
+    assert (row["limit"], row["plan_limit"], row["own_limit"], row["use"]) == (9, 41, 9, 0)
+    t.s.good("POST", f"/kafka/v3/clusters/{t.cluster}/topics", {"topic_name": "a", "partitions_count": 6}, status=201)
+    refused = t.s.refused(400, "POST", f"/kafka/v3/clusters/{t.cluster}/topics", {"topic_name": "b", "partitions_count": 4})
+    assert "9 partitions" in refused["message"], refused
+    assert t.limits()["partitions"]["use"] == 6
+    t.s.refused(422, "PATCH", t.path, {"limits": {"partitions": 5}})
+    assert t.s.good("PATCH", t.path, {"limits": {"partitions": None}})["limits"]["partitions"] == 41
+    t.s.refused(422, "PATCH", t.path, {"limits": {"partitions": "many"}})
+
+
+def test_retention_is_the_plan_s_at_most(t):
+    path = f"/kafka/v3/clusters/{t.cluster}/topics"
+    t.s.good("POST", path, {"topic_name": "short"}, status=201)
+    config = t.s.good("GET", path + "/short/configs/retention.ms")
+    assert config["value"] == "3600000"
+    refused = t.s.refused(400, "PUT", path + "/short/configs/retention.ms", {"value": "3600001"})
+    assert "plan" in refused["message"], refused
+    t.s.good("PUT", path + "/short/configs/retention.ms", {"value": "1000"}, status=204)
+    assert t.limits()["retention_ms"]["use"] == 3600000
+
+
+def test_a_changed_plan_is_enforced_by_running_brokers(t):
+    key = t.s.make_key(t.cluster)
+    bootstrap = t.s.good("GET", t.path)["bootstrap_servers"]
+    produce = ("-P", "-t", "short", "-p", "0", "-X", "message.timeout.ms=4000")
+    assert kcat(bootstrap, key, *produce, data="x" * 20000)[0] == 0
+    t.s.good("PATCH", "/leat/v1/plans/gold", {"limits": {"message_bytes": 2048}})
+    t.s.good("PATCH", t.path, {"limits": {"message_bytes": None}})
+    version = t.s.good("GET", t.path)["metadata_version"]
+    wait_for(lambda: t.s.good("GET", t.path)["acknowledged_version"] >= version, "the broker knows its limits")
+    assert kcat(bootstrap, key, *produce, data="x" * 20000)[0] != 0
+
+
+def test_a_plan_that_no_cluster_has_goes(t):
+    t.s.good("PATCH", t.path, {"plan": "dedicated", "cku": 2})
+    assert t.limits()["connections"]["limit"] == 20000
+    t.s.refused(422, "PATCH", t.path, {"cku": 0})
+    t.s.good("DELETE", "/leat/v1/plans/gold", status=204)
+    t.s.refused(404, "GET", "/leat/v1/plans/gold")
