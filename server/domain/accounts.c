@@ -90,7 +90,8 @@ status accounts_create(struct domain *domain, const struct actor *actor, struct 
     TRY(change_begin(domain, NULL, actor, &change));
     TRY(accounts_count(domain->db, &count));
     if (count >= ACCOUNTS_MAX) {
-        why_set(why, "There are %d service accounts already, which is the limit.", ACCOUNTS_MAX);
+        why_set(why, "There are %d service accounts already, which is the limit "
+                     "(iam.max_service_accounts.per_org).", ACCOUNTS_MAX);
         return FAIL(LIMIT);
     }
     status result = accounts_insert(domain->db, display_name, description, &a);

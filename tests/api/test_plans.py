@@ -89,6 +89,35 @@ def test_a_changed_plan_is_enforced_by_running_brokers(t):
     assert kcat(bootstrap, key, *produce, data="x" * 20000)[0] != 0
 
 
+def test_service_quotas_are_the_real_limits_with_their_use(t):
+    base = "/service-quota/v1/applied-quotas"
+    of_org = {q["id"]: q for q in t.s.good("GET", base + "?scope=ORGANIZATION&page_size=200")["data"]}
+    clusters = of_org["kafka.max_clusters.per_org"]
+    assert (clusters["applied_limit"], clusters["usage"]) == (5000, 1) and clusters["organization"]["id"]
+    one = f"{base}?scope=KAFKA_CLUSTER&kafka_cluster={t.cluster}"
+    rows = {q["id"]: q for q in t.s.good("GET", one + "&page_size=200")["data"]}
+    partitions = rows["kafka.max_partitions.per_cluster"]
+    assert (partitions["default_limit"], partitions["applied_limit"], partitions["usage"]) == (41, 41, 8), partitions
+    assert partitions["kafka_cluster"]["id"] == t.cluster and partitions["environment"]["id"] == t.environment
+    same = t.s.good("GET", f"{base}/kafka.max_partitions.per_cluster?kafka_cluster={t.cluster}")
+    assert same["usage"] == 8
+    seen, path = [], one + "&page_size=4"
+    while path:
+        page = t.s.good("GET", path)
+        seen, path = seen + [q["id"] for q in page["data"]], page["metadata"]["next"]
+    assert sorted(seen) == sorted(rows) and len(page["data"]) < 5
+    assert [q["id"] for q in t.s.good("GET", one + "&id=kafka.max_connections.per_cluster")["data"]] == [
+        "kafka.max_connections.per_cluster"]
+    assert t.s.good("GET", one + "&environment=env-none")["data"] == t.s.good("GET", one + "&network=n-1")["data"] == []
+    t.s.refused(400, "GET", base)
+    t.s.refused(400, "GET", base + "?scope=GALAXY")
+    t.s.refused(400, "GET", one + "&page_size=201")
+    t.s.refused(404, "GET", base + "/kafka.max_partitions.per_cluster")
+    assert [s["id"] for s in t.s.good("GET", "/service-quota/v1/scopes")["data"]] == ["ORGANIZATION", "KAFKA_CLUSTER"]
+    assert t.s.good("GET", "/service-quota/v1/scopes/ORGANIZATION")["description"]
+    t.s.refused(404, "GET", "/service-quota/v1/scopes/GALAXY")
+
+
 def test_a_plan_that_no_cluster_has_goes(t):
     t.s.good("PATCH", t.path, {"plan": "dedicated", "cku": 2})
     assert t.limits()["connections"]["limit"] == 20000

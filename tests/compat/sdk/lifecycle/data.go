@@ -28,6 +28,7 @@ var dataSteps = []step{
 	{"records are produced, and a Kafka client reads them with the same key", produced},
 	{"a group's lag is what it has not read", lag},
 	{"a client quota is made, changed and listed", quota},
+	{"service quotas tell the cluster's limits and their use", serviceQuotas},
 }
 
 // endSteps delete everything in the order in which tools do.
@@ -234,6 +235,23 @@ func quota(l *life) error {
 		return fmt.Errorf("listed: %+v", list.Data)
 	}
 	return nil
+}
+
+func serviceQuotas(l *life) error {
+	api := l.limits.AppliedQuotasServiceQuotaV1Api
+	scopes, _, err := l.limits.ScopesServiceQuotaV1Api.ListServiceQuotaV1Scopes(l.control).Execute()
+	if err != nil || len(scopes.Data) != 2 {
+		return fmt.Errorf("scopes %+v: %w", scopes.Data, said(err))
+	}
+	all, _, err := api.ListServiceQuotaV1AppliedQuotas(l.control).Scope("ORGANIZATION").PageSize(200).Execute()
+	if err != nil || len(all.Data) < 3 {
+		return fmt.Errorf("of the organization %+v: %w", all.Data, said(err))
+	}
+	one, _, err := api.GetServiceQuotaV1AppliedQuota(l.control, "kafka.max_partitions.per_cluster").KafkaCluster(l.cluster).Execute()
+	if err == nil && (one.GetUsage() != 3 || one.GetAppliedLimit() < 3 || one.KafkaCluster.Id != l.cluster) {
+		err = fmt.Errorf("partitions %+v", one)
+	}
+	return err
 }
 
 func dataDeleted(l *life) error {

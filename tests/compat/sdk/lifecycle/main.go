@@ -21,6 +21,7 @@ import (
 	quotas "github.com/confluentinc/ccloud-sdk-go-v2/kafka-quotas/v1"
 	kafkarest "github.com/confluentinc/ccloud-sdk-go-v2/kafkarest/v3"
 	org "github.com/confluentinc/ccloud-sdk-go-v2/org/v2"
+	servicequota "github.com/confluentinc/ccloud-sdk-go-v2/service-quota/v1"
 )
 
 // life is what the steps hand on.
@@ -33,6 +34,7 @@ type life struct {
 	iam     *iam.APIClient
 	keys    *apikeys.APIClient
 	quotas  *quotas.APIClient
+	limits  *servicequota.APIClient
 	rest    *kafkarest.APIClient
 	control context.Context // with the cloud key, for the modules of the control plane
 	data    context.Context // with the cluster key, for kafkarest
@@ -50,7 +52,9 @@ type step struct {
 func newLife() *life {
 	l := &life{url: os.Getenv("SDK_URL"), user: os.Getenv("SDK_KEY"), secret: os.Getenv("SDK_SECRET"), started: time.Now()}
 	o, c, i, k, q := org.NewConfiguration(), cmk.NewConfiguration(), iam.NewConfiguration(), apikeys.NewConfiguration(), quotas.NewConfiguration()
-	o.Servers[0].URL, c.Servers[0].URL, i.Servers[0].URL, k.Servers[0].URL, q.Servers[0].URL = l.url, l.url, l.url, l.url, l.url
+	s := servicequota.NewConfiguration()
+	o.Servers[0].URL, c.Servers[0].URL, i.Servers[0].URL, k.Servers[0].URL, q.Servers[0].URL, s.Servers[0].URL = l.url, l.url, l.url, l.url, l.url, l.url
+	l.limits = servicequota.NewAPIClient(s)
 	l.org, l.cmk, l.iam, l.keys, l.quotas = org.NewAPIClient(o), cmk.NewAPIClient(c), iam.NewAPIClient(i), apikeys.NewAPIClient(k), quotas.NewAPIClient(q)
 	l.control = authenticated(context.Background(), l.user, l.secret)
 	return l
@@ -63,6 +67,7 @@ func authenticated(ctx context.Context, user, secret string) context.Context {
 	ctx = context.WithValue(ctx, iam.ContextBasicAuth, iam.BasicAuth{UserName: user, Password: secret})
 	ctx = context.WithValue(ctx, apikeys.ContextBasicAuth, apikeys.BasicAuth{UserName: user, Password: secret})
 	ctx = context.WithValue(ctx, quotas.ContextBasicAuth, quotas.BasicAuth{UserName: user, Password: secret})
+	ctx = context.WithValue(ctx, servicequota.ContextBasicAuth, servicequota.BasicAuth{UserName: user, Password: secret})
 	return context.WithValue(ctx, kafkarest.ContextBasicAuth, kafkarest.BasicAuth{UserName: user, Password: secret})
 }
 
