@@ -58,7 +58,8 @@ static status start(struct run *run, struct why *why)
         else
             bootstrap_urls(o, &run->quickstart);
     }
-    const struct http_options http = { o->listen, o->web_dir, o->data_dir };
+    const struct http_options http = { o->listen, o->web_dir, o->data_dir, run->options.requests_per_s,
+                                       run->options.requests_burst };
     TRY(http_start(&http, run->domain, why, &run->http));
     return domain_start(run->domain);
 }

@@ -22,6 +22,8 @@ static const char usage[] =
     "  --min-free BYTES     with less than this free on the disk of --data, the appends of the largest\n"
     "                       growing clusters are held back until half as much again is free; 500M, 2G\n"
     "                       (default 5 % of the disk, at most 1G; 0: never)\n"
+    "  --rate-limit N[:B]   requests a second of a key, a user or an unknown address, and at once\n"
+    "                       (default 200:1000; 0: no limit)\n"
     "  --no-demo            no demo at the first start\n"
     "  --show               print how to reach the service of this folder, and end\n"
     "\n"
@@ -97,6 +99,21 @@ static status parse_size(const char *text, int64_t *ret_bytes, struct why *why)
     return FAIL(INVALID);
 }
 
+static status parse_rate(const char *text, struct options *options, struct why *why)
+{
+    const char *colon = strchr(text, ':');
+    struct str rate = { text, colon ? (size_t)(colon - text) : strlen(text) };
+    int64_t per_s = 0, burst = 0;
+    if (str_to_i64(rate, &per_s) && per_s >= 0 && per_s <= 1000000 &&
+        (!colon || (str_to_i64(str_c(colon + 1), &burst) && burst >= 1 && burst <= 1000000))) {
+        options->requests_per_s = per_s;
+        options->requests_burst = colon ? burst : per_s * 5;
+        return OK;
+    }
+    why_set(why, "--rate-limit wants requests a second and at once like 200:1000, or 0, not %s", text);
+    return FAIL(INVALID);
+}
+
 static status parse_value(struct options *options, const char *name, const char *value, struct why *why)
 {
     struct domain_options *o = &options->domain;
@@ -105,6 +122,7 @@ static status parse_value(struct options *options, const char *name, const char 
     else if (strcmp(name, "--broker-ports") == 0) return parse_ports(value, o, why);
     else if (strcmp(name, "--broker-users") == 0) return parse_users(value, o, why);
     else if (strcmp(name, "--min-free") == 0) return parse_size(value, &o->min_free, why);
+    else if (strcmp(name, "--rate-limit") == 0) return parse_rate(value, options, why);
     else if (strcmp(name, "--listen") == 0) return parse_listen(value, o, why);
     else return parse_host(value, o, why);
     return OK;
@@ -113,7 +131,7 @@ static status parse_value(struct options *options, const char *name, const char 
 static bool takes_value(const char *name)
 {
     static const char *const names[] = { "--data", "--web", "--broker-ports", "--listen", "--advertise",
-                                         "--min-free", "--broker-users" };
+                                         "--min-free", "--broker-users", "--rate-limit" };
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         if (strcmp(name, names[i]) == 0) return true;
     }
@@ -136,7 +154,8 @@ status options_parse(struct options *options, int argc, char **argv, bool *ret_h
     *options = (struct options){ .domain = { .listen = "127.0.0.1:8080", .broker_port_first = 19092,
                                              .broker_port_last = 29091, .min_free = -1,
                                              .broker_user_first = 40000, .broker_user_last = 49999,
-                                             .demo = true } };
+                                             .demo = true },
+                                 .requests_per_s = 200, .requests_burst = 1000 };
     *ret_help = false;
     for (int i = 1; i < argc; i++) {
         const char *name = argv[i];

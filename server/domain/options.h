@@ -4,6 +4,7 @@
 
 struct options {
     struct domain_options domain;
+    int64_t requests_per_s, requests_burst; /* of REST; see http/rate_limit.h */
     bool show; /* --show: print the quickstart of the folder and end */
     char data_dir[400], bin_dir[400], web_dir[400];
 };

@@ -21,6 +21,7 @@ static bool is_script(const struct exchange *x)
 
 static bool refuse(struct exchange *x, const char *detail)
 {
+    if (!limits_failed_auth(x)) return false;
     if (!is_script(x)) {
         x->rq.http->set_header(&x->rq, "WWW-Authenticate",
                                "Basic realm=\"leat\", error=\"invalid_key\", "

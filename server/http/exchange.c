@@ -245,6 +245,9 @@ static void http_metrics(struct api_request *rq, struct buf *out)
     buf_printf(out, "# HELP leat_http_rejected_total Messages refused for their framing.\n"
                     "# TYPE leat_http_rejected_total counter\nleat_http_rejected_total %lld\n",
                (long long)atomic_load(&http->rejected));
+    buf_printf(out, "# HELP leat_http_limited_total Requests refused because of their rate.\n"
+                    "# TYPE leat_http_limited_total counter\nleat_http_limited_total %lld\n",
+               (long long)atomic_load(&http->limited));
     buf_printf(out, "# HELP leat_http_waiting Requests waiting for the domain thread.\n"
                     "# TYPE leat_http_waiting gauge\nleat_http_waiting %d\n",
                atomic_load(&http->at_domain));

@@ -125,7 +125,7 @@ static bool admit(struct exchange *x, const char *method, const char *version)
         api_fail(&x->rq, FAIL(BUSY), "The database cannot be opened.");
         return false;
     }
-    return auth_check(x, db);
+    return auth_check(x, db) && limits_admit(x);
 }
 
 /* --- body ------------------------------------------------------------------------------------- */
@@ -313,6 +313,7 @@ void http_release(struct http *http)
     for (int i = 0; i < http->reader_count; i++) db_free(http->readers[i]);
     if (http->web_fd >= 0) close(http->web_fd);
     pthread_mutex_destroy(&http->lock);
+    rate_limit_free(http->rates);
     mem_free(http->data_dir);
     mem_free(http);
 }
@@ -328,6 +329,7 @@ status http_start(const struct http_options *options, struct domain *domain, str
     http->port = port;
     http->web_fd = -1;
     http->data_dir = mem_must(mem_strdup(options->data_dir));
+    http->rates = mem_must(rate_limit_new(options->requests_per_s, options->requests_burst));
     pthread_mutex_init(&http->lock, NULL);
     if (options->web_dir) http->web_fd = open(options->web_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     snprintf(http->authority, sizeof http->authority, "127.0.0.1:%u", port);

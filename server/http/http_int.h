@@ -7,6 +7,7 @@
 #pragma once
 #include "api/api.h"
 #include "http/http.h"
+#include "http/rate_limit.h"
 #include "io/loop.h"
 #include "store/db.h"
 
@@ -24,7 +25,7 @@
 #define HTTP_DOMAIN_WAITING_MAX 800    /* requests at the domain at once */
 #define HTTP_ARENA_MAX (48u << 20)
 #define HTTP_STREAM_QUEUE_MAX (1u << 20)
-#define HTTP_HEADERS_MAX 8             /* that handlers may add to an answer */
+#define HTTP_HEADERS_MAX 12            /* that handlers may add to an answer */
 
 #define EXCHANGE_MAGIC 0x65786368u
 
@@ -78,7 +79,8 @@ struct http {
     bool stopped;            /* so has the daemon: freed with the last exchange */
     atomic_size_t bodies;
     atomic_int at_domain;
-    atomic_llong requests, by_class[6], rejected;
+    atomic_llong requests, by_class[6], rejected, limited;
+    struct rate_limit *rates;
 };
 
 /* exchange.c */
@@ -106,6 +108,11 @@ void http_release(struct http *http); /* once stopped and without exchanges */
 
 /* auth.c: fills rq->caller; false: answered */
 bool auth_check(struct exchange *x, struct db *db);
+
+/* limits.c: one request of whoever asks, as told by rq->caller; false: answered with 429 */
+bool limits_admit(struct exchange *x);
+/* One more failed authentication from this address; false: answered with 429 */
+bool limits_failed_auth(struct exchange *x);
 
 /* framing.c: NULL, or what is wrong with the message's framing */
 const char *framing_fault(struct MHD_Connection *connection, const char *version);

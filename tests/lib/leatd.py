@@ -67,6 +67,7 @@ class Leatd:
         self.data = os.path.join(self.folder, "data")
         self.seen = self.data  # the same folder, as this process sees it
         self.prefix, self.more = [], []  # of the command; arguments
+        self.rate_limit = "5000:50000"   # tests ask faster than people
         first = free_ports(ports + 1)
         self.http_port, self.broker_ports = first, (first + 1, first + ports)
         self.demo, self.password, self.process, self.quickstart = demo, password, None, None
@@ -74,7 +75,8 @@ class Leatd:
 
     def argv(self):
         argv = [*self.prefix, os.path.join(BIN, "leatd"), "--data", self.data, "--listen", f"127.0.0.1:{self.http_port}",
-                "--broker-ports", "%d-%d" % self.broker_ports, "--web", WEB, *self.more]
+                "--broker-ports", "%d-%d" % self.broker_ports, "--web", WEB, "--rate-limit", self.rate_limit,
+                *self.more]
         return argv if self.demo else argv + ["--no-demo"]
 
     def start(self):

@@ -1,1 +1,2 @@
 leat_test(router LINK api)
+leat_test(rate_limit LINK http)
