@@ -3,6 +3,7 @@
  * Domain thread. */
 #include "domain/topics.h"
 
+#include "domain/topic_policies.h"
 #include "domain/watchers.h"
 
 #include <jansson.h>
@@ -15,6 +16,7 @@ struct under_way {
     struct change *change;
     struct topic_facts facts;
     struct limits limits;
+    struct topic_policy policy;
     struct arena *arena;
     bool validate_only;
     int changed;          /* topics */
@@ -45,6 +47,7 @@ static status begin(struct under_way *u, const struct actor *actor)
 {
     struct domain *d = u->domain;
     TRY(topics_limits(d->db, u->cluster_id, &u->limits));
+    TRY(topic_policies_of_cluster(d->db, u->cluster_id, &u->policy));
     TRY(change_begin(d, u->cluster_id, actor, &u->change));
     u->facts.limits = &u->limits;
     u->version = change_version(u->change);
@@ -161,6 +164,13 @@ static status insert(struct under_way *u, const struct delta_topic *t)
     return OK;
 }
 
+/* Also by the environment's policy: `before` NULL, the topic is new. */
+static void check_policy(struct under_way *u, const struct delta_topic *before, struct topic_plan *plan)
+{
+    if (is_ok(plan->result))
+        plan->result = topic_policy_check(&u->policy, before, &plan->topic, &plan->why);
+}
+
 static status create_one(struct under_way *u, const struct create_topics_request *request,
                          int32_t i,
                          int16_t version, struct create_topics_response_creatable_topic_result *row)
@@ -173,7 +183,9 @@ static status create_one(struct under_way *u, const struct create_topics_request
         why_set(&plan.why, "The request names this topic more than once.");
     } else {
         TRY(find(u, wanted->name, &there, &topic));
+        TRY(topic_policy_fill(&u->policy, &u->limits, wanted, u->arena, &wanted));
         plan = plan_topic_create(&u->facts, topic != NULL, wanted, u->arena);
+        check_policy(u, NULL, &plan);
     }
     if (is_ok(plan.result) && !u->validate_only) TRY(insert(u, &plan.topic));
     create_topics_answer(&plan, wanted->name, version, u->arena, row);
@@ -286,6 +298,7 @@ static status partitions_one(struct under_way *u, const struct create_partitions
     } else {
         TRY(find(u, wanted->name, &there, &topic));
         plan = plan_topic_partitions(&u->facts, topic, wanted, u->arena);
+        check_policy(u, topic, &plan);
     }
     if (is_ok(plan.result) && !u->validate_only) {
         TRY(db_run(DB(u->domain->db,
@@ -362,6 +375,7 @@ static status configs_one(struct under_way *u,
     } else {
         TRY(find(u, wanted->resource_name, &there, &topic));
         plan = plan_topic_configs(&u->facts, topic, wanted, u->arena);
+        check_policy(u, topic, &plan);
     }
     if (is_ok(plan.result) && !u->validate_only) {
         TRY(write_configs(u, &plan.topic));
