@@ -432,6 +432,38 @@ static void test_so_many_records_at_most_are_in_the_page_cache_alone(void **stat
     assert_true(plog_end(kit_log(k, 0, 0)) >= 6);
 }
 
+/* The topic comes to flush while a sync is out that is older than what a checkpoint made durable
+ * meanwhile: the journal has to go on behind the checkpoint, not behind the sync. */
+static void test_an_old_sync_does_not_set_back_what_a_checkpoint_made_durable(void **state)
+{
+    struct kit *k = *state;
+    kit_close(k);
+    kit_by_hand(k);
+    assert_ok(kit_open(k));
+    k->config.flush = false;
+    k->config.flush_messages = 9;
+    struct plog *log = kit_log(k, 0, 0);
+    assert_ok(kit_append(k, log, &(struct kit_batch){ .records = 9 }, NULL));
+    store_turn(k->store);
+    assert_int_equal(k->lane_count[LANE_DIRECT], 1); /* and stays out */
+    assert_ok(kit_append(k, log, &(struct kit_batch){ .records = 62 }, NULL));
+    checkpoint_want(k->store);
+    for (store_turn(k->store); kit_run_job(k, LANE_BACKGROUND);) store_turn(k->store);
+    assert_int_equal(log->durable, 71);
+    assert_int_equal(log->handed, 71);
+    assert_int_equal(log->unhanded, 0);
+    assert_ok(kit_append(k, log, &(struct kit_batch){ .records = 3 }, NULL));
+    k->config.flush = true;
+    log = kit_log(k, 0, 0);
+    kit_run_jobs(k);
+    assert_int_equal(log->durable, 74);
+    assert_true(log->flushing);
+    kit_close(k);
+    sim_crash(k->sim, true);
+    assert_ok(kit_open(k));
+    assert_int_equal(plog_end(kit_log(k, 0, 0)), 74);
+}
+
 static void test_jitter_takes_something_off_the_age_of_a_segment(void **state)
 {
     struct kit *k = *state;
@@ -518,6 +550,7 @@ int main(void)
         T(waits_fire_when_reached_and_when_deleted),
         T(os_flush_moves_the_high_watermark_at_once),
         T(so_many_records_at_most_are_in_the_page_cache_alone),
+        T(an_old_sync_does_not_set_back_what_a_checkpoint_made_durable),
         T(jitter_takes_something_off_the_age_of_a_segment),
         T(epochs_know_where_they_end),
         T(delete_records_moves_the_start_durably),
