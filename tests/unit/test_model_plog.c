@@ -258,16 +258,17 @@ static void check_start(struct world *w)
     struct plog *log = log_of(w);
     const struct log_config *c = &w->kit.config;
     struct model_log *m = &w->model;
-    int64_t start = plog_start(log), left = 0;
+    int64_t start = plog_start(log), above = 0; /* bytes behind a batch */
     CHECK(w, start >= m->start, "the start moved back");
-    for (size_t i = 0; i < m->count; i++)
-        if (m->batches[i].end > start) left += (int64_t)m->batches[i].bytes.len;
+    for (size_t i = 0; i < m->count; i++) above += (int64_t)m->batches[i].bytes.len;
     for (size_t i = 0; i < m->count && m->batches[i].end <= start; i++) {
         const struct ml_batch *b = &m->batches[i];
+        above -= (int64_t)b->bytes.len;
         if (b->end <= m->start || b->end <= w->wanted) continue;
-        /* Without a time it goes with its neighbours. */
+        /* Without a time it goes with its neighbours. What is too much by size may be followed by what is
+         * too old. */
         bool old = c->retention_ms >= 0 && (b->max_time < 0 || w->kit.now - b->max_time > c->retention_ms);
-        bool large = c->retention_bytes >= 0 && left >= c->retention_bytes;
+        bool large = c->retention_bytes >= 0 && above >= c->retention_bytes;
         CHECK(w, old || large, "batch %lld was removed and need not", (long long)b->base);
     }
     CHECK(w, start <= w->wanted || ml_is_border(m, start), "the start is within a batch");
