@@ -204,7 +204,7 @@ static void capture_settle(struct capture *c)
     struct plog *log = c->log;
     if (log->gone) return;
     if (c->new_snapshot) {
-        log->since_snapshot -= c->since_snapshot;
+        plog_unfolded(log, -c->since_snapshot);
         aborted_named(&log->producers.aborted, c->aborted_last);
     }
     for (uint32_t i = 0; i < c->aborted_count; i++) {
@@ -341,21 +341,18 @@ static bool log_same(const struct plog *log, int64_t every)
  * more than their share take one. */
 static int64_t snapshot_due(const struct store *store)
 {
-    int64_t sum = 0, logs = 0;
-    for (const struct plog *log = store->logs; log; log = log->hh.next) {
-        sum += log->since_snapshot;
-        logs += log->since_snapshot > 0;
-    }
     int64_t every = store->tuning.snapshot_every;
-    if (sum <= store->tuning.fold_max) return every;
-    int64_t share = store->tuning.fold_max / logs;
+    if (store->unfolded <= store->tuning.fold_max) return every;
+    int64_t share = store->tuning.fold_max / store->unfolded_logs;
     return share < 1 ? 1 : share < every ? share : every;
 }
 
 static status checkpoint_add_capture(struct checkpoint *c, struct plog *log)
 {
     if (c->count == c->cap) {
-        size_t cap = c->cap ? c->cap * 2 : 16;
+        /* All at once: to move what is there takes a millisecond when it is much. */
+        size_t logs = HASH_COUNT(log->store->logs), cap = c->cap ? c->cap * 2 : logs;
+        if (!c->cap && cap > FILES_DIRTY_MAX) cap = FILES_DIRTY_MAX;
         struct capture *captures = mem_realloc(c->captures, cap * sizeof *captures);
         if (!captures) return FAIL(NO_MEMORY);
         c->captures = captures;

@@ -77,8 +77,10 @@ void store_check(const struct store *store)
     HOLDS(NULL, store->first <= store->sequence, "5: the file in use begins with a live frame");
     HOLDS(NULL, store->rounds_out > 0 || store->position % FRAME_ALIGN == 0, "3: frames begin on pages");
     int seen = 0;
+    int64_t unfolded = 0;
     for (const struct plog *log = store->logs; log && seen < INVARIANT_LOGS; log = log->hh.next, seen++)
-        check_log(log);
+        check_log(log), unfolded += log->since_snapshot;
+    HOLDS(NULL, seen == INVARIANT_LOGS || unfolded == store->unfolded, "the logs have what there is to fold");
 }
 #else
 typedef int invariants_are_not_compiled; /* a translation unit needs something in it */

@@ -205,6 +205,15 @@ void plog_count(struct plog *log, int64_t bytes)
     store_count(log, bytes);
 }
 
+void plog_unfolded(struct plog *log, int64_t bytes)
+{
+    struct store *store = log->store;
+    store->unfolded_logs -= log->since_snapshot > 0;
+    log->since_snapshot += bytes;
+    store->unfolded_logs += log->since_snapshot > 0;
+    store->unfolded += bytes;
+}
+
 void plog_account(struct plog *log, const struct batch_header *h,
                   const struct producer_marker *marker)
 {
@@ -213,7 +222,7 @@ void plog_account(struct plog *log, const struct batch_header *h,
     log->end = batch_last_offset(h) + 1;
     plog_count(log, size);
     log->unhanded += size;
-    log->since_snapshot += size;
+    plog_unfolded(log, size);
     store->tail_bytes += size;
     if (store->bytes >= store->admission.fill_at) admission_keep_reserve(store);
     /* Without memory a producer is forgotten, as if it had expired; a transaction must not be: a new

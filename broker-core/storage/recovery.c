@@ -383,9 +383,12 @@ static status recover(struct store *store, struct recovered *list, size_t *count
 /* The next start must not fold again what this one did, and more. */
 static void want_snapshots(struct store *store)
 {
-    int64_t folded = 0;
-    for (const struct plog *log = store->logs; log; log = log->hh.next) folded += log->since_snapshot;
-    if (folded > store->tuning.fold_max) checkpoint_want(store);
+    store->unfolded = store->unfolded_logs = 0;
+    for (const struct plog *log = store->logs; log; log = log->hh.next) {
+        store->unfolded += log->since_snapshot;
+        store->unfolded_logs += log->since_snapshot > 0;
+    }
+    if (store->unfolded > store->tuning.fold_max) checkpoint_want(store);
 }
 
 status recovery_run(struct store *store)

@@ -149,6 +149,7 @@ static status walk_headers(struct scan *sc, int64_t limit)
     TRY(segment_open(s, 0));
     struct segment view = *s;
     view.size = limit;
+    view.prev = view.next = NULL;
     struct segment_cursor c = { .segment = &view, .walks = true };
     while (c.position < limit && s->end < sc->r->log->rp.snapshot) {
         status got = segment_header(&c, &h);

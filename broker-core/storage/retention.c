@@ -295,6 +295,7 @@ void store_delete_topic(struct store *store, struct uuid topic)
         log->holds++;
         log->gone = true;
         store_count(log, -log->bytes);
+        plog_unfolded(log, -log->since_snapshot);
         checkpoint_forget(log);
         HASH_DEL(store->logs, log);
         store_unlist(log);

@@ -1,7 +1,7 @@
 /* segment.c - one file of a partition log, its descriptor and its index.
  *
  * Invariants: size only grows; bytes below size never change. A segment with dirt is open, and one
- * that is open stays so while it has pins.
+ * that is open stays so while it has pins; in the list of idle ones are those that may be closed.
  * Index file: see FORMAT.md; it is trusted only when its CRC holds, it covers the whole segment and
  * the last batch it names is the one in the file. */
 #include "storage/segment.h"
@@ -69,23 +69,33 @@ void segment_cache_init(struct file_cache *cache, struct fs *fs)
     cache->count_max = (uint32_t)limit.rlim_cur / 4 * 3;
 }
 
+/* Into the list of idle ones or out of it, after a change of what that depends on. */
+static void cache_place(struct segment *s)
+{
+    bool idle = s->file && !s->pins && !segment_dirty(s);
+    if (idle == (s->prev != NULL)) return;
+    if (idle) {
+        DL_APPEND(s->cache->idle, s);
+        return;
+    }
+    DL_DELETE(s->cache->idle, s);
+    s->prev = s->next = NULL;
+}
+
 void segment_cache_trim(struct file_cache *cache)
 {
-    struct segment *s = cache->open, *next;
     /* Never the newest: somebody is about to use it. */
-    for (; s && s->next && cache->count - cache->dirty > FILES_OPEN_MAX; s = next) {
-        next = s->next;
-        if (!s->pins && !segment_dirty(s)) segment_close(s);
-    }
+    while (cache->count - cache->dirty > FILES_OPEN_MAX && cache->idle && cache->idle->next)
+        segment_close(cache->idle);
 }
 
 status segment_open(struct segment *s, int flags)
 {
     struct file_cache *cache = s->cache;
     if (s->file) {
-        if (s->next) { /* not the newest: move to the end */
-            DL_DELETE(cache->open, s);
-            DL_APPEND(cache->open, s);
+        if (s->next) { /* idle, and not the newest: move to the end */
+            DL_DELETE(cache->idle, s);
+            DL_APPEND(cache->idle, s);
         }
         return OK;
     }
@@ -96,9 +106,9 @@ status segment_open(struct segment *s, int flags)
     status opened = cache->fs->ops->open(cache->fs, path, FS_WRITE | FS_NO_AHEAD | flags, &s->file);
     if (opened.code == E_NOT_FOUND) return FAIL(CORRUPT); /* it was there */
     TRY(opened);
-    DL_APPEND(cache->open, s);
     cache->count++;
     if (segment_dirty(s)) cache->dirty++;
+    cache_place(s);
     segment_cache_trim(cache);
     return OK;
 }
@@ -107,9 +117,10 @@ status segment_open(struct segment *s, int flags)
 static struct file *segment_give_file(struct segment *s)
 {
     if (segment_dirty(s)) s->cache->dirty--;
-    DL_DELETE(s->cache->open, s);
     s->cache->count--;
-    return TAKE(s->file);
+    struct file *file = TAKE(s->file);
+    cache_place(s);
+    return file;
 }
 
 void segment_close(struct segment *s)
@@ -121,20 +132,23 @@ void segment_adopt(struct segment *s, struct file *file)
 {
     assert(!s->file && !segment_dirty(s));
     s->file = file;
-    DL_APPEND(s->cache->open, s);
     s->cache->count++;
+    cache_place(s);
     segment_cache_trim(s->cache);
 }
 
 void segment_pin(struct segment *s)
 {
     s->pins++;
+    cache_place(s);
 }
 
 void segment_unpin(struct segment *s)
 {
     assert(s->pins > 0);
-    if (--s->pins || !s->doomed) return;
+    s->pins--;
+    cache_place(s);
+    if (s->pins || !s->doomed) return;
     struct file_cache *cache = s->cache;
     if (s->file && cache->let_go) {
         segment_synced(s, s->written);
@@ -171,6 +185,7 @@ void segment_changed(struct segment *s)
 {
     if (!segment_dirty(s) && s->file) s->cache->dirty++;
     s->written++;
+    cache_place(s);
 }
 
 void segment_synced(struct segment *s, uint64_t written)
@@ -179,6 +194,7 @@ void segment_synced(struct segment *s, uint64_t written)
     assert(written <= s->written);
     s->synced = written;
     if (!segment_dirty(s) && s->file) s->cache->dirty--;
+    cache_place(s);
 }
 
 status segment_append(struct segment *s, struct bytes batch, const struct batch_header *h,

@@ -36,13 +36,13 @@ struct segment {
     bool swapping;           /* its file does not have its name yet (compact.c) */
     struct index index;
     pthread_mutex_t sync_lock; /* one sync at a time, see segment_sync */
-    struct segment *prev, *next; /* in the cache, when open */
+    struct segment *prev, *next; /* in the cache, when idle */
 };
 
 struct file_cache {
     struct fs *fs;
-    struct segment *open; /* utlist: used longest ago first */
-    uint32_t count, dirty;
+    struct segment *idle; /* utlist: open, clean and without pins; used longest ago first */
+    uint32_t count, dirty; /* open; of those, not synced */
     uint32_t sources;     /* log_source.c: stretches that are to be sent */
     struct read_miss *miss; /* not NULL: reads wait for no disk, see warm.h */
     /* Closes the file of a segment that has left its log: with the last descriptor goes what is on

@@ -142,6 +142,8 @@ struct store {
     bool checkpoint_wanted;
     struct checkpoint *checkpoint; /* the one that runs, or NULL */
     int64_t tail_bytes;    /* appended since the last capture */
+    int64_t unfolded;      /* since_snapshot of all logs */
+    uint32_t unfolded_logs; /* those that have any */
     int64_t checkpoint_retry_at; /* tail_bytes at which a failed one is tried again */
     uint32_t root_made, root_synced;
     struct cleaning *cleaning; /* the pass of compaction that runs */
@@ -175,6 +177,7 @@ status plog_need_folder(struct plog *log); /* its name, in memory */
 void plog_queue(struct plog *log);   /* something for the next round */
 void plog_queue_quietly(struct plog *log); /* the same, without asking for a turn */
 void plog_count(struct plog *log, int64_t bytes); /* stored bytes come or go */
+void plog_unfolded(struct plog *log, int64_t bytes); /* so many more (or fewer) above its snapshot */
 void plog_mark_handed(struct plog *log); /* all of it is on its way to the disk */
 void plog_note_moved(struct plog *log);
 void plog_fire(struct plog *log);    /* waits that are due, then moved() */
