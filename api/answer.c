@@ -122,7 +122,7 @@ void api_reply_change(struct api_request *rq, status result, const struct why *w
 
 /* --- bodies ----------------------------------------------------------------------------------- */
 
-static bool is_json_type(const char *type)
+bool api_is_json(const char *type)
 {
     size_t n = strcspn(type, "; \t");
     return n == 16 && strncasecmp(type, "application/json", 16) == 0;
@@ -137,7 +137,7 @@ static void fail_body(struct api_request *rq, int http, int kafka_code, const ch
 json_t *api_body(struct api_request *rq)
 {
     if (rq->json) return rq->json;
-    if (rq->content_type && !is_json_type(rq->content_type)) {
+    if (rq->content_type && !api_is_json(rq->content_type)) {
         fail_body(rq, 415, 415, "Unsupported Media Type: send the body as application/json.");
         return NULL;
     }

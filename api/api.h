@@ -103,6 +103,7 @@ void api_fail_kafka(struct api_request *rq, int http, int error_code, const char
  * broker has not acknowledged yet), and an error body when it failed. Takes body. */
 void api_reply_change(struct api_request *rq, status result, const struct why *why, int status,
                       int64_t version, json_t *body);
+bool api_is_json(const char *content_type); /* application/json, whatever its parameters */
 /* Body as a JSON object; answers 400/415/422 itself and returns NULL when it is none. */
 json_t *api_body(struct api_request *rq); /* borrowed; freed with the request */
 /* A page of a list: page_size/page_token (offset-free: token = last id). CONTROL: 10, at most 100;

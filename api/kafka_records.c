@@ -1,304 +1,289 @@
-/* kafka_records.c - produce by REST: one or many JSON objects, one after another, each a record. DOMAIN.
+/* kafka_records.c - produce by REST: many JSON objects one after another, each a record. DOMAIN.
  *
- * The answer is 200 with one object a record, in order; a record that failed says so in its own
- * object. Data is BINARY (base64), STRING or JSON; there is no schema registry. */
+ * The body is read in slices, a few of which are with the broker at once: what a request needs beside its
+ * body and its answer is bounded, and no turn of the loop reads more than a little. The answer has one
+ * object a record, in order, with status 200 also when records failed; with strict=true a failed record
+ * makes it an error, which has these objects as "results". */
 #include "api/handlers.h"
 #include "api/kafka.h"
+#include "api/kafka_record.h"
 
-#include "domain/records.h"
+#include "base/mem.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
-#include <time.h>
+#include <utlist.h>
 
-enum encoding { ENC_NONE, ENC_BINARY, ENC_JSON, ENC_STRING };
-static const char *const encoding_names[] = { NULL, "BINARY", "JSON", "STRING" };
+#define RECORDS_MAX 50000          /* of one request */
+#define ANSWER_MAX (64u << 20)
+#define SLICE_RECORDS 500
+#define SLICE_BYTES (256u << 10)   /* of text; one record may be larger */
+#define SLICE_ARENA (64u << 20)
+#define SLICES_AT_ONCE 4
 
-struct item_shown {
-    enum encoding key, value;
-    int code;
-    struct str refusal; /* why the record was not sent */
+struct slice {
+    struct request *request;
+    struct arena arena;
+    struct produce_item items[SLICE_RECORDS];
+    struct record_shown shown[SLICE_RECORDS];
+    int32_t count;
+    bool done;
+    struct slice *prev, *next;
 };
-struct request {
+struct request { /* in the arena of its api_request */
     struct api_request *rq;
-    char cluster_id[ID_TEXT];
-    struct str topic;
-    struct produce_item *items;
-    struct item_shown *shown;
-    int32_t count, cap;
-    bool broken;        /* a syntax error ended the body: one more item says so */
-    struct str syntax;
+    struct produce_target target;
+    struct loop *loop;
+    struct deferred more;   /* reads the next slice */
+    struct str left;        /* of the body */
+    struct slice *slices;   /* with the broker, or waiting for one before them */
+    int under_way;
+    int32_t count, failed;  /* records */
+    bool ended;             /* nothing more is read */
+    int stop_code;          /* an item at the end says why; 0: the body came to its end */
+    struct str stop_text;
+    status first;           /* of the first record that was sent */
+    bool written;           /* some record was */
+    struct str refusal;
+    bool answered;
+    bool strict;
+    int strict_code;        /* of the failure that the status tells of */
+    struct buf out;         /* result objects, each with a newline behind it */
 };
-
-/* --- reading ---------------------------------------------------------------------------------- */
-
-static void refuse(struct request *r, struct produce_item *item, struct item_shown *shown, int code,
-                   struct str text)
-{
-    (void)r;
-    item->skip = true;
-    shown->code = code;
-    shown->refusal = text;
-}
-
-static bool decode_base64(struct arena *arena, struct str text, struct bytes *ret)
-{
-    size_t room = text.len / 4 * 3 + 4;
-    uint8_t *out = arena_alloc(arena, room);
-    int64_t n = out ? base64_decode(text, out, room) : -1;
-    if (n < 0) return false;
-    *ret = bytes_of(out, (size_t)n);
-    return true;
-}
-
-/* key or value: {"type", "data"} */
-static void read_data(struct request *r, const json_t *from, const char *which,
-                      struct produce_item *item,
-                      struct item_shown *shown, struct bytes *ret, enum encoding *ret_encoding)
-{
-    struct arena *arena = r->rq->arena;
-    const json_t *data = json_object_get(from, "data");
-    struct str type = api_get_str(from, "type");
-    *ret = BYTES_NULL;
-    if (!from || json_is_null(from)) return;
-    if (str_eq_c(type, "BINARY")) *ret_encoding = ENC_BINARY;
-    else if (str_eq_c(type, "JSON")) *ret_encoding = ENC_JSON;
-    else if (str_eq_c(type, "STRING")) *ret_encoding = ENC_STRING;
-    else {
-        refuse(r, item, shown, 400,
-               arena_printf(arena, "Bad Request: %s.type must be BINARY, JSON or STRING; there is "
-                                   "no schema registry.", which));
-        return;
-    }
-    if (!data || json_is_null(data)) return;
-    if (*ret_encoding == ENC_JSON) {
-        char *text = json_dumps(data, JSON_COMPACT | JSON_ENCODE_ANY);
-        if (text) *ret = arena_bytes(arena, str_bytes(str_c(text)));
-        free(text); /* tidy: allowed, jansson's */
-        return;
-    }
-    struct str text = { json_string_value(data), json_string_length(data) };
-    if (!text.data) {
-        refuse(r, item, shown, 400, arena_printf(arena, "Bad Request: %s.data is not a string.",
-                                                 which));
-    } else if (*ret_encoding == ENC_STRING) {
-        *ret = arena_bytes(arena, str_bytes(text));
-    } else if (!decode_base64(arena, text, ret)) {
-        refuse(r, item, shown, 400, arena_printf(arena,
-                                                 "Bad Request: %s.data is not a base64 string.",
-                                                 which));
-    }
-}
-
-static void read_headers(struct request *r, const json_t *list, struct produce_item *item,
-                         struct item_shown *shown)
-{
-    size_t count = json_array_size(list);
-    struct record_header *headers = ARENA_ARRAY(r->rq->arena, struct record_header, count + 1);
-    for (size_t i = 0; headers && i < count; i++) {
-        const json_t *header = json_array_get(list, i);
-        struct str value = api_get_str(header, "value");
-        headers[i].key = arena_str(r->rq->arena, api_get_str(header, "name"));
-        headers[i].value = BYTES_NULL;
-        if (!headers[i].key.data || (value.data && !decode_base64(r->rq->arena, value,
-            &headers[i].value))) {
-            refuse(r, item, shown, 400,
-                   STR("Bad Request: a header is {\"name\": string, \"value\": base64 string}."));
-            return;
-        }
-    }
-    item->headers = headers;
-    item->header_count = headers ? (int32_t)count : 0;
-}
-
-/* RFC 3339, or milliseconds since 1970. */
-static bool read_time(const json_t *value, int64_t *ret)
-{
-    *ret = -1;
-    if (!value || json_is_null(value)) return true;
-    if (json_is_integer(value)) {
-        *ret = json_integer_value(value);
-        return *ret >= 0;
-    }
-    struct tm tm = { 0 };
-    const char *text = json_string_value(value), *rest = text ? strptime(text, "%Y-%m-%dT%H:%M:%S",
-        &tm) : NULL;
-    if (!rest) return false;
-    double fraction = 0;
-    if (*rest == '.') {
-        char *end;
-        fraction = strtod(rest, &end);
-        rest = end;
-    }
-    int hours = 0, minutes = 0;
-    char sign = 0, after = 0;
-    bool utc = strcasecmp(rest, "Z") == 0;
-    if (!utc && (sscanf(rest, "%c%2d:%2d%c", &sign, &hours, &minutes, &after) != 3 ||
-        (sign != '+' && sign != '-'))) {
-        return false;
-    }
-    int64_t shift = (hours * 60 + minutes) * 60;
-    *ret = ((int64_t)timegm(&tm) - (sign == '-' ? -shift : shift)) * 1000 + (int64_t)(fraction * 1000 + 0.5);
-    return *ret >= 0;
-}
-
-static bool grow(struct request *r)
-{
-    if (r->count < r->cap) return true;
-    int32_t cap = r->cap ? r->cap * 2 : 16;
-    struct produce_item *items = ARENA_ARRAY(r->rq->arena, struct produce_item, cap);
-    struct item_shown *shown = ARENA_ARRAY(r->rq->arena, struct item_shown, cap);
-    if (!items || !shown) return false;
-    if (r->count) {
-        memcpy(items, r->items, (size_t)r->count * sizeof *items);
-        memcpy(shown, r->shown, (size_t)r->count * sizeof *shown);
-    }
-    r->items = items;
-    r->shown = shown;
-    r->cap = cap;
-    return true;
-}
-
-static void read_record(struct request *r, const json_t *json, int32_t partitions)
-{
-    struct produce_item *item = &r->items[r->count];
-    struct item_shown *shown = &r->shown[r->count++];
-    const json_t *partition = json_object_get(json, "partition_id");
-    *item = (struct produce_item){ .partition = -1 };
-    *shown = (struct item_shown){ 0 };
-    read_data(r, json_object_get(json, "key"), "key", item, shown, &item->key, &shown->key);
-    read_data(r, json_object_get(json, "value"), "value", item, shown, &item->value, &shown->value);
-    read_headers(r, json_object_get(json, "headers"), item, shown);
-    if (!read_time(json_object_get(json, "timestamp"), &item->timestamp)) {
-        refuse(r, item, shown, 400, STR("Bad Request: timestamp is not an RFC 3339 time."));
-    }
-    if (!partition || json_is_null(partition)) return;
-    json_int_t n = json_integer_value(partition);
-    if (!json_is_integer(partition)) {
-        refuse(r, item, shown, 400, STR("Bad Request: partition_id must be a number."));
-    }
-    else if (n < 0 || n >= partitions) {
-        refuse(r, item, shown, 40402, STR("This topic has no such partition."));
-    }
-    else item->partition = (int32_t)n;
-}
-
-/* Reads all objects of the body. False: answered. */
-static bool read_body(struct request *r, int32_t partitions)
-{
-    struct str left = r->rq->body;
-    while (left.len && !r->broken) {
-        while (left.len && strchr(" \t\r\n", left.data[0]) && left.data[0]) {
-            left.data++;
-            left.len--;
-        }
-        if (left.len == 0) break;
-        json_error_t error;
-        json_t *json = json_loadb(left.data, left.len, JSON_DISABLE_EOF_CHECK, &error);
-        if (!json_is_object(json) || !grow(r) || r->count == PRODUCE_RECORDS_MAX) {
-            r->broken = true;
-            r->syntax = json
-                ? STR("Bad Request: a record must be a JSON object, and there can be 10000 of them.")
-                             : STR("Bad Request: the body is not JSON.");
-        } else {
-            read_record(r, json, partitions);
-            left.data += error.position;
-            left.len -= (size_t)error.position;
-        }
-        json_decref(json);
-    }
-    if (r->count || r->broken) return true;
-    api_fail_kafka(r->rq, 422, 42206, "Payload error. Request body is empty. Data is required.");
-    return false;
-}
 
 /* --- answering -------------------------------------------------------------------------------- */
 
-static json_t *data_json(enum encoding encoding, struct bytes data)
-{
-    if (encoding == ENC_NONE) return json_null();
-    return json_pack("{s:s, s:I}", "type", encoding_names[encoding], "size", (json_int_t)data.len);
-}
-
-static json_t *error_json(int code, json_t *take_message)
-{
-    return json_pack("{s:i, s:o}", "error_code", code, "message", take_message);
-}
-
-static json_t *item_json(struct request *r, int32_t i)
-{
-    const struct produce_item *item = &r->items[i];
-    const struct item_shown *shown = &r->shown[i];
-    if (item->skip) return error_json(shown->code, api_str(shown->refusal));
-    if (failed(item->result)) {
-        bool told = item->message.len > 0;
-        return error_json(api_kafka_code(item->result),
-                          told ? api_str(item->message) : json_string(status_text(item->result)));
-    }
-    json_t *o = json_object();
-    PUT(o, "error_code", json_integer(200));
-    PUT(o, "cluster_id", json_string(r->cluster_id));
-    PUT(o, "topic_name", api_str(r->topic));
-    PUT(o, "partition_id", json_integer(item->partition));
-    PUT(o, "offset", json_integer(item->offset));
-    PUT(o, "timestamp", api_time(item->timestamp >= 0 ? item->timestamp : domain_wall()));
-    PUT(o, "key", data_json(shown->key, item->key));
-    PUT(o, "value", data_json(shown->value, item->value));
-    return o;
-}
-
-static void put_json(struct buf *out, json_t *json)
+static void put_result(struct request *r, json_t *json, int code)
 {
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-    if (text) buf_put(out, text, strlen(text));
-    buf_put_str(out, STR("\n"));
+    if (text) buf_put(&r->out, text, strlen(text));
+    else r->out.failed = true;
+    buf_put_str(&r->out, STR("\n"));
     json_decref(json);
     free(text); /* tidy: allowed, jansson's */
+    if (code == 200) return;
+    r->failed++;
+    /* Of several failures one that will not pass by itself is told. */
+    if (r->strict_code == 0 || kafka_record_passing(r->strict_code)) r->strict_code = code;
 }
 
-static void produced(void *arg)
+static void answer_strict(struct request *r)
 {
-    struct request *r = arg;
-    struct buf out;
+    struct buf body;
+    buf_init(&body, ANSWER_MAX + 1024);
+    buf_printf(&body, "{\"error_code\":%d,\"message\":\"%d of %d records are not in the log; results has "
+                      "one object for each, in order.\",\"results\":[", r->strict_code, r->failed, r->count);
+    /* No object has a newline in it. */
+    for (size_t i = 0; i + 1 < r->out.len; i++) {
+        if (r->out.data[i] == '\n') r->out.data[i] = ',';
+    }
+    buf_put(&body, r->out.data, r->out.len);
+    buf_put_str(&body, STR("]}"));
+    buf_done(&r->out);
+    r->rq->http->answer_bytes(r->rq, kafka_record_http(r->strict_code), "application/json", &body);
+}
+
+static void answer(struct request *r)
+{
+    loop_undefer(r->loop, &r->more);
+    r->answered = true;
     /* When nothing could be sent at all, the whole request failed. */
-    status first = r->count && !r->items[0].skip ? r->items[0].result : OK;
-    if (first.code == E_BROKER_NOT_AVAILABLE || first.code == E_CLOSED) {
+    if (!r->written && (r->first.code == E_BROKER_NOT_AVAILABLE || r->first.code == E_CLOSED)) {
+        buf_done(&r->out);
         kafka_fail(r->rq, FAIL(BROKER_NOT_AVAILABLE), STR_NULL);
         return;
     }
-    if (first.code == E_TOPIC_AUTHORIZATION_FAILED) {
-        kafka_fail(r->rq, first, r->items[0].message);
+    if (!r->written && r->first.code == E_TOPIC_AUTHORIZATION_FAILED) {
+        buf_done(&r->out);
+        kafka_fail(r->rq, r->first, r->refusal);
         return;
     }
-    buf_init(&out, 32 << 20);
-    for (int32_t i = 0; i < r->count; i++) put_json(&out, item_json(r, i));
-    if (r->broken) {
-        put_json(&out, json_pack("{s:i, s:o}", "error_code", 400, "message", api_str(r->syntax)));
+    if (r->stop_code) {
+        r->count++;
+        put_result(r, kafka_record_error(r->stop_code, r->stop_text), r->stop_code);
     }
-    r->rq->http->answer_bytes(r->rq, 200, "application/json", &out);
+    if (r->strict && r->failed) {
+        answer_strict(r);
+        return;
+    }
+    r->rq->http->answer_bytes(r->rq, 200, "application/json", &r->out);
+}
+
+/* --- slices ----------------------------------------------------------------------------------- */
+
+static void stop(struct request *r, int code, struct str text)
+{
+    r->ended = true;
+    r->stop_code = code;
+    r->stop_text = text;
+}
+
+static void slice_free(struct slice *s)
+{
+    arena_done(&s->arena);
+    mem_free(s);
+}
+
+/* The results of a slice, whose turn it is. */
+static void slice_tell(struct request *r, struct slice *s)
+{
+    for (int32_t i = 0; i < s->count; i++) {
+        const struct produce_item *item = &s->items[i];
+        int code = kafka_record_code(item, &s->shown[i]);
+        put_result(r, kafka_record_json(&r->target, item, &s->shown[i]), code);
+        if (item->skip) continue;
+        if (is_ok(item->result)) r->written = true;
+        if (is_ok(r->first) && failed(item->result)) {
+            r->first = item->result;
+            r->refusal = arena_str(r->rq->arena, item->message);
+        }
+        bool gone = item->result.code == E_BROKER_NOT_AVAILABLE || item->result.code == E_CLOSED;
+        if (gone && !r->ended) {
+            stop(r, 50302, STR("The broker is not available: what follows was not read."));
+        }
+    }
+}
+
+static void go_on(struct request *r);
+
+static void slice_done(void *arg)
+{
+    struct slice *s = arg;
+    struct request *r = s->request;
+    s->done = true;
+    r->under_way--;
+    while (r->slices && r->slices->done) {
+        struct slice *first = r->slices;
+        DL_DELETE(r->slices, first);
+        slice_tell(r, first);
+        slice_free(first);
+    }
+    go_on(r);
+}
+
+static void skip_space(struct str *text)
+{
+    while (text->len && memchr(" \t\r\n", text->data[0], 4)) {
+        text->data++;
+        text->len--;
+    }
+}
+
+/* One record from the front of what is left. False: there is none. */
+static bool read_record(struct request *r, struct slice *s)
+{
+    json_error_t error;
+    skip_space(&r->left);
+    if (r->left.len == 0) {
+        r->ended = true;
+        return false;
+    }
+    json_t *json = json_loadb(r->left.data, r->left.len, RECORD_JSON_FLAGS, &error);
+    if (!json_is_object(json)) {
+        stop(r, 400, json ? STR("Bad Request: a record must be a JSON object.")
+                          : STR("Bad Request: the body is not JSON."));
+    } else if (r->count == RECORDS_MAX) {
+        stop(r, 413, STR("A request can have 50000 records: what follows was not read."));
+    } else {
+        struct str text = { r->left.data, (size_t)error.position };
+        kafka_record_read(&s->arena, json, text, r->target.partitions, &s->items[s->count],
+                          &s->shown[s->count]);
+        s->count++;
+        r->count++;
+        r->left.data += error.position;
+        r->left.len -= (size_t)error.position;
+    }
+    json_decref(json);
+    return !r->ended;
+}
+
+/* Reads a slice and sends it. */
+static void slice_next(struct request *r)
+{
+    struct slice *s = mem_zalloc(sizeof *s);
+    if (!s) {
+        stop(r, 50302, str_c(status_text(FAIL(NO_MEMORY))));
+        return;
+    }
+    s->request = r;
+    arena_init(&s->arena, SLICE_ARENA);
+    size_t before = r->left.len;
+    while (s->count < SLICE_RECORDS && before - r->left.len < SLICE_BYTES && read_record(r, s)) { }
+    if (s->arena.failed) stop(r, 413, STR("A record is too large: it and what follows were not sent."));
+    if (s->arena.failed || s->count == 0) {
+        r->count -= s->count;
+        slice_free(s);
+        return;
+    }
+    DL_APPEND(r->slices, s);
+    r->under_way++;
+    records_produce(r->rq->domain, &r->target, s->items, s->count, &s->arena, slice_done, s);
+}
+
+static void read_more(struct deferred *deferred)
+{
+    struct request *r = CONTAINER_OF(deferred, struct request, more);
+    slice_next(r);
+    go_on(r);
+}
+
+/* May be called again for a request that a slice has just ended: slices without a record that can be sent
+ * are done at once. */
+static void go_on(struct request *r)
+{
+    if (r->answered) return;
+    if (!r->ended && r->under_way < SLICES_AT_ONCE) loop_defer(r->loop, &r->more);
+    else if (r->ended && r->under_way == 0) answer(r);
+}
+
+/* --- the request ------------------------------------------------------------------------------ */
+
+static bool read_strict(struct api_request *rq, bool *ret)
+{
+    struct str text = rq->http->query(rq, "strict", 0);
+    *ret = str_eq_c(text, "true");
+    if (!text.data || *ret || str_eq_c(text, "false")) return true;
+    api_fail_kafka(rq, 400, 400, "Bad Request: strict is true or false.");
+    return false;
+}
+
+bool kafka_produce_begin(struct api_request *rq, struct produce_target *ret, bool *ret_strict)
+{
+    CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
+    struct topic_row row;
+    if (!s) return false;
+    if (rq->content_type && !api_is_json(rq->content_type)) {
+        api_fail_kafka(rq, 415, 415, "Unsupported Media Type: send records as application/json.");
+        return false;
+    }
+    struct str name = api_param(rq, "topic_name");
+    if (!kafka_permit(rq, s, OP_WRITE, RES_TOPIC, name) || !kafka_topic(rq, s, &row)) return false;
+    *ret = (struct produce_target){ .cluster_id = s->id, .principal = s->principal,
+                                    .topic = row.topic.name, .partitions = row.topic.partitions };
+    status result = records_message_bytes(rq->db, s->id, &row.topic, &ret->message_bytes);
+    if (failed(result)) {
+        api_fail(rq, result, NULL);
+        return false;
+    }
+    return read_strict(rq, ret_strict);
 }
 
 void kafka_records_produce(struct api_request *rq)
 {
-    CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
-    struct topic_row row;
-    if (!s) return;
-    if (rq->content_type && strncasecmp(rq->content_type, "application/json", 16) != 0) {
-        api_fail_kafka(rq, 415, 415, "Unsupported Media Type: send records as application/json.");
-        return;
-    }
-    struct str name = api_param(rq, "topic_name");
-    if (!kafka_permit(rq, s, OP_WRITE, RES_TOPIC, name) || !kafka_topic(rq, s, &row)) return;
     struct request *r = ARENA_NEW(rq->arena, struct request);
     if (!r) {
         api_fail(rq, FAIL(NO_MEMORY), NULL);
         return;
     }
-    *r = (struct request){ .rq = rq, .topic = row.topic.name };
-    str_copy(r->cluster_id, sizeof r->cluster_id, str_c(s->id));
-    if (!read_body(r, row.topic.partitions)) return;
-    records_produce(rq->domain, r->cluster_id, s->principal, r->topic, row.topic.partitions,
-                    r->items, r->count,
-                    rq->arena, produced, r);
+    if (!kafka_produce_begin(rq, &r->target, &r->strict)) return;
+    r->rq = rq;
+    r->loop = rq->domain->loop;
+    r->more.run = read_more;
+    r->left = rq->body;
+    skip_space(&r->left);
+    if (r->left.len == 0) {
+        api_fail_kafka(rq, 422, 42206, "Payload error. Request body is empty. Data is required.");
+        return;
+    }
+    buf_init(&r->out, ANSWER_MAX);
+    go_on(r);
 }

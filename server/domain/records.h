@@ -3,6 +3,7 @@
  *
  * A scan is bounded in records, bytes, requests and time; it says how much it looked at. */
 #pragma once
+#include "cluster/delta.h"
 #include "domain/offsets.h"
 #include "wire/batch.h"
 
@@ -11,7 +12,6 @@
 #define SCAN_BYTES_MAX (16 << 20)      /* uncompressed */
 #define SCAN_TIME_MAX_MS 8000
 #define SCAN_VALUE_MAX (1 << 20)       /* of one key or value, in the answer */
-#define PRODUCE_RECORDS_MAX 10000
 
 enum scan_from { SCAN_NEWEST, SCAN_OLDEST, SCAN_OFFSET, SCAN_TIME };
 struct scan_query {
@@ -58,7 +58,7 @@ void records_scan(struct domain *domain, const char *cluster_id, struct str prin
 
 struct produce_item {
     int32_t partition;      /* -1: by key, or any; the chosen one afterwards */
-    int64_t timestamp;      /* ms; -1: now */
+    int64_t timestamp;      /* ms; -1: now; the record's afterwards */
     struct bytes key, value;
     const struct record_header *headers;
     int32_t header_count;
@@ -67,8 +67,18 @@ struct produce_item {
     int64_t offset;
     struct str message;     /* why it was refused; null: the status says it */
 };
-/* acks=all. Items live in the arena until done(); a failure of the whole sets every item's result. */
+struct produce_target {
+    const char *cluster_id;
+    struct str principal, topic;
+    int32_t partitions;     /* the topic has */
+    int64_t message_bytes;  /* the largest batch that it takes; a larger record goes alone */
+};
+/* acks=all. Items and what the target points to live until done(); their answers are in the arena. A
+ * failure of the whole sets every item's result. Calls for one topic are written in order. */
 typedef void (*produce_done)(void *arg);
-void records_produce(struct domain *domain, const char *cluster_id, struct str principal,
-                     struct str topic, int32_t partitions, struct produce_item *items,
-                     int32_t count, struct arena *arena, produce_done done, void *arg);
+void records_produce(struct domain *domain, const struct produce_target *target,
+                     struct produce_item *items, int32_t count, struct arena *arena,
+                     produce_done done, void *arg);
+/* max.message.bytes of a topic, as far as the plan of its cluster allows it. */
+status records_message_bytes(struct db *db, const char *cluster_id, const struct delta_topic *topic,
+                             int64_t *ret);

@@ -132,12 +132,14 @@ static bool admit(struct exchange *x, const char *method, const char *version)
 
 static bool takes_records(const struct api_request *rq)
 {
-    return rq->method == POST && strcmp(rq->route->operation, "produceRecords") == 0;
+    return rq->method == POST && strncmp(rq->route->operation, "produceRecords", 14) == 0;
 }
 
 static bool too_large(struct exchange *x)
 {
-    api_fail_at(&x->rq, 413, NULL, "The body is larger than this resource takes.", NULL, NULL);
+    const char *text = "The body is larger than this resource takes.";
+    if (x->rq.route && x->rq.route->dialect == KAFKA) api_fail_kafka(&x->rq, 413, 413, text);
+    else api_fail_at(&x->rq, 413, NULL, text, NULL, NULL);
     return false;
 }
 
