@@ -83,7 +83,8 @@ static void test_a_first_start_that_fails_leaves_a_first_start(void **state)
     struct why why = { "" };
     (void)state;
     RIG->options.broker_port_first = RIG->options.broker_port_last = 1; /* not ours to bind, or taken */
-    assert_true(is_ok(db_run(DB(RIG->db, "INSERT INTO environment VALUES ('env-x', 'demo', 0, 0)"))));
+    assert_true(is_ok(db_run(DB(RIG->db, "INSERT INTO environment (id, display_name, created_at, updated_at) "
+                                      "VALUES ('env-x', 'demo', 0, 0)"))));
     assert_true(failed(bootstrap_run(RIG, &qs, &why)));
     assert_true(bootstrap_needed(RIG));
     assert_int_equal(domain_rig_count("SELECT count(*) FROM api_key"), 0);
