@@ -1,6 +1,8 @@
 /* answer.c - bodies in the three dialects: errors, lists, pages. Any thread that runs a handler. */
 #include "api/api.h"
 
+#include "domain/pause.h"
+
 #include "base/uuid.h"
 
 #include <stdarg.h>
@@ -88,7 +90,11 @@ int api_kafka_code(status error)
 
 void api_fail(struct api_request *rq, status error, const char *detail)
 {
+    struct why why = { "" };
     int http = status_http(error);
+    struct str cluster = rq->route ? api_param(rq, "cluster_id") : STR_NULL;
+    if (error.code == E_BROKER_NOT_AVAILABLE && cluster.data && rq->db && pause_text(rq->db, cluster, &why))
+        detail = why.text;
     if (!detail || !detail[0]) detail = status_text(error);
     enum api_dialect dialect = rq->route ? rq->route->dialect : CONTROL;
     if (dialect == KAFKA) {

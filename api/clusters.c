@@ -18,6 +18,7 @@ static const char *phase_of(const struct domain *domain, const struct cluster *c
     char proc[64];
     struct proc_info info;
     clusters_proc_id(c->id, proc);
+    if (c->paused_at) return "PROVISIONED";
     if (!domain->supervisor || !supervisor_info(domain->supervisor, proc, &info)) return "PROVISIONING";
     if (info.state == PROC_CRASH_LOOP) return "FAILED";
     bool told = !domain->engine || engine_version(domain->engine, c->id) > 0;

@@ -8,6 +8,7 @@
 #include "domain/clusters.h"
 #include "domain/isolation.h"
 #include "domain/lags.h"
+#include "domain/pause.h"
 #include "domain/plans.h"
 
 #include <stdio.h>
@@ -30,14 +31,15 @@ static const struct { const char *name, *reason; } storage_states[] = {
 static json_t *state_of(const struct cluster *c, const struct proc_info *info, bool known, bool controlled,
                         enum engine_storage storage)
 {
-    const char *name = c->deleting ? "deleting" : known ? proc_state_name(info->state) : "stopped";
+    const char *name = c->deleting ? "deleting" : known ? proc_state_name(info->state)
+                       : c->paused_at ? "paused" : "stopped";
     /* Up, but not yet told its metadata by this leatd: a change made now would be answered as pending. */
     if (!c->deleting && known && info->state == PROC_RUNNING && !controlled)
         name = proc_state_name(PROC_STARTING);
-    const char *reason = known ? info->reason : "";
+    const char *reason = known ? info->reason : c->paused_at ? c->pause_reason : "";
     if (known && info->state == PROC_RUNNING && !reason[0]) reason = storage_states[storage].reason;
-    return json_pack("{s:s, s:s, s:o, s:o, s:i, s:o, s:b}", "name", name, "reason",
-                     reason, "since", api_time(known ? info->since : c->created_at),
+    return json_pack("{s:s, s:s, s:o, s:o, s:i, s:o, s:b}", "name", name, "reason", reason, "since",
+                     api_time(known ? info->since : c->paused_at ? c->paused_at : c->created_at),
                      "started_at", api_time(known ? info->started_at : 0), "restarts",
                      known ? info->restarts : 0, "pid",
                      known && info->pid > 0 ? json_integer(info->pid) : json_null(), "adopted",
@@ -152,6 +154,9 @@ static json_t *to_json(struct domain *domain, const struct cluster *c, bool with
     json_object_set_new(json, "acknowledged_version", json_integer(acknowledged));
     json_object_set_new(json, "state", state_of(c, &info, known, !domain->engine || acknowledged > 0,
                                                f->storage));
+    json_object_set_new(json, "paused", c->paused_at ? json_pack("{s:o, s:s}", "at", api_time(c->paused_at),
+                                                                 "reason", c->pause_reason)
+                                                     : json_null());
     json_object_set_new(json, "storage", json_pack("{s:s, s:s}", "state", storage_states[f->storage].name,
                                                    "reason", storage_states[f->storage].reason));
     json_object_set_new(json, "damage", damage_of(f));
@@ -242,6 +247,29 @@ void leat_clusters_restart(struct api_request *rq)
     struct why why = { "" };
     struct actor actor = control_actor(rq);
     status result = clusters_restart(rq->domain, &actor, rq->params[0], &why);
+    if (failed(result)) control_fail(rq, result, &why, STR_NULL);
+    else reply_one(rq, OK, 202);
+}
+
+void leat_clusters_pause(struct api_request *rq)
+{
+    struct why why = { "" };
+    struct actor actor = control_actor(rq);
+    struct str reason = STR_NULL;
+    if (rq->body.len) {
+        const json_t *body = api_body(rq);
+        if (!body || !control_str(rq, body, "reason", "/reason", false, &reason)) return;
+    }
+    status result = clusters_pause(rq->domain, &actor, rq->params[0], reason, &why);
+    if (failed(result)) control_fail(rq, result, &why, STR_NULL);
+    else reply_one(rq, OK, 202);
+}
+
+void leat_clusters_resume(struct api_request *rq)
+{
+    struct why why = { "" };
+    struct actor actor = control_actor(rq);
+    status result = clusters_resume_paused(rq->domain, &actor, rq->params[0], &why);
     if (failed(result)) control_fail(rq, result, &why, STR_NULL);
     else reply_one(rq, OK, 202);
 }

@@ -251,9 +251,9 @@ uint16_t broker_port(const struct broker *b) { return listener_port(b->endpoints
 
 /* --- start ------------------------------------------------------ */
 
-static status folder_open(const char *path, mode_t mode, int *ret_fd, struct why *why)
+static status folder_open(const char *path, bool make, int *ret_fd, struct why *why)
 {
-    if (mkdir(path, mode) < 0 && errno != EEXIST) {
+    if (make && mkdir(path, 0700) < 0 && errno != EEXIST) {
         status refused = status_from_errno(errno);
         why_set(why, "the folder %s cannot be made: %s", path, status_text(refused));
         return refused;
@@ -327,9 +327,10 @@ static status store_start(struct broker *b, struct why *why)
 /* The folders are opened by who may pass through those above them, and used by the broker's own user. */
 static status folders_start(struct broker *b, struct why *why)
 {
-    TRY(folder_open(b->options.data_dir, 0700, &b->data_fd, why));
+    /* leatd makes the folders of its brokers: without one, the cluster was deleted this moment. */
+    TRY(folder_open(b->options.data_dir, b->options.standalone, &b->data_fd, why));
     if (!realpath(b->options.data_dir, b->log_dir)) return status_from_errno(errno);
-    if (b->options.run_dir) TRY(folder_open(b->options.run_dir, 0700, &b->run_fd, why));
+    if (b->options.run_dir) TRY(folder_open(b->options.run_dir, false, &b->run_fd, why));
     if (b->options.sandbox) sandbox_limits();
     if (b->options.uid && !sandbox_user(b->options.uid)) {
         why_set(why, "it cannot become the user %u", b->options.uid);

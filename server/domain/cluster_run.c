@@ -189,9 +189,20 @@ status clusters_launch(struct domain *domain, const char *id)
     TRY(give_tls_port(domain, &c));
     if (!folder_of(domain, id, folder)) return FAIL(INVALID);
     TRY(make_folders(domain, folder));
-    if (!c.deleting) TRY(note_helper(domain, id));
+    if (!c.deleting && !c.paused_at) TRY(note_helper(domain, id));
     if (domain->engine) TRY(engine_attach(domain->engine, id));
     return domain->supervisor ? want_broker(domain, &c, folder) : OK;
+}
+
+void cluster_run_rest(struct domain *domain, const char *cluster_id)
+{
+    char proc[64];
+    if (strcmp(domain->helper_waits, cluster_id) == 0) domain->helper_waits[0] = 0;
+    if (!domain->supervisor) return;
+    helper_id(cluster_id, proc);
+    supervisor_stop(domain->supervisor, proc, true, NULL, NULL);
+    clusters_proc_id(cluster_id, proc);
+    supervisor_stop(domain->supervisor, proc, true, NULL, NULL);
 }
 
 /* --- ending -------------------------------------------------------------------------------------- */
@@ -362,8 +373,9 @@ static void resume_cluster(void *arg, const struct cluster *c)
         log_error("cluster %s cannot be started: %s", c->id, status_text(result));
         resume->result = result;
     }
-    /* A cluster being deleted is launched too, so that a broker still running is adopted and ended. */
+    /* One being deleted, or paused, is launched too, so that a broker still running is found and ended. */
     if (c->deleting) cluster_run_end(resume->domain, c->id);
+    else if (c->paused_at) cluster_run_rest(resume->domain, c->id);
 }
 
 status clusters_resume(struct domain *domain)

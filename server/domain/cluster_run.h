@@ -6,5 +6,7 @@
 status cluster_run_port(struct domain *domain, uint16_t *ret_port, struct why *why);
 /* Ends the processes of a cluster that is marked deleting, then its rows, then its folder. */
 void cluster_run_end(struct domain *domain, const char *cluster_id);
+/* Ends the processes of a cluster that is paused and forgets them until clusters_launch. */
+void cluster_run_rest(struct domain *domain, const char *cluster_id);
 /* Starts the demo's generator once its cluster's broker has its image: before, it could not log in. */
 void cluster_run_helper_may_start(struct domain *domain, const char *cluster_id);

@@ -18,7 +18,8 @@
 #define COLUMNS                                                                                    \
     "SELECT c.id, c.environment_id, e.display_name, c.display_name, c.plan, c.kind, c.availability, " \
     "c.cloud, c.region, c.tag, c.cku, c.metadata_version, c.created_at, c.updated_at, "            \
-    "c.deletion_protection, c.deleting, b.port, coalesce(b.tls_port, 0) "                           \
+    "c.deletion_protection, c.deleting, b.port, coalesce(b.tls_port, 0), coalesce(b.paused_at, 0), " \
+    "b.pause_reason "                                                                               \
     "FROM cluster c "                                                                               \
     "JOIN environment e ON e.id = c.environment_id "                                               \
     "JOIN broker b ON b.cluster_id = c.id AND b.node_id = 1 "
@@ -31,7 +32,7 @@ static void read_row(const struct db_query *q, struct cluster *c)
         .cku = db_i64(q, 10), .metadata_version = db_i64(q, 11), .created_at = db_i64(q, 12),
         .updated_at = db_i64(q, 13), .deletion_protection = db_i64(q, 14) != 0,
         .deleting = db_i64(q, 15) != 0, .port = (uint16_t)db_i64(q, 16),
-        .tls_port = (uint16_t)db_i64(q, 17),
+        .tls_port = (uint16_t)db_i64(q, 17), .paused_at = db_i64(q, 18),
     };
     DB_COPY(q, 0, c->id);
     DB_COPY(q, 1, c->environment_id);
@@ -43,6 +44,7 @@ static void read_row(const struct db_query *q, struct cluster *c)
     DB_COPY(q, 7, c->cloud);
     DB_COPY(q, 8, c->region);
     DB_COPY(q, 9, c->tag);
+    DB_COPY(q, 19, c->pause_reason);
 }
 
 static status read_one(struct db_query *q, struct cluster *ret)
@@ -368,6 +370,10 @@ status clusters_restart(struct domain *domain, const struct actor *actor, struct
     TRY(clusters_get(domain->db, id, &c));
     if (c.deleting) {
         why_set(why, "The cluster is being deleted.");
+        return FAIL(CONFLICT);
+    }
+    if (c.paused_at) {
+        why_set(why, "The cluster is paused: resume it instead.");
         return FAIL(CONFLICT);
     }
     TRY(change_begin(domain, c.id, actor, &change));

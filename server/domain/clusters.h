@@ -12,6 +12,8 @@ struct cluster {
     int64_t cku, metadata_version, created_at, updated_at;
     bool deletion_protection, deleting;
     uint16_t port, tls_port; /* tls_port 0: none was free when TLS came */
+    int64_t paused_at;       /* 0: it is not paused */
+    char pause_reason[TEXT_MAX_BYTES + 1];
 };
 
 status clusters_get(struct db *db, struct str id, struct cluster *ret); /* NOT_FOUND */

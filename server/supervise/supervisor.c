@@ -283,11 +283,31 @@ static void probe(struct proc *p)
     step_after(p, p->probe_ms);
 }
 
+/* Not wanted any more, and not yet found: is there one of an earlier leatd, perhaps still on its way up? */
+static void end_found(struct proc *p)
+{
+    int pid = 0;
+    uint32_t uid = user_of(p);
+    if (p->spec.is_broker && !process_lock_held(&p->spec)) {
+        rest(p);
+    } else if ((p->spec.is_broker ? is_ok(process_probe(run_dir(p), &pid, &uid)) &&
+                                        (uid == user_of(p) || uid == geteuid())
+                                  : process_find(&p->spec, &pid)) &&
+               is_ok(watch_process(p, pid))) {
+        ask_to_end(p);
+    } else if (p->spec.is_broker) {
+        step_after(p, PROBE_MAX_MS);
+    } else {
+        rest(p);
+    }
+}
+
 static void step(struct timer *timer)
 {
     struct proc *p = CONTAINER_OF(timer, struct proc, step);
-    if (p->state == PROC_STOPPING) {
-        if (p->pidfd < 0) return;
+    if (p->state == PROC_STOPPING && p->pidfd < 0) {
+        end_found(p);
+    } else if (p->state == PROC_STOPPING) {
         log_warn("%s does not end when asked to; it is killed", p->spec.id);
         (void)syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
     } else if (p->pid) {
@@ -382,7 +402,7 @@ status supervisor_want(struct supervisor *supervisor, const struct proc_spec *sp
     p->wanted = true;
     p->forget = false;
     p->failures = 0;
-    if (p->state == PROC_STOPPING) { /* comes up again once it has ended */
+    if (p->state == PROC_STOPPING && p->pidfd >= 0) { /* comes up again once it has ended */
         p->again = true;
         return OK;
     }
@@ -403,13 +423,14 @@ void supervisor_stop(struct supervisor *supervisor, const char *proc_id, bool fo
     p->forget |= forget;
     p->stopped = done;
     p->stopped_arg = arg;
-    int pid;
-    uint32_t uid;
-    if (!p->pid && p->spec.is_broker && p->state == PROC_STARTING && process_lock_held(&p->spec) &&
-        is_ok(process_probe(run_dir(p), &pid, &uid)) && (uid == user_of(p) || uid == geteuid()))
-        (void)watch_process(p, pid); /* wanted and not yet adopted */
-    if (p->pidfd >= 0) ask_to_end(p);
-    else rest(p);
+    if (p->pidfd >= 0) {
+        ask_to_end(p);
+    } else if (p->state == PROC_STARTING) { /* wanted and not yet found */
+        enter(p, PROC_STOPPING);
+        step_after(p, 0);
+    } else {
+        rest(p);
+    }
 }
 
 status supervisor_restart(struct supervisor *supervisor, const char *proc_id)

@@ -13,7 +13,7 @@ from client import text, wait_for
 class Away:
     def __init__(self, server):
         self.s = server
-        environment = server.make_environment("away")
+        environment = self.environment = server.make_environment("away")
         self.cluster = server.make_cluster(environment)["id"]
         self.other = server.make_cluster(environment, "other")["id"]
         self.kafka, self.leat = f"/kafka/v3/clusters/{self.cluster}", f"/leat/v1/clusters/{self.cluster}"
@@ -87,3 +87,24 @@ def test_event_streams_and_requests_end_with_the_service(t):
     t.s.start()
     t.s.running(t.cluster)
     wait_for(lambda: t.s.produce(t.cluster, "t", text("after"))[0]["error_code"] == 200, "the cluster serves again")
+
+
+def test_a_paused_cluster_says_so_takes_changes_and_comes_back_with_them(t):
+    pause = t.s.good("POST", t.leat + ":pause", {"reason": "nobody needs it at night"}, status=202)
+    assert pause["paused"]["reason"] == "nobody needs it at night", pause
+    wait_for(lambda: t.s.good("GET", t.leat)["state"]["name"] == "paused", "the cluster is paused")
+    answer = t.s.call("POST", t.kafka + "/topics/t/records", {"value": {"type": "STRING", "data": "x"}})
+    assert answer.status == 503 and answer.json["error_code"] == 50302, answer
+    assert "paused: nobody needs it at night" in answer.json["message"], answer
+    phase = t.s.good("GET", f"/cmk/v2/clusters/{t.cluster}?environment={t.environment}")["status"]["phase"]
+    assert phase == "PROVISIONED", phase
+    assert "resume" in t.s.refused(409, "POST", t.leat + ":restart")["errors"][0]["detail"]
+    answer = t.s.call("POST", t.kafka + "/topics", {"topic_name": "made-at-night", "partitions_count": 1})
+    assert answer.status == 202 and answer.headers.get("Leat-Pending"), answer
+    t.s.good("POST", t.leat + ":pause", {"reason": "another reason"}, status=202)
+    assert t.s.good("GET", t.leat)["paused"]["reason"] == "another reason"
+    t.s.good("POST", t.leat + ":resume", status=202)
+    assert t.s.running(t.cluster)["paused"] is None
+    t.s.produce(t.cluster, "made-at-night", text("morning"))
+    t.s.good("POST", t.leat + ":resume", status=202)  # again: nothing happens
+    t.s.refused(404, "POST", "/leat/v1/clusters/lkc-none:pause")

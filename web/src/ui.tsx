@@ -17,7 +17,7 @@ export const Rate = ({ n }: { n: number | null | undefined }) =>
 
 // --- state: a shape and a word ------------------------------------------------------------------------
 const states: Record<string, [string, string]> = {
-  running: ['ok', 'Running'], starting: ['busy', 'Starting'], stopped: ['idle', 'Stopped'], backoff: ['bad', 'Restarting'],
+  running: ['ok', 'Running'], starting: ['busy', 'Starting'], stopped: ['idle', 'Stopped'], paused: ['idle', 'Paused'], backoff: ['bad', 'Restarting'],
   waiting_port: ['warn', 'Waiting for its port'], crash_loop: ['bad', 'Crash-looping'], stopping: ['busy', 'Stopping'], deleting: ['busy', 'Being deleted'],
 };
 // The shape differs from state to state, so that colour is never alone.
