@@ -200,6 +200,12 @@ static status apply(struct change *change, struct domain *domain, const char *cl
     return OK;
 }
 
+status acls_create_within(struct domain *domain, struct change *change, const char *cluster_id,
+                          const struct acl *acls, size_t count, struct why *why)
+{
+    return apply(change, domain, cluster_id, acls, count, true, why);
+}
+
 void acls_change(struct domain *domain, const char *cluster_id, const struct actor *actor,
                  const struct acl *acls, size_t count, bool create, acls_done done, void *arg)
 {

@@ -24,6 +24,9 @@ void acls_create(struct domain *domain, const char *cluster_id, const struct act
                  const struct acl *acls, size_t count, acls_done done, void *arg);
 void acls_delete(struct domain *domain, const char *cluster_id, const struct actor *actor,
                  const struct acl *acls, size_t count, acls_done done, void *arg);
+/* Inside a change of the cluster that the caller commits; of entries that were checked. */
+status acls_create_within(struct domain *domain, struct change *change, const char *cluster_id,
+                          const struct acl *acls, size_t count, struct why *why);
 void acls_change(struct domain *domain, const char *cluster_id, const struct actor *actor,
                  const struct acl *acls, size_t count, bool create, acls_done done, void *arg);
 

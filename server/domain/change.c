@@ -80,7 +80,8 @@ static const char *what_of(const char *operation)
 {
     static const struct { const char *prefix, *what; } table[] = {
         { "cluster.", "cluster" }, { "api_key.", "keys" }, { "client_quota.", "quotas" },
-        { "service_account.leave", "keys" }, { "scram_user.", "scram_users" },
+        { "service_account.leave", "keys" },
+        { "topic_request.", "topic_requests" }, { "scram_user.", "scram_users" },
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         if (strncmp(operation, table[i].prefix, strlen(table[i].prefix)) == 0) return table[i].what;

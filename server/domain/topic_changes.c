@@ -43,17 +43,22 @@ static void refuse(struct under_way *u, status result)
     finished(u, result, NULL);
 }
 
-static status begin(struct under_way *u, const struct actor *actor)
+static status read_facts(struct under_way *u)
 {
     struct domain *d = u->domain;
     TRY(topics_limits(d->db, u->cluster_id, &u->limits));
     TRY(topic_policies_of_cluster(d->db, u->cluster_id, &u->policy));
-    TRY(change_begin(d, u->cluster_id, actor, &u->change));
     u->facts.limits = &u->limits;
-    u->version = change_version(u->change);
     return db_one_i64(DB(d->db, "SELECT ifnull(sum(partitions), 0) FROM topic WHERE cluster_id = ? "
                          "AND internal = 0", (const char *)u->cluster_id),
                          &u->facts.partitions_used);
+}
+
+static status begin(struct under_way *u, const struct actor *actor)
+{
+    TRY(change_begin(u->domain, u->cluster_id, actor, &u->change));
+    u->version = change_version(u->change);
+    return read_facts(u);
 }
 
 /* NULL: done() was called. */
@@ -171,22 +176,48 @@ static void check_policy(struct under_way *u, const struct delta_topic *before, 
         plan->result = topic_policy_check(&u->policy, before, &plan->topic, &plan->why);
 }
 
+static status plan_one(struct under_way *u, const struct create_topics_request_creatable_topic *wanted,
+                       struct topic_plan *plan)
+{
+    struct topic_row there;
+    const struct delta_topic *topic;
+    TRY(find(u, wanted->name, &there, &topic));
+    TRY(topic_policy_fill(&u->policy, &u->limits, wanted, u->arena, &wanted));
+    *plan = plan_topic_create(&u->facts, topic != NULL, wanted, u->arena);
+    check_policy(u, NULL, plan);
+    return OK;
+}
+
+status topics_create_within(struct domain *domain, struct change *change, const char *cluster_id,
+                            const struct create_topics_request_creatable_topic *wanted,
+                            struct arena *arena, struct why *why)
+{
+    struct under_way u = { .domain = domain, .change = change, .arena = arena };
+    struct topic_plan plan;
+    str_copy(u.cluster_id, sizeof u.cluster_id, str_c(cluster_id));
+    TRY(read_facts(&u));
+    TRY(plan_one(&u, wanted, &plan));
+    if (failed(plan.result)) *why = plan.why;
+    TRY(plan.result);
+    return change ? insert(&u, &plan.topic) : OK;
+}
+
+status topics_create_check(struct domain *domain, const char *cluster_id,
+                           const struct create_topics_request_creatable_topic *wanted,
+                           struct arena *arena, struct why *why)
+{
+    return topics_create_within(domain, NULL, cluster_id, wanted, arena, why);
+}
+
 static status create_one(struct under_way *u, const struct create_topics_request *request,
                          int32_t i,
                          int16_t version, struct create_topics_response_creatable_topic_result *row)
 {
     const struct create_topics_request_creatable_topic *wanted = &request->topics[i];
-    struct topic_row there;
-    const struct delta_topic *topic;
     struct topic_plan plan = { .result = FAIL(INVALID_REQUEST) };
-    if (create_topics_repeated(request, i)) {
+    if (create_topics_repeated(request, i))
         why_set(&plan.why, "The request names this topic more than once.");
-    } else {
-        TRY(find(u, wanted->name, &there, &topic));
-        TRY(topic_policy_fill(&u->policy, &u->limits, wanted, u->arena, &wanted));
-        plan = plan_topic_create(&u->facts, topic != NULL, wanted, u->arena);
-        check_policy(u, NULL, &plan);
-    }
+    else TRY(plan_one(u, wanted, &plan));
     if (is_ok(plan.result) && !u->validate_only) TRY(insert(u, &plan.topic));
     create_topics_answer(&plan, wanted->name, version, u->arena, row);
     return OK;

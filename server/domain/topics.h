@@ -20,6 +20,15 @@ status topics_list(struct db *db, const char *cluster_id, struct arena *arena,
 /* The limits of a cluster's plan; NOT_FOUND: no such cluster. */
 status topics_limits(struct db *db, const char *cluster_id, struct limits *ret);
 
+/* Domain thread. One topic inside a change of its cluster that the caller commits; refused: the error of
+ * Kafka's CreateTopics with a sentence, and nothing was changed. _check only asks whether it would be. */
+status topics_create_within(struct domain *domain, struct change *change, const char *cluster_id,
+                            const struct create_topics_request_creatable_topic *wanted,
+                            struct arena *arena, struct why *why);
+status topics_create_check(struct domain *domain, const char *cluster_id,
+                           const struct create_topics_request_creatable_topic *wanted,
+                           struct arena *arena, struct why *why);
+
 /* Domain thread. `request` is read before the function returns; `response` is a struct of the
  * response's type in `arena`, with a row for every topic asked about. result: OK or PENDING (rows
  * tell of each topic); otherwise nothing was changed and response is NULL. `version` is the
