@@ -53,6 +53,9 @@ struct api_request {
     json_t *json;                    /* of api_body(); freed with the request */
 };
 
+/* The name of the cookie that holds the session: over HTTPS one that browsers take from us alone. */
+const char *api_session_cookie(const struct api_request *rq);
+
 /* What the adapter (server/http, or a test) offers to handlers. */
 struct api_http {
     /* A query parameter by name, the n-th of that name (0 first); null when absent. */

@@ -6,17 +6,21 @@
 
 #include <stdio.h>
 
-#define COOKIE "leat_session"
+const char *api_session_cookie(const struct api_request *rq)
+{
+    return str_starts(rq->base_url, STR("https:")) ? "__Host-leat_session" : "leat_session";
+}
 
 static struct str token_of(struct api_request *rq)
 {
-    const char *header = rq->http->header(rq, "Cookie");
+    const char *header = rq->http->header(rq, "Cookie"), *name = api_session_cookie(rq);
+    size_t n = strlen(name);
     const char *at = header ? header : "";
     while (*at) {
         at += strspn(at, "; ");
         size_t len = strcspn(at, ";");
-        if (len > sizeof COOKIE && memcmp(at, COOKIE "=", sizeof COOKIE) == 0)
-            return (struct str){ at + sizeof COOKIE, len - sizeof COOKIE };
+        if (len > n && memcmp(at, name, n) == 0 && at[n] == '=')
+            return (struct str){ at + n + 1, len - n - 1 };
         at += len;
     }
     return STR_NULL;
@@ -39,9 +43,10 @@ struct login {
 
 static void set_cookie(struct api_request *rq, const char *token, int64_t seconds)
 {
-    char text[160];
-    snprintf(text, sizeof text, COOKIE "=%s; HttpOnly; SameSite=Strict; Path=/; Max-Age=%lld", token,
-             (long long)seconds);
+    char text[180];
+    bool https = str_starts(rq->base_url, STR("https:"));
+    snprintf(text, sizeof text, "%s=%s; HttpOnly; SameSite=Strict; Path=/; Max-Age=%lld%s",
+             api_session_cookie(rq), token, (long long)seconds, https ? "; Secure" : "");
     rq->http->set_header(rq, "Set-Cookie", text);
 }
 

@@ -8,6 +8,7 @@
 const struct cli_option cli_options[] = {
     { "json", false },        { "profile", true },     { "cluster", true },
     { "url", true },          { "key", true },         { "quickstart", true },
+    { "ca", true },
     { "environment", true },  { "kind", true },        { "partitions", true },
     { "config", true },       { "account", true },     { "cloud", false },
     { "description", true },  { "topic", true },       { "group", true },
@@ -62,7 +63,8 @@ static void print_help(FILE *out)
     fputs("\n  --json          the service's answer instead of a table\n"
           "  --profile NAME  which saved service to talk to (default: default)\n"
           "  --cluster ID    which cluster (default: the profile's)\n\n"
-          "LEAT_URL, LEAT_API_KEY, LEAT_API_SECRET and LEAT_CLUSTER stand in for a profile.\n",
+          "LEAT_URL, LEAT_API_KEY, LEAT_API_SECRET, LEAT_CLUSTER and LEAT_CA (a PEM file)\n"
+          "stand in for a profile.\n",
           out);
 }
 

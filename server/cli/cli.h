@@ -20,7 +20,7 @@ struct cli {
     int option_count;
     bool json;           /* --json: the service's own body instead of a table */
     const char *profile; /* name of the profile in use */
-    char *url, *key, *secret, *cluster;
+    char *url, *key, *secret, *cluster, *ca; /* ca: PEM file of who signed https */
 };
 
 struct cli_option {

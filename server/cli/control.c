@@ -38,9 +38,12 @@ int verb_login(struct cli *cli)
         cli->key = strdup(text_at(q, "cloud_api_key"));
         cli->secret = strdup(text_at(q, "cloud_api_secret"));
         cli->cluster = strdup(text_at(q, "cluster_id"));
+        cli->ca = strdup(text_at(q, "ca_file"));
     } else {
         if (cli->word_count) cli->url = strdup(cli->words[0]);
         if (cli_option(cli, "key")) cli->key = strdup(cli_option(cli, "key"));
+        if (cli_option(cli, "ca")) cli->ca = realpath(cli_option(cli, "ca"), NULL);
+        if (cli_option(cli, "ca") && !cli->ca) return cli_wrong("there is no file %s", cli_option(cli, "ca"));
         if (!cli->key) return cli_wrong("which key? Give --key ID; the secret is asked for");
         const char *secret = getenv("LEAT_API_SECRET");
         cli->secret = strdup(secret && *secret ? secret : read_secret());

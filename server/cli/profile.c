@@ -46,6 +46,7 @@ void profile_load(struct cli *cli)
     cli->key = pick("LEAT_API_KEY", profile, "key");
     cli->secret = pick("LEAT_API_SECRET", profile, "secret");
     cli->cluster = pick("LEAT_CLUSTER", profile, "cluster");
+    cli->ca = pick("LEAT_CA", profile, "ca");
     if (!cli->url) cli->url = strdup("http://127.0.0.1:8080");
     size_t n = strlen(cli->url);
     if (n && cli->url[n - 1] == '/') cli->url[n - 1] = 0;
@@ -61,9 +62,10 @@ int profile_save(struct cli *cli)
     json_t *profiles = json_object_get(all, "profiles");
     if (!profiles) json_object_set_new(all, "profiles", profiles = json_object());
     json_object_set_new(profiles, cli->profile,
-                        json_pack("{s:s, s:s, s:s, s:s}", "url", cli->url, "key", cli->key,
+                        json_pack("{s:s, s:s, s:s, s:s, s:s*}", "url", cli->url, "key", cli->key,
                                   "secret", cli->secret, "cluster",
-                                  cli->cluster ? cli->cluster : ""));
+                                  cli->cluster ? cli->cluster : "", "ca",
+                                  cli->ca && *cli->ca ? cli->ca : NULL));
     int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0 || json_dumpfd(all, fd, JSON_INDENT(2)) != 0 || fsync(fd) != 0 ||
         rename(fresh, path) != 0) {

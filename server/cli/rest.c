@@ -62,6 +62,7 @@ static json_t *send_request(struct cli *cli, const char *method, const char *bod
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+    if (cli->ca && *cli->ca) curl_easy_setopt(curl, CURLOPT_CAINFO, cli->ca);
     if (cli->key) curl_easy_setopt(curl, CURLOPT_USERNAME, cli->key);
     if (cli->secret) curl_easy_setopt(curl, CURLOPT_PASSWORD, cli->secret);
     if (body) curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);

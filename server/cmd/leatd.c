@@ -58,8 +58,17 @@ static status start(struct run *run, struct why *why)
         else
             bootstrap_urls(o, &run->quickstart);
     }
-    const struct http_options http = { o->listen, o->web_dir, o->data_dir, run->options.requests_per_s,
-                                       run->options.requests_burst };
+    char own[512];
+    snprintf(own, sizeof own, "%s/tls/https.pem", o->data_dir);
+    const struct http_options http = {
+        .listen = o->listen,
+        .web_dir = o->web_dir,
+        .data_dir = o->data_dir,
+        .tls_chain = o->https_chain ? o->https_chain : o->https ? own : NULL,
+        .tls_key = o->https_key ? o->https_key : o->https ? own : NULL,
+        .requests_per_s = run->options.requests_per_s,
+        .requests_burst = run->options.requests_burst,
+    };
     TRY(http_start(&http, run->domain, why, &run->http));
     return domain_start(run->domain);
 }

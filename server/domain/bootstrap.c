@@ -135,7 +135,7 @@ static status make_demo(struct domain *domain, struct quickstart *qs, struct why
 
 /* --- all of it ------------------------------------------------------------------------------------ */
 
-/* "http://HOST:PORT" where a browser on this machine (or, advertised, elsewhere) finds leatd. */
+/* "http://HOST:PORT", or https, where a browser on this machine (or, advertised, elsewhere) finds leatd. */
 static void url_of(const struct domain_options *options, char *ret, size_t size)
 {
     const char *colon = strrchr(options->listen, ':');
@@ -143,13 +143,17 @@ static void url_of(const struct domain_options *options, char *ret, size_t size)
     bool any = host_len == 0 || strncmp(options->listen, "0.0.0.0:", 8) == 0 ||
                strncmp(options->listen, "[::]:", 5) == 0;
     const char *instead = options->advertise ? options->advertise : "127.0.0.1";
-    if (any) snprintf(ret, size, "http://%s%s", instead, colon ? colon : "");
-    else snprintf(ret, size, "http://%s", options->listen);
+    const char *scheme = options->https ? "https" : "http";
+    if (any) snprintf(ret, size, "%s://%s%s", scheme, instead, colon ? colon : "");
+    else snprintf(ret, size, "%s://%s", scheme, options->listen);
 }
 
 void bootstrap_urls(const struct domain_options *options, struct quickstart *quickstart)
 {
     url_of(options, quickstart->rest_url, sizeof quickstart->rest_url);
+    quickstart->ca_file[0] = 0;
+    if (options->https && !options->https_chain)
+        snprintf(quickstart->ca_file, sizeof quickstart->ca_file, "%s/tls/ca.pem", options->data_dir);
     snprintf(quickstart->console_url, sizeof quickstart->console_url, "%.290s/", quickstart->rest_url);
 }
 

@@ -302,6 +302,35 @@ static size_t find_due(struct domain *domain, char due[DUE_MAX][ID_TEXT], int64_
     return n;
 }
 
+/* The door's own leaf, when it has one; http looks at the file itself. *ret_next as above. */
+static status https_renew(struct domain *domain, int64_t *ret_next)
+{
+    struct certificates *c = domain->certificates;
+    struct buf chain, key;
+    struct certificate facts;
+    if (!domain->options.https || domain->options.https_chain) return OK;
+    buf_init(&chain, CERTIFICATE_MAX);
+    buf_init(&key, CERTIFICATE_MAX);
+    status result = certificate_file_read(domain->options.data_dir, "https.pem", &chain, &key);
+    if (is_ok(result)) result = certificate_read(buf_bytes(&chain), &facts);
+    int64_t due = is_ok(result) && certificate_is_for(buf_bytes(&chain), host_of(domain))
+                      ? facts.not_before + (facts.not_after - facts.not_before) / 3 * 2 : 0;
+    if (due > domain_wall()) {
+        if (due < *ret_next) *ret_next = due;
+        result = OK;
+    } else {
+        buf_clear(&chain);
+        buf_clear(&key);
+        result = certificate_leaf_new(buf_bytes(&c->ca), buf_bytes(&c->ca_key), host_of(domain),
+                                      lifetime_ms(domain->db) / 1000, &chain, &key);
+        if (is_ok(result))
+            result = certificate_https_write(domain->options.data_dir, buf_bytes(&chain), buf_bytes(&key));
+    }
+    buf_done(&chain);
+    key_done(&key);
+    return result;
+}
+
 static void look(struct timer *timer)
 {
     struct certificates *c = CONTAINER_OF(timer, struct certificates, timer);
@@ -313,6 +342,8 @@ static void look(struct timer *timer)
         if (is_ok(renewed)) log_info("%s: its certificate was renewed", due[i]);
         else log_error("%s: its certificate cannot be renewed: %s", due[i], status_text(renewed));
     }
+    status https = https_renew(c->domain, &next);
+    if (failed(https)) log_error("the certificate of HTTPS cannot be renewed: %s", status_text(https));
     if (n) wait = LOOK_MIN_MS;
     else if (next - domain_wall() < wait) wait = next - domain_wall();
     if (wait < LOOK_MIN_MS) wait = LOOK_MIN_MS;
@@ -372,6 +403,12 @@ status certificates_open(struct domain *domain, struct why *why)
     buf_init(&c->ca_key, CERTIFICATE_MAX);
     timer_init(&c->timer, look);
     TRY(ca_open(domain, why));
+    int64_t next = INT64_MAX;
+    status https = https_renew(domain, &next);
+    if (failed(https)) {
+        why_set(why, "The certificate of HTTPS cannot be made: %s", status_text(https));
+        return https;
+    }
     TRY(db_begin(domain->db));
     status result = complete(domain);
     if (is_ok(result)) return db_commit(domain->db);

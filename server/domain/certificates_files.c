@@ -103,6 +103,15 @@ status certificate_file_write(const char *data_dir, const char *cluster_id, stru
     return result;
 }
 
+status certificate_https_write(const char *data_dir, struct bytes chain, struct bytes key)
+{
+    int dir;
+    TRY(folder_open(data_dir, &dir));
+    status result = write_in(dir, "https.pem", key, chain);
+    close(dir);
+    return result;
+}
+
 status certificate_file_read(const char *data_dir, const char *file, struct buf *ret_chain,
                              struct buf *ret_key)
 {

@@ -14,5 +14,7 @@ status certificate_file_write(const char *data_dir, const char *cluster_id, stru
                               struct bytes key, char ret_file[CERTIFICATE_FILE_NAME]);
 status certificate_file_read(const char *data_dir, const char *file, struct buf *ret_chain,
                              struct buf *ret_key);
+/* Of the HTTPS door: DATA/tls/https.pem, its key and its chain. */
+status certificate_https_write(const char *data_dir, struct bytes chain, struct bytes key);
 /* Removes the files of a cluster but one (NULL: all). */
 void certificate_files_remove(const char *data_dir, const char *cluster_id, const char *but);

@@ -21,6 +21,8 @@ struct domain_options {
     const char *bin_dir;          /* where leat-broker and leat are */
     const char *web_dir;          /* the console's files */
     const char *listen;           /* "127.0.0.1:8080" */
+    bool https;                   /* the door; with the service's own certificate unless these are given */
+    const char *https_chain, *https_key;
     const char *advertise;        /* host that Kafka clients are told; NULL: 127.0.0.1 and loopback only */
     uint16_t broker_port_first, broker_port_last;
     uint32_t broker_user_first, broker_user_last; /* own users of brokers; 0: none */

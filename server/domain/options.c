@@ -22,6 +22,9 @@ static const char usage[] =
     "  --min-free BYTES     with less than this free on the disk of --data, the appends of the largest\n"
     "                       growing clusters are held back until half as much again is free; 500M, 2G\n"
     "                       (default 5 % of the disk, at most 1G; 0: never)\n"
+    "  --https              HTTPS, with a certificate of the service's own CA (DIR/tls/ca.pem)\n"
+    "  --https-cert FILE    HTTPS with this certificate chain (PEM), read again when it changes,\n"
+    "  --https-key FILE     and its key\n"
     "  --rate-limit N[:B]   requests a second of a key, a user or an unknown address, and at once\n"
     "                       (default 200:1000; 0: no limit)\n"
     "  --no-demo            no demo at the first start\n"
@@ -122,6 +125,8 @@ static status parse_value(struct options *options, const char *name, const char 
     else if (strcmp(name, "--broker-ports") == 0) return parse_ports(value, o, why);
     else if (strcmp(name, "--broker-users") == 0) return parse_users(value, o, why);
     else if (strcmp(name, "--min-free") == 0) return parse_size(value, &o->min_free, why);
+    else if (strcmp(name, "--https-cert") == 0) o->https_chain = value;
+    else if (strcmp(name, "--https-key") == 0) o->https_key = value;
     else if (strcmp(name, "--rate-limit") == 0) return parse_rate(value, options, why);
     else if (strcmp(name, "--listen") == 0) return parse_listen(value, o, why);
     else return parse_host(value, o, why);
@@ -131,7 +136,8 @@ static status parse_value(struct options *options, const char *name, const char 
 static bool takes_value(const char *name)
 {
     static const char *const names[] = { "--data", "--web", "--broker-ports", "--listen", "--advertise",
-                                         "--min-free", "--broker-users", "--rate-limit" };
+                                         "--min-free", "--broker-users", "--rate-limit",
+                                         "--https-cert", "--https-key" };
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         if (strcmp(name, names[i]) == 0) return true;
     }
@@ -161,6 +167,8 @@ status options_parse(struct options *options, int argc, char **argv, bool *ret_h
         const char *name = argv[i];
         if (strcmp(name, "--no-demo") == 0) {
             options->domain.demo = false;
+        } else if (strcmp(name, "--https") == 0) {
+            options->domain.https = true;
         } else if (strcmp(name, "--show") == 0) {
             options->show = true;
         } else if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
@@ -181,6 +189,11 @@ status options_parse(struct options *options, int argc, char **argv, bool *ret_h
         why_set(why, "--data DIR is needed; see leatd --help");
         return FAIL(INVALID);
     }
+    if (!options->domain.https_chain != !options->domain.https_key) {
+        why_set(why, "--https-cert and --https-key go together");
+        return FAIL(INVALID);
+    }
+    options->domain.https |= options->domain.https_chain != NULL;
     return find_bin_dir(options);
 }
 

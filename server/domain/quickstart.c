@@ -12,7 +12,7 @@
 
 #define FIELD(name) { #name, offsetof(struct quickstart, name), sizeof(((struct quickstart *)0)->name) }
 static const struct { const char *name; size_t at, size; } fields[] = {
-    FIELD(console_url), FIELD(rest_url), FIELD(admin_user), FIELD(admin_password),
+    FIELD(console_url), FIELD(rest_url), FIELD(ca_file), FIELD(admin_user), FIELD(admin_password),
     FIELD(cloud_api_key), FIELD(cloud_api_secret), FIELD(environment_id), FIELD(cluster_id),
     FIELD(bootstrap_servers), FIELD(sasl_mechanism), FIELD(kafka_api_key), FIELD(kafka_api_secret),
 };
@@ -84,7 +84,8 @@ void quickstart_print(FILE *out, const char *data_dir, const struct quickstart *
         print_kcat(out, q, "echo hello | ", "-P");
         print_kcat(out, q, "", "-C -o beginning -e");
     }
-    fprintf(out, "\nThe same by REST:\n\n  curl -u %s:%s %s/leat/v1/clusters\n", q->cloud_api_key,
+    fprintf(out, "\nThe same by REST:\n\n  curl %s%s%s-u %s:%s %s/leat/v1/clusters\n",
+            q->ca_file[0] ? "--cacert " : "", q->ca_file, q->ca_file[0] ? " " : "", q->cloud_api_key,
             q->cloud_api_secret, q->rest_url);
     fprintf(out, "\nAll of this is kept in %s/quickstart.json.\n\n", data_dir);
     fflush(out);

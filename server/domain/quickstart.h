@@ -7,6 +7,7 @@
 
 struct quickstart { /* the demo's fields are empty with --no-demo */
     char console_url[300], rest_url[300];
+    char ca_file[420]; /* who signed the certificate of HTTPS; empty: HTTP, or somebody that is known */
     char admin_user[64], admin_password[260];
     char cloud_api_key[24], cloud_api_secret[64];
     char environment_id[40], cluster_id[40];

@@ -147,7 +147,7 @@ bool auth_check(struct exchange *x, struct db *db)
 {
     const struct api_route *route = x->rq.route;
     const char *authorization = exchange_header(x, "Authorization");
-    struct str token = cookie(exchange_header(x, "Cookie"), "leat_session");
+    struct str token = cookie(exchange_header(x, "Cookie"), api_session_cookie(&x->rq));
     if (route->access == ANYONE) {
         if (x->rq.method != GET && foreign_site(x)) {
             return forbid(x, "This request comes from another site.");

@@ -281,6 +281,8 @@ void exchange_common_headers(struct exchange *x, struct MHD_Response *response)
     for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
         MHD_add_response_header(response, fixed[i][0], fixed[i][1]);
     }
+    if (x->http->tls)
+        MHD_add_response_header(response, "Strict-Transport-Security", "max-age=31536000");
     MHD_add_response_header(response, "X-Request-Id", x->rq.request_id);
     for (int i = 0; i < x->header_count; i++) {
         MHD_add_response_header(response, x->headers[i].name, x->headers[i].value);

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "domain/domain.h"
 #include "http/http_int.h"
+#include "http/tls_files.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -51,7 +52,7 @@ static bool method_of(const char *name, enum api_method *ret)
     return false;
 }
 
-/* "http://host:port" as the client named us; only what a host and port may hold. */
+/* "https://host:port" or http as the client named us; only what a host and port may hold. */
 static void base_url(struct exchange *x)
 {
     const char *host = exchange_header(x, "Host");
@@ -60,7 +61,8 @@ static void base_url(struct exchange *x)
         fine = (*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
                strchr(".-_:[]", *p);
     }
-    x->rq.base_url = arena_printf(&x->arena, "http://%s", fine ? host : x->http->authority);
+    const char *scheme = x->http->tls ? "https" : "http";
+    x->rq.base_url = arena_printf(&x->arena, "%s://%s", scheme, fine ? host : x->http->authority);
 }
 
 static void allow_header(struct exchange *x)
@@ -314,10 +316,35 @@ void http_release(struct http *http)
 {
     for (int i = 0; i < http->reader_count; i++) db_free(http->readers[i]);
     if (http->web_fd >= 0) close(http->web_fd);
+    tls_files_close(http->tls);
     pthread_mutex_destroy(&http->lock);
     rate_limit_free(http->rates);
     mem_free(http->data_dir);
     mem_free(http);
+}
+
+#define PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+
+static status daemon_start(struct http *http, int fd, struct why *why)
+{
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    struct MHD_OptionItem tls[] = {
+        { MHD_OPTION_HTTPS_CERT_CALLBACK, 0, tls_files_callback() },
+        { MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)PRIORITIES },
+        { MHD_OPTION_END, 0, NULL },
+    };
+    if (!http->tls) tls[0].option = MHD_OPTION_END;
+    http->daemon = MHD_start_daemon(
+        http->tls ? flags | MHD_USE_TLS : flags, http->port, NULL, NULL, on_request, http,
+        MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)HTTP_THREADS, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_TIMEOUT_S,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(32 * 1024), MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_URI_LOG_CALLBACK, on_uri, http, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
+        MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, NULL, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+    if (http->daemon) return OK;
+    why_set(why, "the HTTP server did not start on port %u", http->port);
+    return FAIL(IO);
 }
 
 status http_start(const struct http_options *options, struct domain *domain, struct why *why,
@@ -335,20 +362,13 @@ status http_start(const struct http_options *options, struct domain *domain, str
     pthread_mutex_init(&http->lock, NULL);
     if (options->web_dir) http->web_fd = open(options->web_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     snprintf(http->authority, sizeof http->authority, "127.0.0.1:%u", port);
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
-    http->daemon = MHD_start_daemon(
-        flags, port, NULL, NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-        MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)HTTP_THREADS, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_TIMEOUT_S,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(32 * 1024), MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_URI_LOG_CALLBACK, on_uri, http, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
-        MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, NULL, MHD_OPTION_END);
-    if (!http->daemon) {
-        why_set(why, "the HTTP server did not start on %s", options->listen);
+    status result = OK;
+    if (options->tls_chain) result = tls_files_open(options->tls_chain, options->tls_key, why, &http->tls);
+    if (is_ok(result)) result = daemon_start(http, fd, why);
+    if (failed(result)) {
         close(fd);
         http_release(http);
-        return FAIL(IO);
+        return result;
     }
     *ret_http = http;
     return OK;

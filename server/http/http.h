@@ -12,6 +12,7 @@ struct http_options {
     const char *listen;   /* "127.0.0.1:8080", "[::1]:8080", ":0" for a free port on loopback */
     const char *web_dir;  /* the console's files; NULL: none */
     const char *data_dir; /* where the database is: each HTTP thread opens its own reader */
+    const char *tls_chain, *tls_key; /* PEM files: HTTPS; NULL: HTTP */
     int64_t requests_per_s, requests_burst; /* of a key, a user or an address; 0: no limit */
 };
 

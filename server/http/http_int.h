@@ -81,6 +81,7 @@ struct http {
     atomic_int at_domain;
     atomic_llong requests, by_class[6], rejected, limited;
     struct rate_limit *rates;
+    struct tls_files *tls;   /* NULL: plain HTTP */
 };
 
 /* exchange.c */

@@ -5,9 +5,27 @@ import sys
 import time
 import traceback
 
-MODULES = ("test_contract", "test_control", "test_story", "test_kafka", "test_records", "test_auth", "test_errors",
-           "test_framing", "test_events", "test_group_offsets", "test_scram_users", "test_kafka_quotas",
-           "test_plans", "test_limits", "test_topic_policies", "test_topic_requests", "test_away", "test_exercised")
+MODULES = (
+    "test_contract",
+    "test_control",
+    "test_story",
+    "test_kafka",
+    "test_records",
+    "test_auth",
+    "test_errors",
+    "test_framing",
+    "test_events",
+    "test_group_offsets",
+    "test_scram_users",
+    "test_kafka_quotas",
+    "test_plans",
+    "test_limits",
+    "test_https",
+    "test_topic_policies",
+    "test_topic_requests",
+    "test_away",
+    "test_exercised",
+)
 
 
 def run(tests, argument):

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -72,6 +73,7 @@ class Leatd:
         self.http_port, self.broker_ports = first, (first + 1, first + ports)
         self.demo, self.password, self.process, self.quickstart = demo, password, None, None
         self.base = f"http://127.0.0.1:{self.http_port}"
+        self.ca = None  # of an https base: a PEM file
 
     def argv(self):
         argv = [*self.prefix, os.path.join(BIN, "leatd"), "--data", self.data, "--listen", f"127.0.0.1:{self.http_port}",
@@ -114,7 +116,8 @@ class Leatd:
         for name, value in (headers or {}).items():
             rq.add_header(name, value)
         try:
-            with urllib.request.urlopen(rq, timeout=30) as r:
+            context = ssl.create_default_context(cafile=self.ca) if self.ca else None
+            with urllib.request.urlopen(rq, timeout=30, context=context) as r:
                 return Answer(r.status, r.headers, r.read())
         except urllib.error.HTTPError as e:
             return Answer(e.code, e.headers, e.read())
