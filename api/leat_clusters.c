@@ -8,6 +8,7 @@
 #include "domain/clusters.h"
 #include "domain/isolation.h"
 #include "domain/lags.h"
+#include "domain/lifetimes.h"
 #include "domain/pause.h"
 #include "domain/plans.h"
 
@@ -138,6 +139,13 @@ static json_t *isolation_json(struct domain *domain, const char *id)
                      i.process.seccomp, "missing", missing);
 }
 
+static json_t *lifetime_of(struct domain *domain, const char *id)
+{
+    int64_t end = -1;
+    (void)lifetimes_end(domain->db, id, &end); /* logged; shown as without an end */
+    return api_time(end);
+}
+
 static json_t *to_json(struct domain *domain, const struct cluster *c, bool with_limits)
 {
     static const struct engine_figures nothing;
@@ -165,6 +173,7 @@ static json_t *to_json(struct domain *domain, const struct cluster *c, bool with
     json_object_set_new(json, "worst_lag", worst_lag_of(domain, c->id));
     if (with_limits && is_ok(plans_of_cluster(domain->db, c->id, &limits))) {
         json_object_set_new(json, "limits", leat_limits_json(&limits));
+        json_object_set_new(json, "expires_at", lifetime_of(domain, c->id));
         json_object_set_new(json, "own_limits", leat_limits_own_json(domain->db, c->id));
     }
     return json;

@@ -12,6 +12,7 @@ const struct limits limits_standalone = {
     .retention_ms = -1,
     .connections_per_s = -1,
     .requests_per_s = -1,
+    .lifetime_ms = -1,
     .auto_create_topics = true,
     .default_partitions = 1,
     .group_initial_delay_ms = 3000,

@@ -14,6 +14,7 @@ struct limits {
     int64_t retention_ms;         /* greatest retention.ms of a topic; 0 is no limit, too, here and below */
     int64_t connections_per_s;    /* new ones, all addresses together */
     int64_t requests_per_s;       /* whole cluster */
+    int64_t lifetime_ms;          /* of a cluster on its plan; leatd's alone, not in the image */
     bool auto_create_topics;
     int32_t default_partitions;   /* num.partitions */
     int32_t group_initial_delay_ms; /* group.initial.rebalance.delay.ms */

@@ -10,6 +10,7 @@
 #include "domain/cluster_run.h"
 #include "domain/environments.h"
 #include "domain/internal_topics.h"
+#include "domain/lifetimes.h"
 #include "domain/plans.h"
 
 #include <jansson.h>
@@ -172,8 +173,8 @@ status clusters_insert(struct domain *domain, const struct cluster_spec *spec, s
     secret_id_new("lkc-", id);
     struct db_query *q = db_query(db, "INSERT INTO cluster (id, environment_id, display_name, plan, kind, "
                                       "cku, availability, cloud, region, deletion_protection, "
-                                      "metadata_version, created_at, updated_at) "
-                                      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)");
+                                      "metadata_version, created_at, updated_at, plan_since) "
+                                      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)");
     db_bind_cstr(q, id);
     db_bind_str(q, spec->environment_id);
     db_bind_str(q, spec->display_name);
@@ -184,6 +185,7 @@ status clusters_insert(struct domain *domain, const struct cluster_spec *spec, s
     db_bind_str(q, spec->cloud);
     db_bind_str(q, spec->region);
     db_bind_i64(q, spec->deletion_protection);
+    db_bind_i64(q, now);
     db_bind_i64(q, now);
     db_bind_i64(q, now);
     status result = db_run(q);
@@ -215,6 +217,7 @@ status clusters_create(struct domain *domain, const struct actor *actor, const s
     TRY(change_audit_with(change, "cluster.create", c.id, "display_name", spec->display_name));
     TRY(change_commit_now(&change));
     *ret = c;
+    lifetimes_soon(domain);
     return clusters_launch(domain, c.id);
 }
 
@@ -318,6 +321,9 @@ static status apply_patch(struct db *db, const struct cluster *c, const struct c
     if (result.code == E_EXISTS)
         why_set(why, "The environment has a cluster named %s already.", next.display_name);
     TRY(result);
+    if (strcmp(next.plan, c->plan) != 0)
+        TRY(db_run(DB(db, "UPDATE cluster SET plan_since = ? WHERE id = ?", domain_wall(),
+                      (const char *)next.id)));
     for (size_t i = 0; i < patch->limit_count; i++)
         TRY(plans_override(db, next.id, &patch->limits[i], why));
     if (limits) TRY(check_fits(db, &next, why));
@@ -340,6 +346,7 @@ void clusters_update(struct domain *domain, const struct actor *actor, struct st
         done(arg, result, &why);
         return;
     }
+    lifetimes_soon(domain);
     change_commit(TAKE(change), done, arg);
 }
 

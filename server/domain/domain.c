@@ -10,6 +10,7 @@
 #include "domain/clusters.h"
 #include "domain/disk_watch.h"
 #include "domain/internal_topics.h"
+#include "domain/lifetimes.h"
 #include "domain/isolation.h"
 #include "domain/lags.h"
 #include "domain/logins.h"
@@ -91,6 +92,7 @@ status domain_start(struct domain *domain)
     isolation_start(domain);
     TRY(clusters_resume(domain));
     TRY(disk_watch_start(domain));
+    TRY(lifetimes_start(domain));
     certificates_start(domain);
     return logins_start(domain);
 }
@@ -99,6 +101,7 @@ void domain_free(struct domain *domain)
 {
     if (!domain) return;
     disk_watch_stop(domain);
+    lifetimes_stop(domain);
     engine_free(domain->engine);
     supervisor_free(domain->supervisor);
     if (domain->watchers) watchers_done(domain);

@@ -48,6 +48,7 @@ struct domain {
     struct disk_watch *disk_watch;     /* disk_watch.c's own */
     bool own_users;               /* brokers run as users of their own; isolation.c */
     struct why no_own_users;      /* why not */
+    struct lifetimes *lifetimes;       /* lifetimes.c's own */
     void *watchers;               /* watchers.c's own */
     void *lags;                   /* lags.c's own */
 };

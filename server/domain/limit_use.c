@@ -21,6 +21,8 @@ status limit_use_read(struct domain *domain, const char *cluster_id, struct limi
     TRY(db_one_i64(DB(db, GREATEST("retention.ms", RETENTION_MS), cluster_id), &use.longest_retention_ms));
     TRY(db_one_i64(DB(db, GREATEST("max.message.bytes", MESSAGE_BYTES), cluster_id),
                    &use.largest_message_bytes));
+    TRY(db_one_i64(DB(db, "SELECT max(0, ? - plan_since) FROM cluster WHERE id = ?", domain_wall(),
+                      cluster_id), &use.age_ms));
     const struct engine_figures *f = domain->engine ? engine_figures(domain->engine, cluster_id) : NULL;
     if (f && f->known) {
         use.ingress_bytes_per_s = f->in_per_s;
@@ -44,6 +46,7 @@ bool limit_use_of(const struct limit_use *use, const struct limit_kind *kind, do
         { "requests_per_s", use->requests_per_s }, { "storage_bytes", (double)use->storage_bytes },
         { "connections", (double)use->connections }, { "memory_bytes", (double)use->memory_bytes },
         { "partitions", (double)use->partitions }, { "retention_ms", retention },
+        { "lifetime_ms", (double)use->age_ms },
         { "message_bytes", (double)use->largest_message_bytes },
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {

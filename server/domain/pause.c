@@ -5,6 +5,7 @@
 #include "domain/pause.h"
 
 #include "domain/cluster_run.h"
+#include "domain/lifetimes.h"
 
 static status find_live(struct domain *domain, struct str id, struct cluster *ret, struct why *why)
 {
@@ -38,6 +39,7 @@ status clusters_resume_paused(struct domain *domain, const struct actor *actor, 
     struct cluster c;
     TRY(find_live(domain, id, &c, why));
     if (!c.paused_at) return OK;
+    TRY(lifetimes_check(domain->db, c.id, why));
     TRY(change_begin(domain, c.id, actor, &change));
     TRY(db_run(DB(domain->db, "UPDATE broker SET wanted = 'running', pause_reason = '', paused_at = NULL "
                               "WHERE cluster_id = ?", id)));

@@ -7,7 +7,8 @@
  * Pausing again replaces the reason only. NOT_FOUND; CONFLICT while it is being deleted. */
 status clusters_pause(struct domain *domain, const struct actor *actor, struct str id, struct str reason,
                       struct why *why);
-/* Starts them again; nothing when it was not paused. NOT_FOUND; CONFLICT while it is being deleted. */
+/* Starts them again; nothing when it was not paused. NOT_FOUND; CONFLICT while it is being deleted, or when
+ * its time on its plan is over (lifetimes.h). */
 status clusters_resume_paused(struct domain *domain, const struct actor *actor, struct str id,
                               struct why *why);
 /* Why a paused cluster does not answer, as a sentence; false: it is not paused. */

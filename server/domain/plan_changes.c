@@ -7,6 +7,7 @@
 #include "cluster/delta.h"
 #include "domain/cluster_image.h"
 #include "domain/clusters.h"
+#include "domain/lifetimes.h"
 #include "domain/watchers.h"
 
 #include <jansson.h>
@@ -59,9 +60,9 @@ static status write_row(struct db *db, const struct plan *plan)
                   l->connections, l->message_bytes, l->memory_bytes, (const char *)plan->name)));
     return db_run(DB(db, "UPDATE plan SET auto_create_topics = ?, default_partitions = ?, "
                          "strict_replication = ?, retention_ms = ?, connections_per_s = ?, "
-                         "requests_per_s = ? WHERE name = ?",
+                         "requests_per_s = ?, lifetime_ms = ? WHERE name = ?",
                      l->auto_create_topics, l->default_partitions, l->strict_replication, l->retention_ms,
-                     l->connections_per_s, l->requests_per_s, (const char *)plan->name));
+                     l->connections_per_s, l->requests_per_s, l->lifetime_ms, (const char *)plan->name));
 }
 
 static status audit(struct change *change, const char *operation, const struct plan *plan)
@@ -165,6 +166,7 @@ status plans_update(struct domain *domain, const struct actor *actor, const stru
     status result = change_commit_now(&change);
     for (size_t i = 0; is_ok(result) && i < count; i++) tell(domain, &told[i]);
     mem_free(told);
+    if (is_ok(result)) lifetimes_soon(domain);
     return result;
 }
 

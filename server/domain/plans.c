@@ -5,7 +5,7 @@
 #define COLUMNS                                                                                    \
     "SELECT name, ingress_bytes_per_s, egress_bytes_per_s, storage_bytes, partitions, "            \
     "connections, message_bytes, memory_bytes, auto_create_topics, default_partitions, "           \
-    "strict_replication, retention_ms, connections_per_s, requests_per_s, "                        \
+    "strict_replication, retention_ms, connections_per_s, requests_per_s, lifetime_ms, "           \
     "(SELECT count(*) FROM cluster WHERE plan = name) FROM plan "
 
 #define KIND(field, unit, title, least, endless, by_cku)                                           \
@@ -21,6 +21,7 @@ static const struct limit_kind all_kinds[] = {
     KIND(connections_per_s, "connections/s", "New connections a second", 1, true, true),
     KIND(requests_per_s, "requests/s", "Requests a second", 1, true, true),
     KIND(message_bytes, "bytes", "Largest batch of records", 1024, true, false),
+    KIND(lifetime_ms, "ms", "Time until the cluster is paused for good", 1000, true, false),
     KIND(memory_bytes, "bytes", "Memory for requests under way", 8 << 20, false, false),
 };
 
@@ -80,7 +81,7 @@ static bool is_preset(const char *name)
 
 static void read_plan(const struct db_query *q, struct plan *plan)
 {
-    *plan = (struct plan){ .clusters = db_i64(q, 14) };
+    *plan = (struct plan){ .clusters = db_i64(q, 15) };
     DB_COPY(q, 0, plan->name);
     plan->preset = is_preset(plan->name);
     plan->limits = (struct limits){
@@ -90,7 +91,7 @@ static void read_plan(const struct db_query *q, struct plan *plan)
         .auto_create_topics = db_i64(q, 8) != 0, .default_partitions = (int32_t)db_i64(q, 9),
         .group_initial_delay_ms = 3000, .authorise = true,
         .strict_replication = db_i64(q, 10) != 0, .retention_ms = db_i64(q, 11),
-        .connections_per_s = db_i64(q, 12), .requests_per_s = db_i64(q, 13),
+        .connections_per_s = db_i64(q, 12), .requests_per_s = db_i64(q, 13), .lifetime_ms = db_i64(q, 14),
     };
 }
 

@@ -118,6 +118,20 @@ def test_service_quotas_are_the_real_limits_with_their_use(t):
     t.s.refused(404, "GET", "/service-quota/v1/scopes/GALAXY")
 
 
+def test_a_cluster_whose_plan_ends_is_paused_and_says_why(t):
+    shown = t.s.good("PATCH", t.path, {"plan": "trial"})
+    assert shown["limits"]["lifetime_ms"] == 14 * 86400000 and shown["expires_at"] and not shown["paused"]
+    t.s.good("PATCH", t.path, {"limits": {"lifetime_ms": 1000}})
+    ended = wait_for(lambda: (lambda c: c["paused"] and c)(t.s.good("GET", t.path)), "its time is over")
+    assert "trial" in ended["paused"]["reason"], ended
+    refused = t.s.refused(409, "POST", t.path + ":resume")
+    assert "another plan" in refused["errors"][0]["detail"], refused
+    assert t.limits()["lifetime_ms"]["use"] >= 1000
+    t.s.good("PATCH", t.path, {"plan": "gold", "limits": {"lifetime_ms": None}})
+    t.s.good("POST", t.path + ":resume")
+    assert t.s.running(t.cluster)["expires_at"] is None
+
+
 def test_a_plan_that_no_cluster_has_goes(t):
     t.s.good("PATCH", t.path, {"plan": "dedicated", "cku": 2})
     assert t.limits()["connections"]["limit"] == 20000
