@@ -1,5 +1,6 @@
 /* answer.c - bodies in the three dialects: errors, lists, pages. Any thread that runs a handler. */
 #include "api/api.h"
+#include "api/json_text.h"
 
 #include "domain/pause.h"
 
@@ -198,26 +199,20 @@ json_t *api_time(int64_t ms)
     return json_string(full);
 }
 
+bool api_is_unreserved(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
+}
+
 struct str api_encode(struct arena *arena, struct str text)
 {
-    static const char digits[] = "0123456789ABCDEF";
-    char *out = arena_alloc(arena, text.len * 3 + 1);
-    if (!out) return STR_NULL;
-    size_t n = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.data[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                     (c && strchr("-._~", c));
-        if (plain) {
-            out[n++] = (char)c;
-        } else {
-            out[n++] = '%';
-            out[n++] = digits[c >> 4];
-            out[n++] = digits[c & 15];
-        }
-    }
-    out[n] = 0;
-    return (struct str){ out, n };
+    struct buf out;
+    buf_init(&out, text.len * 3 + 1);
+    json_text_encoded(&out, text);
+    struct str encoded = out.failed ? STR_NULL : arena_str(arena, bytes_str(buf_bytes(&out)));
+    buf_done(&out);
+    return encoded;
 }
 
 struct str api_url(struct api_request *rq, const char *format, ...)
@@ -234,7 +229,7 @@ struct str api_url(struct api_request *rq, const char *format, ...)
             buf_put(&out, p, 1);
             continue;
         }
-        buf_put_str(&out, api_encode(rq->arena, va_arg(args, struct str)));
+        json_text_encoded(&out, va_arg(args, struct str));
         p++;
     }
     va_end(args);
@@ -325,12 +320,35 @@ void api_reply_list(struct api_request *rq, const char *api_version, const char 
     api_reply(rq, 200, list);
 }
 
+/* The request's own address. */
+static struct str self_url(struct api_request *rq)
+{
+    return arena_printf(rq->arena, "%.*s%.*s%s%.*s", STR_ARG(rq->base_url), STR_ARG(rq->path),
+                        rq->raw_query.len ? "?" : "", STR_ARG(rq->raw_query));
+}
+
 void api_reply_kafka_list(struct api_request *rq, const char *kind, json_t *take_data)
 {
-    struct str self = arena_printf(rq->arena, "%.*s%.*s%s%.*s", STR_ARG(rq->base_url),
-                                   STR_ARG(rq->path),
-                                   rq->raw_query.len ? "?" : "", STR_ARG(rq->raw_query));
-    json_t *metadata = json_pack("{s:o, s:n}", "self", api_str(self), "next");
+    json_t *metadata = json_pack("{s:o, s:n}", "self", api_str(self_url(rq)), "next");
     api_reply(rq, 200, json_pack("{s:s, s:o, s:o}", "kind", kind, "metadata", metadata, "data",
                                  take_data));
+}
+
+void api_kafka_list_begin(struct api_request *rq, const char *kind, struct buf *out)
+{
+    buf_init(out, LIST_TEXT_MAX);
+    buf_printf(out, "{\"kind\":\"%s\",\"metadata\":{\"self\":", kind);
+    json_text_str(out, self_url(rq));
+    JSON_TEXT(out, ",\"next\":null},\"data\":[");
+}
+
+void api_kafka_list_end(struct api_request *rq, struct buf *take)
+{
+    JSON_TEXT(take, "]}");
+    if (!take->failed) {
+        rq->http->answer_bytes(rq, 200, "application/json", take);
+        return;
+    }
+    buf_done(take);
+    api_fail(rq, FAIL(NO_MEMORY), NULL);
 }

@@ -119,12 +119,18 @@ void api_reply_list(struct api_request *rq, const char *api_version, const char 
 /* The Kafka dialect's list: whole, metadata {self, next: null}. */
 int api_kafka_code(status error); /* error_code of the Kafka dialect */
 void api_reply_kafka_list(struct api_request *rq, const char *kind, json_t *take_data);
+/* The same for a list that may be long: between the two its items are written as text (json_text.h), with
+ * commas between them. */
+#define LIST_TEXT_MAX (256u << 20)
+void api_kafka_list_begin(struct api_request *rq, const char *kind, struct buf *out);
+void api_kafka_list_end(struct api_request *rq, struct buf *take);
 
 /* --- helpers for bodies ----------------------------------------------------------------------- */
 json_t *api_str(struct str s);                 /* JSON string; null when s is null or no UTF-8 */
 json_t *api_time(int64_t ms);                  /* RFC 3339, UTC; null when ms <= 0 */
 /* base_url + "/kafka/v3/…" with %-encoded parts: each %s of the format is encoded. */
 struct str api_url(struct api_request *rq, const char *format, ...);
+bool api_is_unreserved(char c); /* in a URL, see RFC 3986 §2.3 */
 struct str api_encode(struct arena *arena, struct str text); /* %XX for all but unreserved */
 /* A member of a JSON object as a view; null when absent, null or no string. */
 struct str api_get_str(const json_t *object, const char *name);

@@ -1,40 +1,81 @@
 /* kafka_topics.c - topics: list, get (READ); create, delete, more partitions (DOMAIN, answered once the
  * broker acknowledged). */
 #include "api/handlers.h"
+#include "api/json_text.h"
 #include "api/kafka_topics.h"
 
 /* --- shown ------------------------------------------------------------------------------------ */
 
-static json_t *operations_json(const struct kafka_scope *s, struct str topic)
+static void put_operations(struct buf *out, const struct kafka_scope *s, struct str topic)
 {
     static const enum acl_operation all[] = { OP_READ, OP_WRITE, OP_CREATE, OP_DELETE, OP_ALTER,
-                                             OP_DESCRIBE,
-                                              OP_DESCRIBE_CONFIGS, OP_ALTER_CONFIGS };
-    json_t *list = json_array();
+                                              OP_DESCRIBE, OP_DESCRIBE_CONFIGS, OP_ALTER_CONFIGS };
+    const char *separator = "\"";
+    JSON_TEXT(out, ",\"authorized_operations\":[");
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
-        if (kafka_allows(s, all[i], RES_TOPIC, topic)) {
-            json_array_append_new(list, json_string(acl_operation_name(all[i])));
-        }
+        if (!kafka_allows(s, all[i], RES_TOPIC, topic)) continue;
+        buf_put_str(out, str_c(separator));
+        buf_put_str(out, str_c(acl_operation_name(all[i])));
+        JSON_TEXT(out, "\"");
+        separator = ",\"";
     }
-    return list;
+    JSON_TEXT(out, "]");
+}
+
+/* ,"name":{"related":"<topic's URL><tail>"} */
+static void put_link(struct buf *out, const char *name, struct str topics, struct str topic,
+                     const char *tail)
+{
+    JSON_TEXT(out, ",\"");
+    buf_put_str(out, str_c(name));
+    JSON_TEXT(out, "\":{\"related\":\"");
+    buf_put_str(out, topics);
+    json_text_encoded(out, topic);
+    buf_put_str(out, str_c(tail));
+    JSON_TEXT(out, "\"}");
+}
+
+/* A list has ten thousand of them: as text, without a tree. `topics`: the URL of the list and a '/'. */
+static void put_topic(struct buf *out, const struct kafka_scope *s, struct str topics,
+                      const struct delta_topic *t, bool operations)
+{
+    JSON_TEXT(out, "{\"kind\":\"KafkaTopic\",\"metadata\":{\"self\":\"");
+    buf_put_str(out, topics);
+    json_text_encoded(out, t->name);
+    JSON_TEXT(out, "\",\"resource_name\":\"crn:///kafka=");
+    buf_put_str(out, str_c(s->id));
+    JSON_TEXT(out, "/topic=");
+    json_text_inside(out, t->name);
+    JSON_TEXT(out, "\"},\"cluster_id\":\"");
+    buf_put_str(out, str_c(s->id));
+    JSON_TEXT(out, "\",\"topic_name\":\"");
+    json_text_inside(out, t->name);
+    buf_put_str(out, t->internal ? STR("\",\"is_internal\":true") : STR("\",\"is_internal\":false"));
+    JSON_TEXT(out, ",\"replication_factor\":");
+    json_text_i64(out, t->replication_factor);
+    JSON_TEXT(out, ",\"partitions_count\":");
+    json_text_i64(out, t->partitions);
+    put_link(out, "partitions", topics, t->name, "/partitions");
+    put_link(out, "configs", topics, t->name, "/configs");
+    put_link(out, "partition_reassignments", topics, t->name, "/partitions/-/reassignment");
+    if (operations) put_operations(out, s, t->name);
+    JSON_TEXT(out, "}");
+}
+
+static struct str topics_url(struct api_request *rq, const struct kafka_scope *s)
+{
+    return api_url(rq, KAFKA_BASE "/topics/", str_c(s->id));
 }
 
 json_t *kafka_topic_json(struct api_request *rq, const struct kafka_scope *s,
                          const struct delta_topic *t, bool operations)
 {
-    struct str id = str_c(s->id), name = t->name;
-    json_t *o = kafka_object("KafkaTopic", s->id, api_url(rq, KAFKA_BASE "/topics/%s", id, name),
-                             kafka_crn(rq, s->id, "/topic=%.*s", STR_ARG(name)));
-    PUT(o, "topic_name", api_str(name));
-    PUT(o, "is_internal", json_boolean(t->internal));
-    PUT(o, "replication_factor", json_integer(t->replication_factor));
-    PUT(o, "partitions_count", json_integer(t->partitions));
-    PUT(o, "partitions", kafka_related(api_url(rq, KAFKA_BASE "/topics/%s/partitions", id, name)));
-    PUT(o, "configs", kafka_related(api_url(rq, KAFKA_BASE "/topics/%s/configs", id, name)));
-    PUT(o, "partition_reassignments",
-        kafka_related(api_url(rq, KAFKA_BASE "/topics/%s/partitions/-/reassignment", id, name)));
-    if (operations) PUT(o, "authorized_operations", operations_json(s, name));
-    return o;
+    struct buf out;
+    buf_init(&out, 64 << 10);
+    put_topic(&out, s, topics_url(rq, s), t, operations);
+    json_t *json = out.failed ? NULL : json_loadb((const char *)out.data, out.len, 0, NULL);
+    buf_done(&out);
+    return json;
 }
 
 static bool asks_operations(struct api_request *rq)
@@ -55,12 +96,17 @@ void kafka_topics_list(struct api_request *rq)
         return;
     }
     bool operations = asks_operations(rq);
-    json_t *data = json_array();
+    struct str topics = topics_url(rq, s);
+    struct buf out;
+    bool first = true;
+    api_kafka_list_begin(rq, "KafkaTopicList", &out);
     for (size_t i = 0; i < count; i++) {
         if (!kafka_allows(s, OP_DESCRIBE, RES_TOPIC, rows[i].topic.name)) continue;
-        json_array_append_new(data, kafka_topic_json(rq, s, &rows[i].topic, operations));
+        if (!first) JSON_TEXT(&out, ",");
+        first = false;
+        put_topic(&out, s, topics, &rows[i].topic, operations);
     }
-    api_reply_kafka_list(rq, "KafkaTopicList", data);
+    api_kafka_list_end(rq, &out);
 }
 
 void kafka_topics_get(struct api_request *rq)

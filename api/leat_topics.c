@@ -272,16 +272,14 @@ static bool matches(struct str name, struct str filter)
     return false;
 }
 
-static const struct engine_topic_figures *figures_of(const struct engine_figures *all,
-                                                     struct str name, struct arena *arena)
+/* A copy: reports go on while offsets are asked for. */
+static const struct engine_topic_figures *figures_of(struct view *v, struct str topic)
 {
-    for (size_t i = 0; all && i < all->topic_count; i++) {
-        if (!str_eq_c(name, all->topics[i].name)) continue;
-        struct engine_topic_figures *copy = ARENA_NEW(arena, struct engine_topic_figures);
-        if (copy) *copy = all->topics[i];
-        return copy;
-    }
-    return NULL;
+    const struct engine_topic_figures *now = engine_topic_figures(v->rq->domain->engine, v->scope->id,
+                                                                  topic);
+    struct engine_topic_figures *copy = now ? ARENA_NEW(v->rq->arena, struct engine_topic_figures) : NULL;
+    if (copy) *copy = *now;
+    return copy;
 }
 
 static struct view *view_new(struct api_request *rq, struct kafka_scope *s, size_t entries)
@@ -296,12 +294,10 @@ static struct view *view_new(struct api_request *rq, struct kafka_scope *s, size
     return NULL;
 }
 
-static void view_add(struct view *v, const struct topic_row *row,
-                     const struct engine_figures *figures)
+static void view_add(struct view *v, const struct topic_row *row)
 {
     v->entries[v->count++] = (struct entry){ .topic = &row->topic, .records = -1,
-                                             .figures = figures_of(figures, row->topic.name,
-                                             v->rq->arena) };
+                                             .figures = figures_of(v, row->topic.name) };
 }
 
 void leat_topics_list(struct api_request *rq)
@@ -322,11 +318,11 @@ void leat_topics_list(struct api_request *rq)
     if (!v) return;
     struct str filter = rq->http->query(rq, "filter", 0);
     bool internal = str_eq_c(rq->http->query(rq, "internal", 0), "true");
-    const struct engine_figures *figures = engine_figures(rq->domain->engine, s->id);
+    (void)engine_figures(rq->domain->engine, s->id); /* rates of a broker that is silent become 0 */
     engine_watch(rq->domain->engine, s->id);
     for (size_t i = 0; i < count; i++) {
         if (rows[i].topic.internal && !internal) continue;
-        if (matches(rows[i].topic.name, filter)) view_add(v, &rows[i], figures);
+        if (matches(rows[i].topic.name, filter)) view_add(v, &rows[i]);
     }
     sort_entries(v);
     v->first = (size_t)first < v->count ? (size_t)first : v->count;
@@ -341,7 +337,8 @@ void leat_topics_get(struct api_request *rq)
     if (!row || !kafka_topic(rq, s, row)) return;
     struct view *v = view_new(rq, s, 1);
     if (!v) return;
-    view_add(v, row, engine_figures(rq->domain->engine, s->id));
+    (void)engine_figures(rq->domain->engine, s->id);
+    view_add(v, row);
     engine_watch(rq->domain->engine, s->id);
     v->single = true;
     v->shown = 1;

@@ -87,6 +87,9 @@ struct engine_figures {
     struct engine_principal_figures *principals; size_t principal_count;
 };
 const struct engine_figures *engine_figures(struct engine *engine, const char *cluster_id);
+/* Of one topic; NULL: not reported. Valid until the loop's turn ends. */
+const struct engine_topic_figures *engine_topic_figures(struct engine *engine, const char *cluster_id,
+                                                        struct str topic);
 /* While someone looks, figures come once a second (else once a minute and only when changed);
  * call again at least every 10 s. */
 void engine_watch(struct engine *engine, const char *cluster_id);

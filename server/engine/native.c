@@ -203,6 +203,13 @@ const struct engine_figures *engine_figures(struct engine *engine, const char *c
     return &node->figures.shown;
 }
 
+const struct engine_topic_figures *engine_topic_figures(struct engine *engine, const char *cluster_id,
+                                                        struct str topic)
+{
+    struct node *node = engine_node(engine, cluster_id);
+    return node && node->figures.shown.known ? figures_topic(&node->figures, topic) : NULL;
+}
+
 void engine_watch(struct engine *engine, const char *cluster_id)
 {
     struct node *node = engine_node(engine, cluster_id);

@@ -83,6 +83,13 @@ static struct engine_topic_figures *topic_row(struct figures *f, struct str name
     return &e->topics[at];
 }
 
+const struct engine_topic_figures *figures_topic(const struct figures *f, struct str name)
+{
+    struct slot *s = NULL;
+    HASH_FIND(hh, f->topic_slots, name.data, name.len, s);
+    return s ? &f->shown.topics[s->at] : NULL;
+}
+
 static void topic_gone(struct figures *f, struct str name)
 {
     struct engine_figures *e = &f->shown;

@@ -108,5 +108,6 @@ void node_close_clients(struct node *node);
 
 /* native_figures.c */
 void figures_apply(struct figures *figures, const struct control_report *report);
+const struct engine_topic_figures *figures_topic(const struct figures *figures, struct str name);
 void figures_clear(struct figures *figures);
 void figures_settle(struct figures *figures, int64_t now_wall); /* rates of a silent broker are 0 */
