@@ -2,8 +2,7 @@
  * protocol as the caller's principal, so a cluster key sees what its ACLs allow. */
 #include "api/handlers.h"
 #include "api/kafka.h"
-
-#include "domain/records.h"
+#include "api/leat_records.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +48,7 @@ static json_t *headers_json(const struct scan_record *r)
     return list;
 }
 
-static json_t *record_json(const struct scan_record *r)
+json_t *leat_record_json(const struct scan_record *r)
 {
     json_t *o = json_object();
     PUT(o, "partition", json_integer(r->partition));
@@ -86,13 +85,29 @@ static bool bad(struct api_request *rq, const char *parameter, const char *detai
     return false;
 }
 
+bool leat_record_filter(struct api_request *rq, struct arena *arena, struct record_filter **ret)
+{
+    struct str text = rq->http->query(rq, "filter", 0);
+    struct why why;
+    size_t at;
+    *ret = NULL;
+    if (text.len == 0) return true;
+    status parsed = record_filter_parse(text, arena, ret, &at, &why);
+    if (is_ok(parsed)) return true;
+    if (parsed.code != E_INVALID) {
+        api_fail(rq, parsed, NULL);
+        return false;
+    }
+    struct str said = arena_printf(rq->arena, "The filter cannot be read at character %zu: %s.", at,
+                                   why.text);
+    return bad(rq, "filter", said.data ? said.data : why.text);
+}
+
 static bool read_query(struct api_request *rq, const struct topic_row *row, struct scan_query *ret)
 {
     struct str from = rq->http->query(rq, "from", 0);
     int64_t limit, value_max, partition;
-    *ret = (struct scan_query){ .topic = row->topic.name, .partitions = row->topic.partitions,
-                                .filter = rq->http->query(rq, "filter", 0) };
-    if (ret->filter.len == 0) ret->filter = STR_NULL;
+    *ret = (struct scan_query){ .topic = row->topic.name, .partitions = row->topic.partitions };
     if (!api_query_i64(rq, "limit", 50, 1, SCAN_LIMIT_MAX, &limit)) return false;
     if (!api_query_i64(rq, "max_bytes", VALUE_MAX_DEFAULT, 1, SCAN_VALUE_MAX, &value_max)) {
         return false;
@@ -117,16 +132,23 @@ static bool read_query(struct api_request *rq, const struct topic_row *row, stru
     return true;
 }
 
+struct pending_page {
+    struct api_request *rq;
+    struct scan_query query;
+};
+
 static void scanned(void *arg, status result, const struct scan_result *scan)
 {
-    struct api_request *rq = arg;
+    struct pending_page *p = arg;
+    struct api_request *rq = p->rq;
+    record_filter_done(p->query.filter);
     if (failed(result)) {
         api_fail(rq, result, NULL);
         return;
     }
     json_t *data = json_array(), *o = json_object();
     for (int32_t i = 0; i < scan->count; i++) {
-        json_array_append_new(data, record_json(&scan->records[i]));
+        json_array_append_new(data, leat_record_json(&scan->records[i]));
     }
     PUT(o, "kind", json_string("RecordList"));
     PUT(o, "data", data);
@@ -141,13 +163,17 @@ void leat_records_list(struct api_request *rq)
 {
     CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
     struct topic_row row;
-    struct scan_query query;
     if (!s || !kafka_topic(rq, s, &row) || !kafka_permit(rq, s, OP_READ, RES_TOPIC, row.topic.name)) {
         return;
     }
-    if (read_query(rq, &row, &query)) {
-        records_scan(rq->domain, s->id, s->principal, &query, rq->arena, scanned, rq);
+    struct pending_page *p = ARENA_NEW(rq->arena, struct pending_page);
+    if (!p) {
+        api_fail(rq, FAIL(NO_MEMORY), NULL);
+        return;
     }
+    p->rq = rq;
+    if (read_query(rq, &row, &p->query) && leat_record_filter(rq, rq->arena, &p->query.filter))
+        records_scan(rq->domain, s->id, s->principal, &p->query, rq->arena, scanned, p);
 }
 
 /* --- live tail -------------------------------------------------------------------------------- */
@@ -161,6 +187,7 @@ struct tail {
     struct scan_query query;
     int64_t *sent;          /* per partition: the next offset; -1: not known yet */
     struct arena arena;     /* of the cycle */
+    struct arena filter;    /* what query.filter lives in: the request may go during a cycle */
     struct timer timer;
     bool scanning, gone, first;
     int quiet;              /* cycles without an event */
@@ -172,7 +199,8 @@ static void tail_free(struct tail *t)
     arena_done(&t->arena);
     mem_free(t->sent);
     mem_free((void *)(uintptr_t)t->query.topic.data);
-    mem_free((void *)(uintptr_t)t->query.filter.data);
+    record_filter_done(t->query.filter);
+    arena_done(&t->filter);
     mem_free(t);
 }
 
@@ -196,7 +224,7 @@ static bool tail_send(struct tail *t, const struct scan_result *scan)
         const struct scan_record *r = &scan->records[i];
         if (r->partition < 0 || r->partition >= t->query.partitions || t->first) continue;
         if (t->sent[r->partition] >= 0 && r->offset < t->sent[r->partition]) continue;
-        if (failed(t->rq->http->stream_event(t->rq, "record", record_json(r)))) return false;
+        if (failed(t->rq->http->stream_event(t->rq, "record", leat_record_json(r)))) return false;
         sent++;
     }
     for (int32_t i = 0; i < scan->cursor_count; i++) {
@@ -265,10 +293,10 @@ static struct tail *tail_new(struct api_request *rq, const struct kafka_scope *s
     str_copy(t->cluster_id, sizeof t->cluster_id, str_c(s->id));
     str_copy(t->principal, sizeof t->principal, s->principal);
     t->query.topic = str_own(query->topic);
-    t->query.filter = str_own(query->filter);
     t->query.from = SCAN_NEWEST;
     t->query.limit = TAIL_LIMIT;
     arena_init(&t->arena, 48 << 20);
+    arena_init(&t->filter, 1 << 20);
     timer_init(&t->timer, tail_cycle);
     return t;
 }
@@ -285,6 +313,10 @@ void leat_records_tail(struct api_request *rq)
     struct tail *t = tail_new(rq, s, &query);
     if (!t) {
         api_fail(rq, FAIL(NO_MEMORY), NULL);
+        return;
+    }
+    if (!leat_record_filter(rq, &t->filter, &t->query.filter)) {
+        tail_free(t);
         return;
     }
     rq->http->stream_begin(rq, tail_gone, t);

@@ -50,6 +50,7 @@ struct domain {
     struct why no_own_users;      /* why not */
     struct lifetimes *lifetimes;       /* lifetimes.c's own */
     void *watchers;               /* watchers.c's own */
+    int searches;                 /* under way, see records_search.h */
     void *lags;                   /* lags.c's own */
 };
 

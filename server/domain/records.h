@@ -5,12 +5,14 @@
 #pragma once
 #include "cluster/delta.h"
 #include "domain/offsets.h"
+#include "domain/record_filter.h"
 #include "wire/batch.h"
 
 #define SCAN_LIMIT_MAX 500
 #define SCAN_RECORDS_MAX 100000
 #define SCAN_BYTES_MAX (16 << 20)      /* uncompressed */
 #define SCAN_TIME_MAX_MS 8000
+#define SCAN_FILTER_STEPS (256 << 20)  /* record_filter.h */
 #define SCAN_VALUE_MAX (1 << 20)       /* of one key or value, in the answer */
 
 enum scan_from { SCAN_NEWEST, SCAN_OLDEST, SCAN_OFFSET, SCAN_TIME };
@@ -22,7 +24,7 @@ struct scan_query {
     int64_t offset, time;
     int32_t limit;
     int32_t value_max;      /* longer keys and values are cut */
-    struct str filter;      /* in key or value, ASCII case ignored; null: everything */
+    struct record_filter *filter; /* the caller's; NULL: everything */
 };
 struct scan_record {
     int32_t partition;

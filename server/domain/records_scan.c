@@ -29,6 +29,7 @@ struct scan {
     int64_t window;
     int64_t deadline;
     int fetches;
+    int64_t steps;              /* that the filter may still take */
     struct arena *arena;
     scan_done done;
     void *arg;
@@ -86,18 +87,14 @@ static void finish(struct scan *s, bool complete)
 
 /* --- records of a response -------------------------------------------------------------------- */
 
-static char lower(uint8_t c) { return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c); }
-
-static bool contains(struct bytes text, struct str what)
+/* Does the filter let it pass? When its steps are spent, nothing passes and the scan ends. */
+static bool passes(struct scan *s, const struct scan_cursor *c, const struct record *r)
 {
-    if (what.len == 0) return true;
-    if (!text.data || text.len < what.len) return false;
-    for (size_t i = 0; i + what.len <= text.len; i++) {
-        size_t k = 0;
-        while (k < what.len && lower(text.data[i + k]) == lower((uint8_t)what.data[k])) k++;
-        if (k == what.len) return true;
-    }
-    return false;
+    bool match = true;
+    if (s->query.filter &&
+        failed(record_filter_match(s->query.filter, c->partition, r, &s->steps, &match)))
+        return false;
+    return match;
 }
 
 static struct bytes keep(struct scan *s, struct bytes b, bool *truncated)
@@ -162,10 +159,7 @@ static int64_t take_batch(struct scan *s, struct scan_cursor *c, struct bytes ba
         s->out.scanned_records++;
         s->out.scanned_bytes += r.size;
         if (r.timestamp < c->oldest_time) c->oldest_time = r.timestamp;
-        if (s->query.filter.data && !contains(r.key, s->query.filter) &&
-            !contains(r.value, s->query.filter)) {
-            continue;
-        }
+        if (!passes(s, c, &r)) continue;
         add(s, c, &r, h->attributes & BATCH_LOG_APPEND_TIME);
     }
     batch_reader_done(&reader);
@@ -301,7 +295,7 @@ static void go_on(struct scan *s)
     }
     bool spent = s->out.scanned_records >= SCAN_RECORDS_MAX ||
         s->out.scanned_bytes >= SCAN_BYTES_MAX ||
-                 s->fetches >= FETCHES_MAX || loop_now(s->domain->loop) >= s->deadline ||
+                 s->fetches >= FETCHES_MAX || s->steps < 0 || loop_now(s->domain->loop) >= s->deadline ||
                  s->arena->failed;
     if (spent) finish(s, false);
     else fetch(s, wanted);
@@ -378,7 +372,8 @@ void records_scan(struct domain *domain, const char *cluster_id, struct str prin
         return;
     }
     *s = (struct scan){ .domain = domain, .cluster_id = cluster_id, .principal = principal, .query = *query,
-                        .window = WINDOW_FIRST, .arena = arena, .done = done, .arg = arg };
+                        .window = WINDOW_FIRST, .steps = SCAN_FILTER_STEPS, .arena = arena, .done = done,
+                        .arg = arg };
     s->deadline = loop_now(domain->loop) + SCAN_TIME_MAX_MS;
     s->topic = offsets_wanted(query, arena);
     s->times = offsets_wanted(query, arena);

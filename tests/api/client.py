@@ -1,9 +1,11 @@
 """A leatd whose every JSON answer is held against openapi.yaml."""
+import base64
 import contextlib
 import datetime
 import json
 import os
 import re
+import socket
 import sys
 import urllib.parse
 
@@ -74,3 +76,43 @@ def text(value, key=None):
 def milliseconds(moment):
     """Since 1970, of an RFC 3339 time in an answer."""
     return round(datetime.datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp() * 1000)
+
+
+@contextlib.contextmanager
+def stream(server, path, key=None):
+    """Gives a function that returns the next (event, data) of a stream; (None, None) at its end."""
+    credentials = base64.b64encode(":".join(key or server.cloud).encode()).decode()
+    with socket.create_connection(("127.0.0.1", server.http_port), timeout=15) as s:
+        s.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Basic {credentials}\r\n\r\n".encode())
+        f = s.makefile("rb")
+        status = f.readline()
+        assert b" 200 " in status, status
+        while (line := f.readline()) != b"\r\n":
+            if line.lower().startswith(b"content-type:"):
+                assert b"text/event-stream" in line, line
+
+        def lines():
+            left = b""
+            while size := int(f.readline() or b"0", 16):
+                *whole, left = (left + f.read(size)).split(b"\n")
+                yield from (line.decode() for line in whole)
+                f.readline()
+        source = lines()
+
+        def following():
+            event = None
+            for line in source:
+                if line.startswith("event: "):
+                    event = line[7:]
+                if line.startswith("data: "):
+                    return event, json.loads(line[6:])
+            return None, None
+        yield following
+
+
+def until(following, event, condition=lambda data: True):
+    for _ in range(200):
+        name, data = following()
+        if name == event and condition(data):
+            return data
+    raise AssertionError(f"no such {event}")

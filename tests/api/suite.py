@@ -18,6 +18,7 @@ MODULES = (
     "test_group_offsets",
     "test_scram_users",
     "test_kafka_quotas",
+    "test_search",
     "test_plans",
     "test_limits",
     "test_https",

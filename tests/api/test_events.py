@@ -1,11 +1,9 @@
 """Streams of events, and groups as a real consumer makes them: the demo cluster's `fraud-check`."""
 import contextlib
 import json
-import socket
-import base64
 
 import client
-from client import text, wait_for
+from client import stream, text, until, wait_for
 
 
 @contextlib.contextmanager
@@ -16,44 +14,6 @@ def fixture():
         server.leat = f"/leat/v1/clusters/{server.cluster}"
         server.running(server.cluster)
         yield server
-
-
-@contextlib.contextmanager
-def stream(server, path):
-    """Gives a function that returns the next (event, data) of a stream."""
-    credentials = base64.b64encode(":".join(server.cloud).encode()).decode()
-    with socket.create_connection(("127.0.0.1", server.http_port), timeout=15) as s:
-        s.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Basic {credentials}\r\n\r\n".encode())
-        f = s.makefile("rb")
-        status = f.readline()
-        assert b" 200 " in status, status
-        while (line := f.readline()) != b"\r\n":
-            if line.lower().startswith(b"content-type:"):
-                assert b"text/event-stream" in line, line
-
-        def lines():
-            while True:
-                size = int(f.readline(), 16)
-                yield from f.read(size).decode().splitlines()
-                f.readline()
-        source = lines()
-
-        def following():
-            event = None
-            for line in source:
-                if line.startswith("event: "):
-                    event = line[7:]
-                if line.startswith("data: "):
-                    return event, json.loads(line[6:])
-        yield following
-
-
-def until(following, event, condition=lambda data: True):
-    for _ in range(200):
-        name, data = following()
-        if name == event and condition(data):
-            return data
-    raise AssertionError(f"no such {event}")
 
 
 def group(s):

@@ -7,7 +7,7 @@ import contract
 REFUSED = {  # always: a broker's configs are its plan's, and with one broker nothing moves
     "updateKafkaClusterConfigs", "getKafkaClusterConfig", "updateKafkaClusterConfig", "deleteKafkaClusterConfig",
     "updateKafkaBrokerConfigBatch", "updateKafkaBrokerConfig", "deleteKafkaBrokerConfig", "getKafkaReassignment"}
-STREAMS = {"tailRecords", "streamClusterEvents", "streamEvents"}  # test_events reads them by sockets of its own
+STREAMS = {"tailRecords", "searchRecords", "streamClusterEvents", "streamEvents"}  # client.stream reads them
 
 
 @contextlib.contextmanager

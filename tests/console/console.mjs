@@ -1,6 +1,7 @@
 // What a new user does, in a browser, from signing in to a quota; every number is held against REST and kcat.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { kcat, openBrowser, runTests, startLeatd, waitFor } from './harness.mjs';
 
 const leatd = await startLeatd('--no-demo');
@@ -223,9 +224,18 @@ const tests = [
     await table.locator('tbody tr').first().waitFor();
     const newest = (await leat('/topics/payments/records?from=newest&limit=1')).data[0];
     await table.locator('tbody tr').first().getByText(newest.key.data, { exact: true }).waitFor();
-    await page.getByRole('searchbox', { name: 'Text in key or value' }).fill('"n":417,');
+    const box = page.getByRole('searchbox', { name: 'Filter' });
+    await box.fill('value.n >= 998 and not key contains "999"');
     await page.keyboard.press('Enter');
-    await waitFor(async () => (await table.locator('tbody tr').count()) === 1, 'one record passes the filter');
+    await waitFor(async () => (await table.locator('tbody tr').count()) === 1, 'one record passes the tests');
+    await table.getByText('key-998', { exact: true }).waitFor();
+    window_.expects(/status of 400/);
+    await box.fill('value.n >> 5');
+    await page.keyboard.press('Enter');
+    await page.getByRole('alert').getByText('at character 10').waitFor();
+    await box.fill('"n":417,');
+    await page.keyboard.press('Enter');
+    await waitFor(async () => (await table.locator('tbody tr').count()) === 1, 'one record has the text');
     assert.match(page.url(), /filter=/);
     await table.locator('tbody tr').first().getByRole('button').first().press('Enter');
     const json = await page.locator('.rec pre').innerText();
@@ -233,6 +243,32 @@ const tests = [
     assert.match(json, /9007199254740993/);
     await page.reload();
     await waitFor(async () => (await table.locator('tbody tr').count()) === 1, 'a reload keeps the filter');
+    await visit(`${base()}/topics/payments?tab=messages&from=oldest`, 'payments');
+    await button('Show more').click();
+    await page.getByText('150 shown').waitFor();
+  }],
+
+  ['a long search shows how far it is, and Stop closes its connection', async () => {
+    const progress = { found: 0, scanned: { records: 4000, bytes: 123000 }, unreadable_batches: 0, left: 12000, partitions: [] };
+    let closed;
+    const gone = new Promise(done => { closed = done; });
+    const slow = createServer((rq, rs) => { // a search that never ends by itself
+      rq.on('close', closed);
+      rs.writeHead(200, { 'Content-Type': 'text/event-stream' }).write(`event: progress\ndata: ${JSON.stringify(progress)}\n\n`);
+    });
+    await new Promise(done => slow.listen(0, '127.0.0.1', done));
+    await page.route(url => url.pathname.endsWith(':search'), (route, rq) => {
+      const url = new URL(rq.url());
+      url.port = String(slow.address().port);
+      return route.continue({ url: url.href });
+    });
+    await page.goto(`${base()}/topics/payments?tab=messages&filter=nothing`);
+    await page.getByText('Looked at 4,000 records, 120 KiB, 25 % of it.').waitFor();
+    await button('Stop').click();
+    await gone;
+    await page.getByText('Nothing found so far').waitFor();
+    await page.unrouteAll();
+    slow.close();
   }],
 
   ['the way to connect is TLS, with the CA to download, or plain', async () => {

@@ -41,6 +41,35 @@ export const post = <T = any>(path: string, body?: unknown) => call<T>('POST', p
 export const patch = <T = any>(path: string, body: unknown) => call<T>('PATCH', path, body);
 export const del = <T = any>(path: string) => call<T>('DELETE', path);
 
+// Server-sent events of a request that ends by itself, or when `signal` says so. Not EventSource: that one hides
+// what was refused, and asks again when a stream has ended.
+export async function events(path: string, signal: AbortSignal, each: (name: string, data: any) => void): Promise<void> {
+  let answer: Response;
+  try { answer = await fetch(path, { headers: { Accept: 'text/event-stream', 'X-Requested-With': 'console' }, credentials: 'same-origin', signal }); } catch (e) {
+    if (signal.aborted) return;
+    throw new ApiError(0, 'The service does not answer. It may be restarting; try again in a moment.');
+  }
+  if (!answer.ok) {
+    if (answer.status === 401) signedOut();
+    throw new ApiError(answer.status, sentence(answer.status, await answer.json().catch(() => null)));
+  }
+  const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '';
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      const blocks = (rest + value).split('\n\n');
+      rest = blocks.pop()!;
+      for (const block of blocks) {
+        const name = /^event: (.*)$/m.exec(block)?.[1];
+        const data = /^data: (.*)$/m.exec(block)?.[1];
+        if (name && data) each(name, JSON.parse(data));
+      }
+    }
+  } catch (e) { if (!signal.aborted) throw new ApiError(0, 'The connection broke off.'); }
+}
+
 // Every page of a list of the control plane.
 export async function all<T = any>(path: string): Promise<T[]> {
   const rows: T[] = [];

@@ -1,14 +1,18 @@
-// The messages of a topic: newest first, from an offset or a time, filtered by the server, or followed.
+// The messages of a topic: newest first, from an offset or a time, searched by the service, or followed.
 import { Fragment } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
-import { get } from '../api';
-import { bytes, clock, count, dateTime } from '../format';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { events, get } from '../api';
+import { bytes, clock, count, dateTime, plural } from '../format';
 import { isJson, Json } from '../json';
 import { seg, setQuery } from '../router';
 import type { Cluster, Field, Rec, Topic } from '../types';
 import { Banner, Button, Copy, Empty, Skeleton } from '../ui';
 
-type Answer = { data: Rec[]; scanned: { records: number; bytes: number }; partitions: { partition_id: number; next_offset: number; end_offset: number }[] };
+type State = { found: number; scanned: { records: number; bytes: number }; left: number; unreadable_batches: number; reason?: string; error?: string };
+const STEP = 50;
+const looksLikeTests = /^\s*(?:not\b|\(|(?:key|value)\s*(?:[.[=!<>]|contains\b|starts\b)|header\s*[.[]|(?:offset|partition|timestamp)\s*[=!<>]|(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*(?:$|(?:and|or)\b))/i;
+// What was typed is either a filter (the service's small language) or text to be found in key or value.
+const asFilter = (typed: string) => (looksLikeTests.test(typed) ? typed : JSON.stringify(typed.trim()));
 
 const text = (f: Field | null | undefined) => (!f || f.data === null || f.encoding === 'null' ? null : f.data);
 function pretty(f: Field | null | undefined) {
@@ -42,35 +46,59 @@ export function Messages({ c, t, query }: { c: Cluster; t: Topic; query: URLSear
   const time = query.get('time') || '';
   const live = query.get('live') === '1';
   const [typed, type] = useState(filter);
-  const [answer, set] = useState<Answer | null>(null);
+  const [rows, setRows] = useState<Rec[]>([]);
+  const [state, setState] = useState<State | null>(null);
+  const [more, setMore] = useState({ limit: STEP, effort: 1 });
   const [error, setError] = useState('');
   const [open, expand] = useState('');
   const [busy, setBusy] = useState(false);
+  const stop = useRef(() => {});
   const base = `/clusters/${c.id}/topics/${seg(t.topic_name)}`;
-  let path = `/leat/v1/clusters/${c.id}/topics/${seg(t.topic_name)}/records?from=${from}&limit=50`;
-  if (from === 'offset') path += `&offset=${seg(offset)}`;
-  if (from === 'timestamp') path += `&timestamp=${Date.parse(time) || 0}`;
-  if (partition) path += `&partition=${partition}`;
-  if (filter) path += `&filter=${seg(filter)}`;
+  const records = `/leat/v1/clusters/${c.id}/topics/${seg(t.topic_name)}/records`;
+  const query_ = `from=${from}${from === 'offset' ? `&offset=${seg(offset)}` : ''}${from === 'timestamp' ? `&timestamp=${Date.parse(time) || 0}` : ''}${partition ? `&partition=${partition}` : ''}${filter.trim() ? `&filter=${seg(asFilter(filter))}` : ''}`;
 
+  useEffect(() => setMore({ limit: STEP, effort: 1 }), [query_, live]);
+  // A search tells what it finds while it looks; it ends when the page goes or another one begins.
   useEffect(() => {
+    if (live) return;
+    const abort = new AbortController();
+    let found: Rec[] = [];
+    let ended = false;
+    let timer = 0;
+    const show = () => { timer = 0; setRows(found); };
+    const over = (said: State | null) => { clearTimeout(timer); setRows(found); if (said) setState(said); setBusy(false); };
+    stop.current = () => { abort.abort(); setState(s => ({ found: found.length, scanned: { records: 0, bytes: 0 }, left: 0, unreadable_batches: 0, ...s, reason: 'stopped' })); over(null); };
+    setBusy(true);
+    setError('');
+    setState(null);
+    events(`${records}:search?${query_}&limit=${more.limit}&max_records=${1000000 * more.effort}&max_bytes=${1073741824 * more.effort}`, abort.signal, (name, data) => {
+      if (abort.signal.aborted) return;
+      if (name === 'record') { found = [...found, data]; if (!timer) timer = window.setTimeout(show, 100); }
+      else if (name === 'progress') setState(data);
+      else { ended = true; over(data); if (data.error) setError(data.error); }
+    }).then(() => { if (!abort.signal.aborted && !ended) { over(null); setError('The search broke off before it had an end.'); } }, e => { if (!abort.signal.aborted) { over(null); setError((e as Error).message); } });
+    return () => { clearTimeout(timer); abort.abort(); };
+  }, [query_, live, more.limit, more.effort]);
+  useEffect(() => {
+    if (!live) return;
     let over = false;
     let timer = 0;
     const ask = async () => {
-      if (document.hidden && live) { timer = window.setTimeout(ask, 1000); return; }
-      setBusy(true);
+      if (document.hidden) { timer = window.setTimeout(ask, 1000); return; }
       try {
-        const a = await get<Answer>(path);
-        if (!over) { set(a); setError(''); }
+        const a = await get<{ data: Rec[]; scanned: State['scanned'] }>(`${records}?${query_}&limit=${STEP}`);
+        if (!over) { setRows(a.data); setState({ found: a.data.length, scanned: a.scanned, left: 0, unreadable_batches: 0 }); setError(''); }
       } catch (e) { if (!over) setError((e as Error).message); }
-      if (!over) setBusy(false);
-      if (!over && live) timer = window.setTimeout(ask, 1000);
+      if (!over) timer = window.setTimeout(ask, 1000);
     };
     ask();
     return () => { over = true; clearTimeout(timer); };
-  }, [path, live]);
+  }, [query_, live]);
 
-  const rows = answer?.data || [];
+  const reason = busy || live ? undefined : state?.reason;
+  const looked = state ? `${plural(state.scanned.records, 'record')}, ${bytes(state.scanned.bytes)}` : '';
+  const share = state && state.scanned.records + state.left > 0 ? Math.floor(state.scanned.records / (state.scanned.records + state.left) * 100) : 0;
+  const bounded = reason !== undefined && reason !== 'end' && reason !== 'limit' && reason !== 'stopped';
   return (
     <>
       <form class="bar" onSubmit={e => { e.preventDefault(); setQuery({ filter: typed }); }}>
@@ -80,16 +108,16 @@ export function Messages({ c, t, query }: { c: Cluster; t: Topic; query: URLSear
         {from === 'offset' && <input class="in mono" aria-label="Offset" inputMode="numeric" value={offset} onChange={e => setQuery({ offset: e.currentTarget.value.replace(/\D/g, '') || '0' })} />}
         {from === 'timestamp' && <input class="in" aria-label="Time" type="datetime-local" value={time} onChange={e => setQuery({ time: e.currentTarget.value })} />}
         <select class="in" aria-label="Partition" value={partition} onChange={e => setQuery({ partition: e.currentTarget.value })}><option value="">All partitions</option>{Array.from({ length: t.partitions_count }, (_, i) => <option value={String(i)}>Partition {i}</option>)}</select>
-        <input class="in find" type="search" placeholder="Text in key or value" aria-label="Text in key or value" value={typed} onInput={e => { type(e.currentTarget.value); if (!e.currentTarget.value) setQuery({ filter: null }); }} />
-        <Button type="submit" icon="search">Search</Button>
+        <input class="in find" type="search" placeholder={'Text, or value.amount > 100 and key starts with "de-"'} aria-label="Filter" title="key, value, value.path[0], header.name, offset, partition, timestamp; == != < <= > >= contains, starts with; and, or, not" value={typed} onInput={e => { type(e.currentTarget.value); if (!e.currentTarget.value) setQuery({ filter: null }); }} />
+        {busy && !live && state ? <Button icon="close" onClick={() => stop.current()}>Stop</Button> : <Button type="submit" icon="search">Search</Button>}
         {from === 'newest' && <Button icon="play" aria-pressed={live} onClick={() => setQuery({ live: live ? null : '1' })}>{live ? 'Stop' : 'Live tail'}</Button>}
       </form>
       {error && <Banner>{error}</Banner>}
-      {!answer ? (!error && <Skeleton />) : rows.length === 0 ? (
-        <Empty title={filter ? 'No record matches' : 'No record here yet'}>{filter ? `Scanned ${count(answer.scanned.records)} records, ${bytes(answer.scanned.bytes)}.` : 'Produce one with the button above, or with any Kafka client.'}</Empty>
+      {rows.length === 0 ? (busy ? (state ? <Empty title="Nothing found yet">{`Looked at ${looked}${share ? `, ${share} % of it` : ''}.`}</Empty> : <Skeleton />) : !error && state &&
+        <Empty title={bounded || reason === 'stopped' ? 'Nothing found so far' : filter ? 'No record matches' : 'No record here yet'}>{filter || bounded ? `Looked at ${looked}.` : 'Produce one with the button above, or with any Kafka client.'}{bounded && <><br /><Button onClick={() => setMore({ ...more, effort: more.effort * 4 })}>Look further</Button></>}</Empty>
       ) : (
         <div class="card scroll">
-          <p class="reading pad-x" role="status">{`${count(rows.length)} shown   scanned ${count(answer.scanned.records)} records, ${bytes(answer.scanned.bytes)}${busy && !live ? '   reading…' : ''}${live ? '   following' : ''}`}</p>
+          <p class="reading pad-x" role="status">{`${count(rows.length)} shown${looked && `   looked at ${looked}`}${busy ? `   reading…${share ? ` ${share} %` : ''}` : ''}${live ? '   following' : ''}${state?.unreadable_batches ? `   ${plural(state.unreadable_batches, 'batch', 'batches')} could not be read` : ''}`}</p>
           <table aria-label="Messages"><thead><tr><th scope="col">Time</th><th scope="col" class="r">Partition</th><th scope="col" class="r">Offset</th><th scope="col">Key</th><th scope="col">Value</th><th scope="col" class="r">Size</th></tr></thead>
             <tbody>{rows.map(r => {
               const id = `${r.partition}:${r.offset}`;
@@ -102,6 +130,7 @@ export function Messages({ c, t, query }: { c: Cluster; t: Topic; query: URLSear
                 {open === id && <Detail r={r} base={base} />}
               </Fragment>;
             })}</tbody></table>
+          {reason && reason !== 'end' && reason !== 'stopped' && <p class="pad-x more"><Button kind="small" onClick={() => setMore(reason === 'limit' ? { ...more, limit: more.limit + 2 * STEP } : { ...more, effort: more.effort * 4 })}>{reason === 'limit' ? 'Show more' : 'Look further'}</Button></p>}
         </div>
       )}
     </>
