@@ -6,6 +6,7 @@
 #include "domain/groups.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 
 #define GROUP_BASE KAFKA_BASE "/consumer-groups/%s"
 
@@ -125,6 +126,11 @@ static void one_loaded(void *arg, status result, struct group_info *groups, int3
     else v->show(v, &groups[0]);
 }
 
+static int by_id(const void *a, const void *b)
+{
+    return str_cmp(((const struct group_info *)a)->id, ((const struct group_info *)b)->id);
+}
+
 static void all_loaded(void *arg, status result, struct group_info *groups, int32_t count)
 {
     struct view *v = arg;
@@ -132,6 +138,7 @@ static void all_loaded(void *arg, status result, struct group_info *groups, int3
         kafka_fail(v->rq, result, STR_NULL);
         return;
     }
+    if (count) qsort(groups, (size_t)count, sizeof *groups, by_id);
     json_t *data = json_array();
     for (int32_t i = 0; i < count; i++) {
         if (is_ok(groups[i].result)) json_array_append_new(data, group_json(v, &groups[i]));

@@ -11,6 +11,7 @@ MODULES = (
     "test_story",
     "test_kafka",
     "test_records",
+    "test_tools",
     "test_auth",
     "test_errors",
     "test_framing",

@@ -163,10 +163,25 @@ def test_rest_shows_members_and_lag_of_the_new_protocol():
         base = f"/kafka/v3/clusters/{cluster['id']}/consumer-groups/g"
         group = leat.call("GET", base).json
         assert (group["type"], group["state"], group["is_mixed_consumer_group"]) == ("CONSUMER", "STABLE", False), group
-        assert len(leat.call("GET", f"{base}/consumers").json["data"]) == 1
+        member, = leat.call("GET", f"{base}/consumers").json["data"]
+        assigned = leat.call("GET", member["assignments"]["related"]).json["data"]
+        assert [(a["topic_name"], a["partition_id"]) for a in assigned] == [("t", 0), ("t", 1)], assigned
+        one = leat.call("GET", assigned[1]["metadata"]["self"])
+        assert one.status == 200 and one.json == assigned[1], one
         rows = leat.call("GET", f"{base}/lags").json["data"]
         told = {tp.partition: tp.offset for tp in c.committed([TopicPartition("t", n) for n in range(2)], 20)
                 if tp.offset >= 0}
         assert told and {row["partition_id"]: row["current_offset"] for row in rows} == told, (rows, told)
         assert all(row["consumer_id"] for row in rows), rows
+        classic = Consumer(config(cluster, key, **{"group.id": "g", "group.protocol": "classic",
+                                                   "partition.assignment.strategy": "range"}))
+        classic.subscribe(["t"])
+
+        def mixed():
+            classic.poll(0.1)
+            c.poll(0.1)
+            shown = leat.call("GET", base).json
+            return shown["is_mixed_consumer_group"] and shown["type"] == "CONSUMER"
+        wait_for(mixed, "a member of the classic protocol joined the group", 40)
+        classic.close()
         c.close()
