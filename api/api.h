@@ -51,6 +51,7 @@ struct api_request {
     const struct api_http *http;     /* the adapter's side, see below */
     void *exchange;                  /* the adapter's own */
     json_t *json;                    /* of api_body(); freed with the request */
+    struct access *access;           /* access.c's own: the caller's roles; NULL: not looked at */
 };
 
 /* The name of the cookie that holds the session: over HTTPS one that browsers take from us alone. */

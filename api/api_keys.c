@@ -1,5 +1,6 @@
 /* api_keys.c - /iam/v2/api-keys. Reads on HTTP threads, changes on the domain thread; a new cluster
  * key is answered once the broker has it. */
+#include "api/access.h"
 #include "api/control.h"
 #include "api/handlers.h"
 #include "domain/api_keys.h"
@@ -37,7 +38,10 @@ static json_t *to_json(struct api_request *rq, const struct api_key *k, const ch
 static void add_row(void *arg, const struct api_key *k)
 {
     struct control_page *p = arg;
-    if (control_page_room(p)) control_page_add(p, to_json(p->rq, k, NULL), k->id);
+    const struct role_scope scope = { .environment_id = str_c(k->environment_id),
+                                      .cluster_id = str_c(k->cluster_id) };
+    bool shown = strcmp(k->owner, p->rq->caller.owner) == 0 || access_allows(p->rq, &scope);
+    if (shown && control_page_room(p)) control_page_add(p, to_json(p->rq, k, NULL), k->id);
 }
 
 void api_keys_list_get(struct api_request *rq)
@@ -49,8 +53,9 @@ void api_keys_list_get(struct api_request *rq)
     if (!control_page_begin(&p, rq)) return;
     status result = api_keys_count(rq->db, owner, resource, &total);
     if (is_ok(result))
-        result = api_keys_list(rq->db, owner, resource, p.page.after, p.page.size + 1, add_row, &p);
-    control_page_end(&p, result, API_VERSION, "ApiKeyList", total);
+        result = api_keys_list(rq->db, owner, resource, p.page.after, access_limit(rq, p.page.size), add_row,
+                               &p);
+    control_page_end(&p, result, API_VERSION, "ApiKeyList", access_total(rq, total));
 }
 
 static void reply_one(struct api_request *rq)
@@ -101,6 +106,17 @@ static bool read_resource(struct api_request *rq, const json_t *spec, struct str
     return true;
 }
 
+/* A key acts with its owner's roles or ACLs: a cloud key for oneself, or for others by who may do
+ * everything; a cluster's key by who gives access to that cluster. */
+static bool permit(struct api_request *rq, const struct api_key_spec *spec)
+{
+    static const struct role_scope everywhere = { .name = { "", 0 } };
+    if (spec->cluster_id.data) return access_permit_cluster(rq, spec->cluster_id);
+    if (!str_eq_c(spec->owner, rq->caller.owner)) return access_permit(rq, &everywhere);
+    access_mark_asked(rq);
+    return true;
+}
+
 void api_keys_post(struct api_request *rq)
 {
     struct api_key_spec spec = { 0 };
@@ -111,6 +127,7 @@ void api_keys_post(struct api_request *rq)
         !control_ref_id(rq, body, "owner", "/spec/owner/id", true, &spec.owner) ||
         !read_resource(rq, body, &spec.cluster_id))
         return;
+    if (!permit(rq, &spec)) return;
     struct creation *c = ARENA_NEW(rq->arena, struct creation);
     if (!c) {
         api_fail(rq, FAIL(NO_MEMORY), NULL);

@@ -1,4 +1,5 @@
 /* audit_log.c - /leat/v1/audit: what was done, newest first. HTTP threads. */
+#include "api/access.h"
 #include "api/control.h"
 #include "api/handlers.h"
 #include "domain/audit.h"
@@ -30,7 +31,9 @@ void audit_list_get(struct api_request *rq)
     struct control_page p;
     int64_t before = 0;
     struct str cluster = rq->http->query(rq, "cluster_id", 0);
-    if (!control_page_begin(&p, rq)) return;
+    static const struct role_scope everywhere = { .name = { "", 0 } };
+    bool may = cluster.len ? access_permit_cluster(rq, cluster) : access_permit(rq, &everywhere);
+    if (!may || !control_page_begin(&p, rq)) return;
     if (p.page.after.len && (!str_to_i64(p.page.after, &before) || before == 0)) {
         json_decref(p.data);
         api_fail_at(rq, 400, "invalid_request", "page_token is not one of this list.", NULL, "page_token");

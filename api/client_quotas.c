@@ -1,5 +1,6 @@
 /* client_quotas.c - /kafka-quotas/v1/client-quotas. Reads on HTTP threads, changes on the domain
  * thread. Rates travel as decimal strings. */
+#include "api/access.h"
 #include "api/control.h"
 #include "api/handlers.h"
 #include "domain/clusters.h"
@@ -76,7 +77,7 @@ void client_quotas_list_get(struct api_request *rq)
     struct str environment = rq->http->query(rq, "environment", 0);
     struct cluster c;
     if (!required(rq, cluster, "spec.cluster") || !required(rq, environment, "environment")) return;
-    if (!control_page_begin(&p, rq)) return;
+    if (!access_permit_cluster(rq, cluster) || !control_page_begin(&p, rq)) return;
     status result = clusters_get(rq->db, cluster, &c);
     if (result.code == E_NOT_FOUND || (is_ok(result) && !str_eq_c(environment, c.environment_id))) {
         control_page_end(&p, OK, API_VERSION, "ClientQuotaList", 0);
@@ -195,6 +196,7 @@ void client_quotas_post(struct api_request *rq)
     struct actor actor = control_actor(rq);
     json_t *body = control_spec(rq);
     if (!body || !read_spec(rq, body, true, &spec)) return;
+    if (!access_permit_cluster(rq, spec.cluster_id)) return;
     struct pending *p = pending_new(rq, STR(""), 202);
     if (p) quotas_create(rq->domain, &actor, &spec, p->id, &p->version, changed, p);
 }

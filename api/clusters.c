@@ -1,5 +1,6 @@
 /* clusters.c - /cmk/v2/clusters: clusters as other tools know them. Domain thread throughout, since the
  * phase comes from the supervisor. */
+#include "api/access.h"
 #include "api/control.h"
 #include "api/handlers.h"
 #include "domain/clusters.h"
@@ -68,7 +69,9 @@ static json_t *to_json(struct api_request *rq, const struct cluster *c)
 static void add_row(void *arg, const struct cluster *c)
 {
     struct control_page *p = arg;
-    if (control_page_room(p)) control_page_add(p, to_json(p->rq, c), c->id);
+    const struct role_scope scope = { .environment_id = str_c(c->environment_id),
+                                      .cluster_id = str_c(c->id) };
+    if (access_allows(p->rq, &scope) && control_page_room(p)) control_page_add(p, to_json(p->rq, c), c->id);
 }
 
 /* The filters of the query; false: answered 400. */
@@ -100,8 +103,9 @@ void clusters_list_get(struct api_request *rq)
     bool networks = rq->http->query(rq, "spec.network", 0).data != NULL; /* there are none: none matches */
     if (!networks) result = clusters_count_where(rq->db, &filter, &total);
     if (!networks && is_ok(result))
-        result = clusters_list_where(rq->db, &filter, p.page.after, p.page.size + 1, add_row, &p);
-    control_page_end(&p, result, API_VERSION, "ClusterList", total);
+        result = clusters_list_where(rq->db, &filter, p.page.after, access_limit(rq, p.page.size), add_row,
+                                     &p);
+    control_page_end(&p, result, API_VERSION, "ClusterList", access_total(rq, total));
 }
 
 /* The cluster of the path; with ?environment= it must be that one's. False: answered 404. */
@@ -209,6 +213,8 @@ void clusters_post(struct api_request *rq)
     struct actor actor = control_actor(rq);
     json_t *body = control_spec(rq);
     if (!body || !read_create(rq, body, &spec)) return;
+    const struct role_scope scope = { .environment_id = spec.environment_id };
+    if (!access_permit(rq, &scope)) return;
     status result = clusters_create(rq->domain, &actor, &spec, &c, &why);
     if (is_ok(result)) {
         rq->http->set_header(rq, "Location", self_of(rq, c.id).data);

@@ -1,4 +1,5 @@
 /* environments.c - /org/v2/environments. Reads on HTTP threads, changes on the domain thread. */
+#include "api/access.h"
 #include "api/control.h"
 #include "api/handlers.h"
 #include "domain/environments.h"
@@ -22,7 +23,9 @@ static json_t *to_json(struct api_request *rq, const struct environment *e)
 static void add_row(void *arg, const struct environment *e)
 {
     struct control_page *p = arg;
-    if (control_page_room(p)) control_page_add(p, to_json(p->rq, e), e->id);
+    const struct role_scope scope = { .environment_id = str_c(e->id) };
+    if (access_allows(p->rq, &scope) && control_page_room(p))
+        control_page_add(p, to_json(p->rq, e), e->id);
 }
 
 void environments_list_get(struct api_request *rq)
@@ -31,8 +34,9 @@ void environments_list_get(struct api_request *rq)
     int64_t total = 0;
     if (!control_page_begin(&p, rq)) return;
     status result = environments_count(rq->db, &total);
-    if (is_ok(result)) result = environments_list(rq->db, p.page.after, p.page.size + 1, add_row, &p);
-    control_page_end(&p, result, API_VERSION, "EnvironmentList", total);
+    if (is_ok(result)) result = environments_list(rq->db, p.page.after, access_limit(rq, p.page.size),
+                                                  add_row, &p);
+    control_page_end(&p, result, API_VERSION, "EnvironmentList", access_total(rq, total));
 }
 
 static void reply_one(struct api_request *rq, struct str id, int http)

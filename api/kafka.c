@@ -1,6 +1,8 @@
 /* kafka.c - the ground the nouns of the Kafka dialect stand on. Any handler thread. */
 #include "api/kafka.h"
 
+#include "api/access.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -25,7 +27,12 @@ struct kafka_scope *kafka_scope(struct api_request *rq)
         s->principal = str_c(rq->caller.principal);
         s->host = str_c(rq->address);
         s->all = rq->caller.door != DOOR_CLUSTER_KEY;
+        s->rq = rq;
         if (!s->all) result = acls_of_principal(rq->db, s->id, s->principal, &s->acls);
+    }
+    if (is_ok(result) && s->all && !access_sees_cluster(rq, s->cluster.environment_id, s->id)) {
+        no_cluster(rq, id);
+        return NULL;
     }
     if (is_ok(result)) return s;
     api_fail(rq, result, NULL);
@@ -37,11 +44,42 @@ void kafka_scope_done(struct kafka_scope *scope)
     if (scope) acl_set_done(&scope->acls);
 }
 
+/* What a role must give so that its holder may do with a resource what the ACL operation means. */
+static enum permission permission_of(enum acl_operation operation, enum acl_resource resource)
+{
+    bool looks = operation == OP_DESCRIBE || operation == OP_DESCRIBE_CONFIGS;
+    if (resource == RES_GROUP) return looks ? MAY_GROUP_VIEW : MAY_GROUP_MANAGE;
+    if (resource == RES_TOPIC) {
+        if (operation == OP_READ) return MAY_TOPIC_READ;
+        if (operation == OP_WRITE) return MAY_TOPIC_WRITE;
+        return looks ? MAY_TOPIC_VIEW : MAY_TOPIC_MANAGE;
+    }
+    if (looks) return MAY_VIEW;
+    if (operation == OP_CREATE) return MAY_TOPIC_MANAGE;
+    return operation == OP_ALTER ? MAY_ACCESS_MANAGE : MAY_CLUSTER_MANAGE;
+}
+
+static bool role_allows(const struct kafka_scope *scope, enum acl_operation operation,
+                        enum acl_resource resource, struct str name)
+{
+    struct role_scope target = { .environment_id = str_c(scope->cluster.environment_id),
+                                 .cluster_id = str_c(scope->id), .name = name };
+    if (resource == RES_TOPIC) target.resource = RESOURCE_TOPIC;
+    if (resource == RES_GROUP) target.resource = RESOURCE_GROUP;
+    if (resource == RES_TRANSACTIONAL_ID) target.resource = RESOURCE_TRANSACTIONAL_ID;
+    return access_allows_for(scope->rq, permission_of(operation, resource), &target);
+}
+
 bool kafka_allows(const struct kafka_scope *scope, enum acl_operation operation,
                   enum acl_resource resource, struct str name)
 {
-    return scope->all || acl_allows(&scope->acls, scope->principal, scope->host, operation,
-                                    resource, name);
+    if (scope->all) return role_allows(scope, operation, resource, name);
+    return acl_allows(&scope->acls, scope->principal, scope->host, operation, resource, name);
+}
+
+bool kafka_shows_group(const struct kafka_scope *scope, struct str name)
+{
+    return !scope->all || role_allows(scope, OP_DESCRIBE, RES_GROUP, name);
 }
 
 bool kafka_permit(struct api_request *rq, const struct kafka_scope *scope,
@@ -50,7 +88,8 @@ bool kafka_permit(struct api_request *rq, const struct kafka_scope *scope,
 {
     if (kafka_allows(scope, operation, resource, name)) return true;
     struct str text = arena_printf(rq->arena, "Not authorized: %.*s may not %s the %s %.*s.",
-                                   STR_ARG(scope->principal), acl_operation_name(operation),
+                                   STR_ARG(scope->all ? str_c(rq->caller.owner) : scope->principal),
+                                   acl_operation_name(operation),
                                    acl_resource_name(resource), STR_ARG(name));
     if (rq->route->dialect == KAFKA) api_fail_kafka(rq, 403, 40301, text.data);
     else api_fail_at(rq, 403, NULL, text.data, NULL, NULL);

@@ -18,7 +18,8 @@ struct kafka_scope {
     const char *id;          /* cluster.id */
     struct str principal;    /* whom the broker is told */
     struct str host;         /* of the caller */
-    bool all;                /* session or cloud key: no ACLs apply */
+    bool all;                /* session or cloud key: roles decide (api/access.h), no ACLs apply */
+    struct api_request *rq;
     struct acl_set acls;
 };
 /* In the request's arena; kafka_scope_done frees the ACLs. NULL: answered 404. */
@@ -32,6 +33,8 @@ bool kafka_allows(const struct kafka_scope *scope, enum acl_operation operation,
 /* False: answered 403. */
 bool kafka_permit(struct api_request *rq, const struct kafka_scope *scope, enum acl_operation operation,
                   enum acl_resource resource, struct str name);
+/* Of a listing: the broker has left out what a cluster key may not see; roles leave out the rest. */
+bool kafka_shows_group(const struct kafka_scope *scope, struct str name);
 #define KAFKA_CLUSTER_NAME STR("kafka-cluster")
 
 /* The topic of the path, which the caller may describe. False: answered 404 or 403. */

@@ -1,5 +1,6 @@
 /* kafka_clusters.c - /kafka/v3/clusters. READ. */
 #include "api/handlers.h"
+#include "api/access.h"
 #include "api/kafka.h"
 
 static json_t *cluster_json(struct api_request *rq, const char *cluster_id)
@@ -30,12 +31,14 @@ static void list_one(void *arg, const struct cluster *c)
     if (l->rq->caller.door == DOOR_CLUSTER_KEY && strcmp(l->rq->caller.cluster_id, c->id) != 0) {
         return;
     }
+    if (!access_sees_cluster(l->rq, c->environment_id, c->id)) return;
     json_array_append_new(l->data, cluster_json(l->rq, c->id));
 }
 
 void kafka_clusters_list(struct api_request *rq)
 {
     struct listing l = { rq, json_array() };
+    access_mark_asked(rq);
     status result = clusters_list(rq->db, STR_NULL, STR_NULL, CLUSTERS_MAX, list_one, &l);
     if (failed(result)) {
         json_decref(l.data);

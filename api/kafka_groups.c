@@ -141,7 +141,8 @@ static void all_loaded(void *arg, status result, struct group_info *groups, int3
     if (count) qsort(groups, (size_t)count, sizeof *groups, by_id);
     json_t *data = json_array();
     for (int32_t i = 0; i < count; i++) {
-        if (is_ok(groups[i].result)) json_array_append_new(data, group_json(v, &groups[i]));
+        if (failed(groups[i].result) || !kafka_shows_group(v->scope, groups[i].id)) continue;
+        json_array_append_new(data, group_json(v, &groups[i]));
     }
     api_reply_kafka_list(v->rq, "KafkaConsumerGroupList", data);
 }

@@ -2,6 +2,7 @@
  * one object. Domain thread, but for the plans. */
 #include "api/leat_clusters.h"
 
+#include "api/access.h"
 #include "api/control.h"
 #include "api/handlers.h"
 #include "api/leat_limits.h"
@@ -192,7 +193,9 @@ static void add_row(void *arg, const struct cluster *c)
 {
     struct control_page *p = arg;
     struct engine *engine = p->rq->domain->engine;
-    if (!control_page_room(p)) return;
+    const struct role_scope scope = { .environment_id = str_c(c->environment_id),
+                                      .cluster_id = str_c(c->id) };
+    if (!access_allows(p->rq, &scope) || !control_page_room(p)) return;
     control_page_add(p, to_json(p->rq->domain, c, true), c->id);
     if (engine) engine_watch(engine, c->id); /* whoever lists the fleet asks again soon */
 }
@@ -204,8 +207,8 @@ void leat_clusters_list_get(struct api_request *rq)
     if (!control_page_begin(&p, rq)) return;
     status result = clusters_count(rq->db, STR_NULL, &total);
     if (is_ok(result))
-        result = clusters_list(rq->db, STR_NULL, p.page.after, p.page.size + 1, add_row, &p);
-    control_page_end(&p, result, NULL, "LeatClusterList", total);
+        result = clusters_list(rq->db, STR_NULL, p.page.after, access_limit(rq, p.page.size), add_row, &p);
+    control_page_end(&p, result, NULL, "LeatClusterList", access_total(rq, total));
 }
 
 static void reply_one(struct api_request *rq, status result, int http)

@@ -1,5 +1,6 @@
 /* leat_events.c - event streams: one cluster (figures once a second, what changed) and the fleet (a
  * cluster whenever it changed, at most once a second each). DOMAIN. */
+#include "api/access.h"
 #include "api/handlers.h"
 #include "api/kafka.h"
 #include "api/leat_clusters.h"
@@ -104,6 +105,16 @@ static bool send_changed(struct listener *l)
     HASH_ITER(hh, l->changed, c, next)
     {
         json_t *json = leat_cluster_json(l->rq->domain, c->id, false);
+        const json_t *in = json_object_get(json, "environment");
+        const char *environment = json_string_value(json_object_get(in, "id"));
+        bool hidden = environment ? !access_sees_cluster(l->rq, environment, c->id)
+                                  : !access_everywhere(l->rq);
+        if (hidden) {
+            json_decref(json);
+            HASH_DEL(l->changed, c);
+            mem_free(c);
+            continue;
+        }
         if (!json) json = json_pack("{s:s, s:b}", "id", c->id, "deleted", 1);
         HASH_DEL(l->changed, c);
         mem_free(c);
@@ -164,4 +175,8 @@ void leat_events_cluster(struct api_request *rq)
     if (s) listen(rq, s->id, tell_cluster);
 }
 
-void leat_events_fleet(struct api_request *rq) { listen(rq, "", tell_fleet); }
+void leat_events_fleet(struct api_request *rq)
+{
+    access_mark_asked(rq); /* of each cluster, when it is told of */
+    listen(rq, "", tell_fleet);
+}

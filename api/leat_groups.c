@@ -100,7 +100,8 @@ static void all_loaded(void *arg, status result, struct group_info *groups, int3
     }
     json_t *data = json_array();
     for (int32_t i = 0; i < count; i++) {
-        if (is_ok(groups[i].result)) json_array_append_new(data, group_json(&groups[i]));
+        if (failed(groups[i].result) || !kafka_shows_group(v->scope, groups[i].id)) continue;
+        json_array_append_new(data, group_json(&groups[i]));
     }
     api_reply_list(v->rq, NULL, "GroupList", data, NULL, (int64_t)json_array_size(data));
 }

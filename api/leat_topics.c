@@ -322,6 +322,7 @@ void leat_topics_list(struct api_request *rq)
     engine_watch(rq->domain->engine, s->id);
     for (size_t i = 0; i < count; i++) {
         if (rows[i].topic.internal && !internal) continue;
+        if (!kafka_allows(s, OP_DESCRIBE, RES_TOPIC, rows[i].topic.name)) continue;
         if (matches(rows[i].topic.name, filter)) view_add(v, &rows[i]);
     }
     sort_entries(v);

@@ -1,5 +1,6 @@
 /* service_quotas.c - /service-quota/v1: limits of the service with what is used of each. The figures are
  * on the domain thread. A page's token is "CLUSTER CODE" of its last row. */
+#include "api/access.h"
 #include "api/control.h"
 #include "api/handlers.h"
 #include "domain/service_quotas.h"
@@ -44,6 +45,13 @@ struct listing {
     struct str after;      /* behind this row; null: from the first */
 };
 
+static bool shown(struct api_request *rq, const struct service_quota *q)
+{
+    const struct role_scope scope = { .environment_id = str_c(q->environment_id),
+                                      .cluster_id = str_c(q->cluster_id) };
+    return access_allows(rq, &scope);
+}
+
 static bool list_one(void *arg, const struct service_quota *q)
 {
     struct listing *l = arg;
@@ -54,6 +62,7 @@ static bool list_one(void *arg, const struct service_quota *q)
         if (same || beyond) l->after = STR_NULL;
         if (!beyond) return true;
     }
+    if (!shown(l->rq, q)) return true;
     if (l->count == l->size) {
         l->count++;
         return false;
@@ -98,6 +107,7 @@ void applied_quotas_list_get(struct api_request *rq)
     struct str cluster = { l.after.data, space ? (size_t)(space - l.after.data) : 0 };
     l.data = json_array();
     status result = OK;
+    access_mark_asked(rq); /* of each row, in list_one */
     if (!rq->http->query(rq, "network", 0).data) /* there are no networks: none matches */
         result = service_quotas_each(rq->domain, scope, &filter, space ? cluster : STR_NULL, list_one, &l);
     if (failed(result)) {
@@ -126,7 +136,7 @@ void applied_quotas_one_get(struct api_request *rq)
         result = service_quotas_each(rq->domain, (enum service_scope)i, &filter, STR_NULL, first, &quota);
     }
     if (failed(result)) api_fail(rq, result, NULL);
-    else if (!quota.code)
+    else if (!quota.code || !shown(rq, &quota))
         api_fail(rq, FAIL(NOT_FOUND), "There is no such quota; one of a cluster needs the query parameter "
                                       "kafka_cluster.");
     else api_reply(rq, 200, to_json(rq, &quota));

@@ -1,5 +1,6 @@
 /* topic_requests.c - /leat/v1/topic-requests. Reads on HTTP threads, changes on the domain thread. A page's
  * token is the number of its last row. */
+#include "api/access.h"
 #include "api/control.h"
 #include "api/handlers.h"
 #include "domain/clusters.h"
@@ -39,7 +40,11 @@ static void add_row(void *arg, const struct topic_request *r)
 {
     char seq[24];
     struct control_page *p = arg;
-    if (!control_page_room(p)) return;
+    struct cluster c = { .id = "" };
+    if (failed(clusters_get(p->rq->db, r->cluster_id, &c))) return;
+    const struct role_scope scope = { .environment_id = str_c(c.environment_id), .cluster_id = str_c(c.id) };
+    bool shown = access_allows(p->rq, &scope) || str_eq_c(r->requested_by, p->rq->caller.owner);
+    if (!shown || !control_page_room(p)) return;
     snprintf(seq, sizeof seq, "%lld", (long long)r->seq);
     control_page_add(p, to_json(p->rq, r), seq);
 }
@@ -59,8 +64,9 @@ void topic_requests_list_get(struct api_request *rq)
         return;
     }
     status result = topic_requests_count(rq->db, &filter, &total);
-    if (is_ok(result)) result = topic_requests_list(rq->db, &filter, before, p.page.size + 1, add_row, &p);
-    control_page_end(&p, result, NULL, "TopicRequestList", total);
+    if (is_ok(result))
+        result = topic_requests_list(rq->db, &filter, before, access_limit(rq, p.page.size), add_row, &p);
+    control_page_end(&p, result, NULL, "TopicRequestList", access_total(rq, total));
 }
 
 struct one {
@@ -125,7 +131,7 @@ void topic_requests_post(struct api_request *rq)
     struct why why = { "" };
     char id[ID_TEXT] = "";
     struct actor actor = control_actor(rq);
-    if (!read_wish(rq, &wish)) return;
+    if (!read_wish(rq, &wish) || !access_permit_cluster(rq, wish.cluster_id)) return;
     status result = topic_requests_create(rq->domain, &actor, rq->caller.owner, &wish, rq->arena, id, &why);
     if (failed(result)) {
         control_fail(rq, result, &why, STR_NULL);

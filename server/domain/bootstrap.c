@@ -6,6 +6,7 @@
 #include "domain/api_keys.h"
 #include "domain/clusters.h"
 #include "domain/environments.h"
+#include "domain/role_bindings.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,9 +55,10 @@ static status make_admin(struct domain *domain, char ret_id[ID_TEXT], struct qui
     random_bytes(salt, sizeof salt);
     TRY(password_hash(str_c(qs->admin_password), salt, hash));
     secret_id_new("u-", ret_id);
-    return db_run(DB(domain->db, "INSERT INTO user VALUES (?, ?, 'Administrator', ?, ?, ?5, ?5)",
-                     (const char *)ret_id, ADMIN_LOGIN, bytes_of(salt, sizeof salt),
-                     bytes_of(hash, sizeof hash), now));
+    TRY(db_run(DB(domain->db, "INSERT INTO user VALUES (?, ?, 'Administrator', ?, ?, ?5, ?5)",
+                  (const char *)ret_id, ADMIN_LOGIN, bytes_of(salt, sizeof salt),
+                  bytes_of(hash, sizeof hash), now)));
+    return role_bindings_insert_admin(domain->db, domain->organisation_id, ret_id);
 }
 
 static status make_cloud_key(struct domain *domain, const char *owner, struct quickstart *qs)

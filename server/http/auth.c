@@ -4,6 +4,7 @@
  * The cost of a key is one SHA-256 and one probe of an index; of a session, the same. */
 #include "http/http_int.h"
 
+#include "api/access.h"
 #include "identity/identity.h"
 
 #include <stdio.h>
@@ -128,7 +129,7 @@ static bool session_check(struct exchange *x, struct db *db, struct str token)
 
 /* --- the rule --------------------------------------------------------------------------------- */
 
-static bool access_check(struct exchange *x)
+static bool door_check(struct exchange *x)
 {
     const struct api_caller *caller = &x->rq.caller;
     if (caller->door != DOOR_CLUSTER_KEY) return true;
@@ -164,11 +165,11 @@ bool auth_check(struct exchange *x, struct db *db)
         return true;
     }
     if (authorization && strncasecmp(authorization, "Basic ", 6) == 0) {
-        return basic_check(x, db, authorization + 6) && access_check(x);
+        return basic_check(x, db, authorization + 6) && door_check(x) && access_check(&x->rq, db);
     }
     if (authorization) {
         return refuse(x, "Only Basic authentication is understood: API key and secret.");
     }
-    if (token.data) return session_check(x, db, token) && access_check(x);
+    if (token.data) return session_check(x, db, token) && door_check(x) && access_check(&x->rq, db);
     return refuse(x, "Log in, or send an API key and its secret by Basic authentication.");
 }

@@ -2,6 +2,8 @@
  * owns it when is written in http_int.h. */
 #include "http/http_int.h"
 
+#include "api/access.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/uuid.h"
 #include "domain/domain.h"
@@ -156,9 +158,24 @@ static void answer_with(struct exchange *x, int code, struct MHD_Response *respo
 
 /* --- what handlers call ----------------------------------------------------------------------- */
 
+/* A handler whose answer needs a role never asked for it (api/access.def): its answer stays here. */
+static json_t *withhold(const struct api_request *rq, json_t *take_body)
+{
+    log_error("http: %s answered without asking who may have it", rq->route->operation);
+    json_decref(take_body);
+    if (rq->route->dialect == KAFKA)
+        return json_pack("{s:i, s:s}", "error_code", 50002, "message", "The operation checks no role.");
+    return json_pack("{s:[{s:s, s:s, s:s, s:s}]}", "errors", "id", rq->request_id, "status", "500", "code",
+                     "internal_error", "detail", "The operation checks no role.");
+}
+
 static void http_answer(struct api_request *rq, int code, json_t *body)
 {
     struct exchange *x = exchange_of(rq);
+    if (!access_was_asked(rq, code)) {
+        body = withhold(rq, body);
+        code = 500;
+    }
     char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     struct MHD_Response *response;
     if (body && !text) {

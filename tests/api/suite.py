@@ -13,6 +13,7 @@ MODULES = (
     "test_records",
     "test_tools",
     "test_auth",
+    "test_access",
     "test_errors",
     "test_framing",
     "test_events",

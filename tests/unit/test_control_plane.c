@@ -2,7 +2,8 @@
  * bodies, conflicts, pages. The domain has no processes, so DOMAIN handlers answer at once. */
 #include "unit/domain_rig.h"
 
-#include "api/api.h"
+#include "api/access.h"
+#include "domain/role_bindings.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -69,6 +70,7 @@ static int send(enum api_method method, const char *path, const char *body)
     x.location[0] = 0;
     arena_reset(&arena);
     assert_true(is_ok(api_match(&rq)));
+    assert_true(access_check(&rq, rq.db));
     rq.route->handler(&rq);
     json_decref(rq.json);
     assert_int_not_equal(x.status, 0);
@@ -93,7 +95,8 @@ static int setup(void **state)
 {
     arena_init(&arena, 4u << 20);
     x = (struct exchange){ 0 };
-    return domain_rig_setup(state);
+    if (domain_rig_setup(state)) return -1;
+    return failed(role_bindings_insert_admin(domain_rig.domain->db, "o", "u-test"));
 }
 
 static int teardown(void **state)
