@@ -23,6 +23,7 @@
 #define CHECKED_MAX (1u << 20) /* of a partition, where batches have to be checked */
 #define PATIENCE 64            /* times that something is brought in for one partition; then wait */
 #define MAX_WAIT_MS (5 * 60 * 1000)
+#define READS_A_TURN 256        /* partitions; each takes two microseconds */
 #define TOPIC_IDS_SINCE 13
 #define LEADER_HINTS_SINCE 16 /* KIP-951 */
 
@@ -59,6 +60,8 @@ struct fetch {
     int32_t at;
     size_t bytes;     /* of records, wherever they are */
     struct warm warm;
+    struct timer next; /* set: it goes on in the next turn */
+    bool enough;       /* was read in this one */
     struct read_miss miss;
     int warmed;       /* how often, for the item at `at` */
     status unreadable; /* why the last attempt failed, for the item at `at` */
@@ -245,16 +248,21 @@ static status fetch_read(struct fetch *f, struct fetch_item *item, bool at_least
     return OK;
 }
 
-/* The items from f->at on; BUSY: f->miss has to be brought in first. */
+/* The items from f->at on; BUSY: that was enough for one turn, or f->miss has to be brought in first. */
 static status fetch_read_all(struct fetch *f)
 {
     struct request *r = f->request;
+    size_t before = 0;
+    int reads = 0;
     for (; f->at < f->count; f->at++, f->warmed = 0, f->unreadable = OK) {
         struct fetch_item *item = &f->items[f->at];
         if (is_ok(item->failure) && !item->log)
             item->failure = r->version >= TOPIC_IDS_SINCE ? FAIL(UNKNOWN_TOPIC_ID)
                                                           : FAIL(UNKNOWN_TOPIC_OR_PARTITION);
         if (failed(item->failure)) continue;
+        f->enough = reads == READS_A_TURN;
+        if (f->enough) return FAIL(BUSY);
+        before = f->bytes;
         store_only_cached(r->broker->store, f->warmed < PATIENCE ? &f->miss : NULL);
         status read = failed(f->unreadable) ? f->unreadable : fetch_read(f, item, f->bytes == 0);
         store_only_cached(r->broker->store, NULL);
@@ -263,6 +271,7 @@ static status fetch_read_all(struct fetch *f)
             item->failure = read;
             item->stats->failed_fetch++;
         }
+        reads += f->bytes > before;
     }
     return OK;
 }
@@ -322,6 +331,7 @@ static void fetch_partition_answer(struct fetch *f, const struct fetch_item *ite
 static void fetch_release(struct fetch *f)
 {
     warm_stop(&f->warm);
+    loop_timer_clear(f->request->broker->loop, &f->next);
     parked_leave(&f->parked);
     buf_done(&f->records);
     buf_done(&f->aborted);
@@ -452,7 +462,23 @@ static void fetch_warm(struct fetch *f)
     if (failed(started)) fetch_warmed(&f->warm, started);
 }
 
-/* Goes on as far as possible without waiting: for records, for the disk. */
+static void fetch_next(struct timer *timer)
+{
+    struct fetch *f = CONTAINER_OF(timer, struct fetch, next);
+    fetch_notice_ended(f);
+    fetch_go(f);
+}
+
+static void fetch_rest(struct fetch *f)
+{
+    fetch_park(f);
+    quota_work_pause(f->request);
+    timer_init(&f->next, fetch_next);
+    struct loop *loop = f->request->broker->loop;
+    if (failed(loop_timer_set(loop, &f->next, loop_now(loop)))) fetch_go(f);
+}
+
+/* Goes on as far as possible without waiting: for records, for the disk, for others' turn. */
 static void fetch_go(struct fetch *f)
 {
     struct request *r = f->request;
@@ -476,15 +502,16 @@ static void fetch_go(struct fetch *f)
         f->reading = true;
         f->warmed = 0;
     }
-    if (failed(fetch_read_all(f))) fetch_warm(f);
-    else fetch_answer(f);
+    if (is_ok(fetch_read_all(f))) fetch_answer(f);
+    else if (f->enough) fetch_rest(f);
+    else fetch_warm(f);
 }
 
 static void fetch_wake(struct parked *parked)
 {
     struct fetch *f = CONTAINER_OF(parked, struct fetch, parked);
     fetch_notice_ended(f);
-    if (!f->warm.task) fetch_go(f); /* else when that has come */
+    if (!f->warm.task && !f->next.slot) fetch_go(f); /* else when that has come */
 }
 
 /* --- the request ------------------------------------------------------ */

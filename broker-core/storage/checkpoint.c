@@ -111,6 +111,8 @@ struct checkpoint {
     bool root;           /* folders were made in the data folder */
     uint32_t root_made;
     bool out, last;      /* a slice is on the lane; it is the one that ends with the file */
+    bool written;        /* the file is: what the logs gain by it is left, in slices, too */
+    size_t settled;      /* captures */
 };
 struct checkpoint_slice {
     struct task task;
@@ -173,6 +175,7 @@ static void slice_work(struct job *job)
 {
     struct checkpoint_slice *slice = CONTAINER_OF(job, struct checkpoint_slice, task.job);
     struct store *store = slice->task.store;
+    if (store->checkpoint->written) return;
     status s = slice_write(store->checkpoint, store->spare_fs);
     /* From a write, or a file that could not be opened: what counts is as it was. */
     if (s.code == E_NO_SPACE || s.code == E_NO_DESCRIPTORS) slice->put_off = true;
@@ -245,16 +248,27 @@ static void checkpoint_give_up(struct store *store)
     checkpoint_free(store);
 }
 
-static void checkpoint_finish(struct store *store)
+/* The old frames are dead, whatever the logs know of it yet. */
+static void checkpoint_is_written(struct store *store)
 {
     struct checkpoint *c = store->checkpoint;
+    c->written = true;
     store->checkpoint_retry_at = 0;
     store->journal_full = false;
     if (c->first == store->first) store->other_free = true;
     if (c->root && (int32_t)(c->root_made - store->root_synced) > 0) store->root_synced = c->root_made;
-    for (size_t i = 0; i < c->count; i++) capture_settle(&c->captures[i]);
+}
+
+static bool checkpoint_settle(struct store *store)
+{
+    struct checkpoint *c = store->checkpoint;
+    for (size_t n = c->slice * CHECKPOINT_SLICE_SETTLES; n > 0 && c->settled < c->count; n--)
+        capture_settle(&c->captures[c->settled++]);
+    if (c->settled < c->count) return false;
     checkpoint_free(store);
     compact_want(store); /* may have waited for the recovery points */
+    store_want_turn(store);
+    return true;
 }
 
 static void slice_finish(struct task *task)
@@ -268,8 +282,12 @@ static void slice_finish(struct task *task)
         capture_let_go(x);
     }
     c->out = false;
-    if (slice->put_off) checkpoint_give_up(store);
-    else if (c->last) checkpoint_finish(store);
+    if (slice->put_off) {
+        checkpoint_give_up(store);
+    } else if (c->last && !c->written) {
+        checkpoint_is_written(store);
+        (void)checkpoint_settle(store);
+    }
     store_want_turn(store);
 }
 
@@ -435,9 +453,9 @@ static void checkpoint_begin_run(struct store *store)
 static void checkpoint_go_on(struct store *store)
 {
     struct checkpoint *c = store->checkpoint;
-    if (c->out) return;
-    status s = checkpoint_capture(c);
-    if (is_ok(s) && !c->cursor) {
+    if (c->out || (c->written && checkpoint_settle(store))) return;
+    status s = c->written ? OK : checkpoint_capture(c);
+    if (is_ok(s) && !c->cursor && !c->written) {
         struct checkpoint_header h = { store->store_id, store->generation, c->first, 0 };
         s = checkpoint_end(&c->content, &h);
         c->last = true;

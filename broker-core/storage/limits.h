@@ -14,6 +14,7 @@
 #define CHECKPOINT_RETRY_BYTES (1 * MIB) /* appended after a full disk before the next attempt */
 #define CHECKPOINT_ENTRIES_MAX (1 << 20)
 #define SNAPSHOT_STOP_MIN (16 * KIB)   /* bytes above the snapshot for which a stop takes a new one */
+#define CHECKPOINT_SLICE_SETTLES 4     /* logs that learn in a turn that it is written, for each … */
 #define CHECKPOINT_SLICE_LOOKS 2       /* logs looked at in a turn, for each that may be captured */
 
 #define SEGMENT_SIZE_MAX (1LL << 31)   /* positions are 32 bits in the index */

@@ -288,10 +288,9 @@ void retention_remove_folder(struct plog *log)
 
 void store_delete_topic(struct store *store, struct uuid topic)
 {
-    struct plog *log, *next;
-    HASH_ITER(hh, store->logs, log, next)
-    {
-        if (!uuid_eq(log->key.topic, topic)) continue;
+    for (int32_t p = 0; p < store->partitions; p++) {
+        struct plog *log = store_find(store, topic, p);
+        if (!log) continue;
         log->holds++;
         log->gone = true;
         store_count(log, -log->bytes);

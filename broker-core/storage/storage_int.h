@@ -109,6 +109,7 @@ struct store {
     struct fs *spare_fs; /* with the reserve behind it, if there is one; all of recovery uses it */
     struct deferred turn;
     struct plog *logs; /* uthash by key */
+    int32_t partitions;  /* all have numbers below */
     struct file_cache files;
     struct task *tasks; /* utlist, out on a lane */
     struct plog *pending_first, *pending_last;

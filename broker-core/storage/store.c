@@ -166,6 +166,7 @@ struct plog *store_make_log(struct store *store, struct log_key key,
     log->key = key;
     log->config = *config;
     log->flushing = config->flush;
+    if (key.partition >= store->partitions) store->partitions = key.partition + 1;
     HASH_ADD(hh, store->logs, key, sizeof log->key, log);
     if (!HASH_ADDED(hh, log)) {
         mem_free(log);
