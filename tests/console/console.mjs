@@ -380,6 +380,71 @@ const tests = [
     await page.getByRole('row').filter({ hasText: 'retention.ms' }).getByText('set on this topic').waitFor();
   }],
 
+  ['a plan is made, chosen, and one limit of the cluster set beside it', async () => {
+    await visit('/plans', 'Plans');
+    await button('New plan').click();
+    await inDialog().getByLabel('Name', { exact: true }).fill('team-small');
+    await inDialog().getByLabel('Partitions', { exact: true }).fill('40');
+    await button('Create plan').click();
+    await page.getByRole('row', { name: /^team-small/ }).waitFor();
+    await visit(`${base()}/limits`, 'Limits');
+    await button('Change plan').click();
+    await inDialog().getByLabel('Plan', { exact: true }).selectOption('team-small');
+    await inDialog().getByRole('button', { name: 'Change plan' }).click();
+    await waitFor(async () => (await leat('')).plan === 'team-small', 'REST has the plan');
+    await page.getByRole('row', { name: /^Partitions/ }).filter({ hasText: '40' }).waitFor();
+    await button('Change Open connections').click();
+    await inDialog().getByLabel('Its own').check();
+    await inDialog().getByLabel('At most').fill('77');
+    await button('Set limit').click();
+    await page.getByRole('row', { name: /^Open connections/ }).filter({ hasText: 'own' }).waitFor();
+    const limits = (await leat('/limits')).data;
+    assert.equal(limits.find(l => l.name === 'connections').limit, 77);
+    assert.equal(limits.find(l => l.name === 'partitions').limit, 40);
+  }],
+
+  ['a naming policy refuses a topic in its own words, and a request is approved with its access', async () => {
+    await visit('/environments', 'Environments');
+    await button(`Topic policy of ${cluster.environment.display_name}`).click();
+    await inDialog().getByLabel('Names begin with').fill('pay');
+    await inDialog().getByLabel('In words').fill('Topics of payments begin with pay.');
+    await button('Save policy').click();
+    await page.getByRole('table', { name: 'Environments' }).getByText('names begin with pay').waitFor();
+    await visit('/requests', 'Topic requests');
+    await button('Ask for a topic').click();
+    await inDialog().getByLabel('Cluster', { exact: true }).selectOption(cluster.id);
+    await inDialog().getByLabel('Topic', { exact: true }).fill('orders');
+    await button('Ask').click();
+    await inDialog().getByRole('alert').filter({ hasText: /pay/ }).waitFor();
+    await inDialog().getByLabel('Topic', { exact: true }).fill('payouts');
+    await inDialog().getByLabel('Access for').selectOption(account.id);
+    await inDialog().getByLabel('Consumer group').fill('bank');
+    await button('Ask').click();
+    await page.getByRole('row', { name: /^payouts/ }).getByRole('button', { name: 'Approve' }).click();
+    await inDialog().getByRole('button', { name: 'Approve' }).click();
+    await waitFor(async () => (await leat('/topics')).data.some(t => t.topic_name === 'payouts'), 'the topic is made');
+    const acls = (await leatd.rest(`/kafka/v3/clusters/${cluster.id}/acls?resource_name=payouts`)).data;
+    assert.deepEqual(acls.map(a => a.operation).sort(), ['READ', 'WRITE']);
+    await visit('/environments', 'Environments');
+    await button(`Topic policy of ${cluster.environment.display_name}`).click();
+    await inDialog().getByLabel('Names begin with').fill('');
+    await button('Save policy').click();
+    await page.getByRole('table', { name: 'Environments' }).getByText('any topic').waitFor();
+    await leatd.rest(`/kafka/v3/clusters/${cluster.id}/topics/payouts`, 'DELETE');
+  }],
+
+  ['a cluster is paused with a reason and resumed', async () => {
+    await visit(base(), cluster.display_name);
+    await button('Pause').click();
+    await inDialog().getByLabel('Reason').fill('moving house');
+    await inDialog().getByRole('button', { name: 'Pause' }).click();
+    await page.getByText('moving house').first().waitFor();
+    await waitFor(async () => (await leat('')).state.pid === null, 'its process has ended');
+    await button('Resume').click();
+    await waitFor(async () => (await leat('')).state.name === 'running', 'it runs again');
+    await page.getByText('moving house').first().waitFor({ state: 'detached' });
+  }],
+
   ['every page says what it would be as a curl line', async () => {
     for (const path of ['', '/topics', '/topics/payments', '/groups', '/groups/counter', '/access', '/quotas']) {
       await page.goto(base() + path);
@@ -409,7 +474,7 @@ const tests = [
   ['every control has a name, on every page, light and dark', async () => {
     for (const scheme of ['light', 'dark']) {
       await page.emulateMedia({ colorScheme: scheme });
-      for (const path of ['/', '/audit', base(), `${base()}/topics`, `${base()}/topics/payments`, `${base()}/topics/payments?tab=messages`,
+      for (const path of ['/', '/audit', '/environments', '/plans', '/requests', base(), `${base()}/limits`, `${base()}/topics`, `${base()}/topics/payments`, `${base()}/topics/payments?tab=messages`,
         `${base()}/topics/payments?tab=groups`, `${base()}/topics/payments?tab=configuration`, `${base()}/groups`, `${base()}/groups/counter`,
         `${base()}/access`, `${base()}/access/${account.id}`, `${base()}/quotas`]) {
         await page.goto(path);

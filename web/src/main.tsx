@@ -15,7 +15,11 @@ import { Topics } from './pages/topics';
 import { TopicPage } from './pages/topic';
 import { GroupPage, Groups } from './pages/groups';
 import { Access, AccountPage } from './pages/access';
+import { Environments } from './pages/environments';
+import { ClusterLimits } from './pages/limits';
+import { Plans } from './pages/plans';
 import { Quotas } from './pages/quotas';
+import { Requests } from './pages/requests';
 import { Audit } from './pages/audit';
 
 type Session = { user: { id: string; login: string; full_name: string }; csrf: string };
@@ -31,6 +35,9 @@ function theme() {
 function page(path: string[], query: URLSearchParams, cluster: Cluster | undefined, reload: () => void) {
   if (path.length === 0) return <Fleet />;
   if (path[0] === 'audit') return <Audit />;
+  if (path[0] === 'environments') return <Environments />;
+  if (path[0] === 'plans') return <Plans />;
+  if (path[0] === 'requests') return <Requests query={query} />;
   if (path[0] !== 'clusters' || !path[1]) return <Missing />;
   if (!cluster) return null;
   const c = cluster;
@@ -40,6 +47,7 @@ function page(path: string[], query: URLSearchParams, cluster: Cluster | undefin
     case 'groups': return path[3] ? <GroupPage c={c} id={path[3]} /> : <Groups c={c} query={query} />;
     case 'access': return path[3] ? <AccountPage c={c} id={path[3]} /> : <Access c={c} />;
     case 'quotas': return <Quotas c={c} />;
+    case 'limits': return <ClusterLimits c={c} reload={reload} />;
     case 'audit': return <Audit c={c} />;
     default: return <Missing />;
   }
@@ -48,7 +56,7 @@ const Missing = () => <div class="empty"><p class="empty-title">There is no such
 
 const parts: [string, string, string][] = [
   ['', 'overview', 'Overview'], ['topics', 'topics', 'Topics'], ['groups', 'groups', 'Groups'],
-  ['quotas', 'quotas', 'Quotas'], ['access', 'access', 'Access'], ['audit', 'audit', 'Audit'],
+  ['quotas', 'quotas', 'Quotas'], ['limits', 'limits', 'Limits'], ['access', 'access', 'Access'], ['audit', 'audit', 'Audit'],
 ];
 
 // The cluster one is in, and the way to another.
@@ -76,6 +84,11 @@ function Switcher({ id, c }: { id: string; c?: Cluster }) {
   );
 }
 
+// What is beside the clusters.
+const places: [string, string, string][] = [
+  ['environments', 'environments', 'Environments'], ['plans', 'plans', 'Plans'], ['requests', 'requests', 'Topic requests'], ['audit', 'audit', 'Audit'],
+];
+
 function Frame({ session, leave }: { session: Session; leave: () => void }) {
   const { path, query } = useLocation();
   const id = path[0] === 'clusters' ? path[1] : undefined;
@@ -88,7 +101,7 @@ function Frame({ session, leave }: { session: Session; leave: () => void }) {
   const at = path[2] || '';
   const crumbs: [string, string][] = id
     ? [[c?.display_name || id, base], ...(at ? [[parts.find(p => p[0] === at)?.[2] || at, `${base}/${at}`] as [string, string]] : []), ...(path[3] ? [[path[3], ''] as [string, string]] : [])]
-    : [[path[0] === 'audit' ? 'Audit' : 'Clusters', '']];
+    : [[places.find(p => p[0] === path[0])?.[2] || 'Clusters', '']];
   const recipe: Recipe = { path, cluster: c };
   const signOut = async () => { try { await call('DELETE', '/leat/v1/session'); } finally { leave(); } };
   return (
@@ -103,7 +116,7 @@ function Frame({ session, leave }: { session: Session; leave: () => void }) {
               {key === 'groups' && behind > 0 && <span class="n care">{behind} behind</span>}</a>))}
           {id && <hr />}
           <a href="/" aria-current={path.length === 0 ? 'page' : undefined}><Icon name="clusters" />{id ? 'All clusters' : 'Clusters'}</a>
-          {!id && <a href="/audit" aria-current={path[0] === 'audit' ? 'page' : undefined}><Icon name="audit" />Audit</a>}
+          {!id && places.map(([key, icon, word]) => <a href={`/${key}`} aria-current={path[0] === key ? 'page' : undefined}><Icon name={icon} />{word}</a>)}
         </nav>
         <div class="who"><span class="face" aria-hidden="true">{session.user.login.slice(0, 2).toUpperCase()}</span><span class="wrap">{session.user.login}</span><Button kind="quiet" icon="out" aria-label="Sign out" title="Sign out" onClick={signOut} /></div>
       </aside>

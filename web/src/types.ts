@@ -15,6 +15,8 @@ export type Cluster = {
   state: { name: string; reason: string; since: string; started_at: string | null; restarts: number; pid: number | null };
   damage: { partitions: number; first: { topic_name: string; partition_id: number; offline: boolean; reason: string }[] };
   storage: { state: 'open' | 'at_limit' | 'held' | 'disk_full'; reason: string };
+  paused: { at: string; reason: string } | null;
+  isolation?: { own_user: boolean; uid: number; no_new_privileges: boolean; no_capabilities: boolean; landlock_abi: number; seccomp: boolean; missing: string[] } | null;
   metadata_version: number; acknowledged_version: number; deletion_protection: boolean;
   limits: Limits; use: Use;
   totals: { bytes_in: number; bytes_out: number; records_in: number; records_out: number; requests: number; errors: number; throttle_ms: number };

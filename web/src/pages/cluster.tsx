@@ -68,10 +68,26 @@ function tightest(c: Cluster): string {
   return shares.length ? `The tightest limit is ${shares[0][0]}, at ${shares[0][1] > 0 && shares[0][1] < 0.01 ? 'less than 1' : Math.round(shares[0][1] * 100)} %.` : 'No limit is set.';
 }
 
+function fences(i: NonNullable<Cluster['isolation']>): string {
+  const held = [i.own_user && `a user of its own (${i.uid})`, i.no_new_privileges && 'no new privileges', i.no_capabilities && 'no capabilities', i.landlock_abi > 0 && `Landlock ${i.landlock_abi}`, i.seccomp && 'seccomp'].filter(Boolean);
+  return held.length ? held.join(', ') : 'none';
+}
+
+function Pause({ c, onClose, reload }: { c: Cluster; onClose: () => void; reload: () => void }) {
+  const [reason, setReason] = useState('');
+  const submit = async () => { await post(`/leat/v1/clusters/${c.id}:pause`, { reason }); toast(`${c.display_name} is paused.`); reload(); };
+  return (
+    <FormOverlay title={`Pause ${c.display_name}?`} action="Pause" drawer={false} onClose={onClose} submit={submit}>
+      <ul class="steps"><li>its broker stops; it takes no memory and no CPU until it is resumed</li><li>clients of {c.bootstrap_servers} are cut off and try again until then</li><li>records, topics, keys and offsets stay as they are</li></ul>
+      <Field label="Reason" help="Shown to everybody who looks at it; may be empty.">{(id, d) => <input id={id} aria-describedby={d} class="in" value={reason} onInput={e => setReason(e.currentTarget.value)} />}</Field>
+    </FormOverlay>
+  );
+}
+
 export function Overview({ c, reload }: { c: Cluster; reload: () => void }) {
   const groups = useGet<Group[]>(c.state.name === 'running' ? `/leat/v1/clusters/${c.id}/groups` : null, 3000, all);
   const audit = useGet<{ data: any[] }>(`/leat/v1/audit?cluster_id=${c.id}&page_size=8`, 10000);
-  const [open, show] = useState<'' | 'connect' | 'topic' | 'delete' | 'settings'>('');
+  const [open, show] = useState<'' | 'connect' | 'topic' | 'delete' | 'settings' | 'pause'>('');
   useMemo(() => sample(c.id, Date.now(), flows(c)), [c]);
   const behind = (groups.value || []).filter(g => g.total_lag > 0).sort((a, b) => b.total_lag - a.total_lag);
   const [inN, inU] = rateParts(c.use.ingress_bytes_per_s);
@@ -79,6 +95,7 @@ export function Overview({ c, reload }: { c: Cluster; reload: () => void }) {
   const running = c.state.name === 'running';
   const up = c.state.started_at ? duration(Date.now() - Date.parse(c.state.started_at)) : '';
   const say = running ? `Running for ${up}. ${tightest(c)} ${behind.length ? `${plural(behind.length, 'group is', 'groups are')} behind.` : ''}` : c.state.reason || 'Its broker is not running; clients cannot reach it.';
+  const resume = async () => { try { await post(`/leat/v1/clusters/${c.id}:resume`); toast('The broker starts.'); reload(); } catch (e) { toast((e as Error).message); } };
   const restart = async () => { try { await post(`/leat/v1/clusters/${c.id}:restart`); toast('The broker restarts.'); reload(); } catch (e) { toast((e as Error).message); } };
   return (
     <>
@@ -90,7 +107,9 @@ export function Overview({ c, reload }: { c: Cluster; reload: () => void }) {
         submit={async () => { await call('DELETE', `/cmk/v2/clusters/${c.id}?environment=${c.environment.id}`); toast(`Cluster ${c.display_name} is deleted.`); go('/'); }} />}
       <Head title={c.display_name} side={<><State name={c.state.name} /><Tag tag={c.tag} /></>} lead={say}
         actions={<><Button icon="plug" onClick={() => show('connect')}>Connect</Button><Button icon="pencil" onClick={() => show('settings')}>Settings</Button><Button kind="primary" icon="plus" onClick={() => show('topic')}>Create topic</Button></>} />
-      {!running && c.state.reason && <Banner kind={c.state.name === 'waiting_port' ? 'warn' : 'bad'}><b>The broker is not running.</b> {c.state.reason}. <Button kind="small" icon="restart" onClick={restart}>Start now</Button></Banner>}
+      {open === 'pause' && <Pause c={c} onClose={() => show('')} reload={reload} />}
+      {c.paused && <Banner kind="info"><b>Paused {ago(c.paused.at)}.</b> {c.paused.reason ? `${c.paused.reason}. ` : ''}Clients cannot reach it; what it holds stays. <Button kind="small" icon="play" onClick={resume}>Resume</Button></Banner>}
+      {!running && !c.paused && c.state.reason && <Banner kind={c.state.name === 'waiting_port' ? 'warn' : 'bad'}><b>The broker is not running.</b> {c.state.reason}. <Button kind="small" icon="restart" onClick={restart}>Start now</Button></Banner>}
       {running && c.storage.state !== 'open' && <Banner kind={c.storage.state === 'at_limit' ? 'bad' : 'warn'}><b>No records are taken.</b> {c.storage.reason}.</Banner>}
       {c.damage.partitions > 0 && <Banner kind="bad"><b>{plural(c.damage.partitions, 'partition has', 'partitions have')} damaged files.</b> What was not hit is served.
         <ul class="plain">{c.damage.first.map(d => <li key={`${d.topic_name}-${d.partition_id}`}><b>{d.topic_name}</b>, partition {d.partition_id}{d.offline ? ' (offline)' : ''}: {d.reason}.</li>)}</ul></Banner>}
@@ -105,7 +124,7 @@ export function Overview({ c, reload }: { c: Cluster; reload: () => void }) {
       ]} />
       <div class="two">
         <Section title="In and out" note="bytes per second, since this page was opened"><Chart label="In and out" samples={samples(c.id)} names={['in', 'out']} mirrored format={rate} height={216} limits={[c.limits.ingress_bytes_per_s, c.limits.egress_bytes_per_s]} /></Section>
-        <Section title="Use against limits" side={<span class="sec-note">plan {c.plan}</span>}>
+        <Section title="Use against limits" side={<a href={`/clusters/${c.id}/limits`}>Plan {c.plan}</a>}>
           <div class="card pad">
             <Gauge label="Storage" use={c.use.storage_bytes} limit={c.limits.storage_bytes} show={bytes} />
             <Gauge label="In" use={c.use.ingress_bytes_per_s} limit={c.limits.ingress_bytes_per_s} show={rate} bound={rateLimit} peak={peak(c.id, 0)} />
@@ -131,7 +150,8 @@ export function Overview({ c, reload }: { c: Cluster; reload: () => void }) {
         <dt>Id</dt><dd><span class="mono">{c.id}</span><Copy text={c.id} /></dd>
         <dt>Bootstrap</dt><dd><span class="mono">{c.bootstrap_servers}</span><Copy text={c.bootstrap_servers} /></dd>
         <dt>Environment</dt><dd>{c.environment.display_name}</dd><dt>Process</dt><dd>{c.state.pid ?? 'none'}, {plural(c.state.restarts, 'restart')}</dd>
-      </dl><Button icon="restart" onClick={restart}>Restart broker</Button> <Button icon="trash" onClick={() => show('delete')}>Delete cluster</Button></div></Section>
+              {c.isolation && <><dt>Fences</dt><dd>{fences(c.isolation)}{c.isolation.missing.map(m => <small>{m}</small>)}</dd></>}
+      </dl>{!c.paused && <><Button icon="restart" onClick={restart}>Restart broker</Button> <Button icon="pause" onClick={() => show('pause')}>Pause</Button></>} <Button icon="trash" onClick={() => show('delete')}>Delete cluster</Button></div></Section>
     </>
   );
 }
