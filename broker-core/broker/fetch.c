@@ -23,7 +23,7 @@
 #define CHECKED_MAX (1u << 20) /* of a partition, where batches have to be checked */
 #define PATIENCE 64            /* times that something is brought in for one partition; then wait */
 #define MAX_WAIT_MS (5 * 60 * 1000)
-#define READS_A_TURN 256        /* partitions; each takes two microseconds */
+#define READS_A_TURN 128        /* partitions; each takes two microseconds */
 #define TOPIC_IDS_SINCE 13
 #define LEADER_HINTS_SINCE 16 /* KIP-951 */
 

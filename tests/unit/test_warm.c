@@ -180,6 +180,45 @@ static void test_min_bytes_are_counted_without_waiting_for_the_disk(void **state
     assert_records(fetched(), 7);
 }
 
+/* More partitions than are read in one turn of the loop; one of them goes while it is read. */
+static void fetch_many(int32_t partitions)
+{
+    struct fetch_request_fetch_partition p[600];
+    assert_true(partitions <= 600);
+    for (int32_t i = 0; i < partitions; i++) {
+        wire_default_struct(&fetch_request_fetch_partition_struct, &p[i]);
+        p[i].partition = i;
+        p[i].partition_max_bytes = 1 << 20;
+    }
+    struct fetch_request_fetch_topic topic = { .topic = STR("many"), .partitions = p,
+                                               .partitions_count = partitions };
+    struct fetch_request body;
+    wire_default(&fetch_request_message, &body);
+    body.topics = &topic;
+    body.topics_count = 1;
+    raw_send(&rig, &one, 1, FETCH_VERSION, &body);
+}
+
+static void test_a_fetch_of_many_partitions_lets_others_have_their_turn(void **state)
+{
+    (void)state;
+    rig_create_topic(&rig, &two, "many", 600);
+    for (int32_t i = 0; i < 600; i++)
+        assert_int_equal(rig_produce(&rig, &two, "many", i, rig_batch(1, -1, -1))->error_code, 0);
+    uint64_t before = loop_turns(rig.broker->loop)->count;
+    fetch_many(600);
+    struct fetch_response *answer = raw_receive(&rig, &one, 1, FETCH_VERSION);
+    assert_true(loop_turns(rig.broker->loop)->count >= before + 3);
+    assert_int_equal(answer->responses_count, 1);
+    assert_int_equal(answer->responses[0].partitions_count, 600);
+    for (int i = 0; i < 600; i++) assert_records(&answer->responses[0].partitions[i], 1);
+    fetch_many(600); /* and who goes meanwhile leaves nothing behind */
+    loop_turn(rig.broker->loop, 100);
+    raw_close(&one);
+    raw_connect(&rig, &one);
+    produce(1);
+}
+
 static void list_offsets_send(int64_t timestamp)
 {
     struct list_offsets_request body;
@@ -342,6 +381,7 @@ int main(void)
         TEST(test_a_fetch_that_waits_for_the_disk_holds_up_nobody),
         TEST(test_a_reply_whose_records_wait_for_the_disk_holds_up_nobody),
         TEST(test_min_bytes_are_counted_without_waiting_for_the_disk),
+        TEST(test_a_fetch_of_many_partitions_lets_others_have_their_turn),
         TEST(test_a_time_is_looked_for_without_waiting_for_the_disk),
         TEST(test_a_client_may_go_while_its_time_is_looked_for),
         TEST(test_a_topic_may_be_deleted_while_a_fetch_waits_for_its_bytes),
