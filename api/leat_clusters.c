@@ -40,12 +40,15 @@ static json_t *state_of(const struct cluster *c, const struct proc_info *info, b
         name = proc_state_name(PROC_STARTING);
     const char *reason = known ? info->reason : c->paused_at ? c->pause_reason : "";
     if (known && info->state == PROC_RUNNING && !reason[0]) reason = storage_states[storage].reason;
-    return json_pack("{s:s, s:s, s:o, s:o, s:i, s:o, s:b}", "name", name, "reason", reason, "since",
+    return json_pack("{s:s, s:s, s:o, s:o, s:i, s:o, s:b, s:o}", "name", name, "reason", reason, "since",
                      api_time(known ? info->since : c->paused_at ? c->paused_at : c->created_at),
                      "started_at", api_time(known ? info->started_at : 0), "restarts",
                      known ? info->restarts : 0, "pid",
                      known && info->pid > 0 ? json_integer(info->pid) : json_null(), "adopted",
-                     known && info->adopted);
+                     known && info->adopted, "last_end",
+                     known && info->ended_at ? json_pack("{s:o, s:s}", "at", api_time(info->ended_at),
+                                                         "reason", info->end_reason)
+                                             : json_null());
 }
 
 static void records_per_s(const struct engine_figures *f, double *ret_in, double *ret_out)

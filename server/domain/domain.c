@@ -89,6 +89,7 @@ status domain_start(struct domain *domain)
     };
     TRY(supervisor_new(domain->loop, &none, &domain->supervisor));
     TRY(engine_new(domain->loop, domain->supervisor, &events, &domain->engine));
+    engine_set_liveness(domain->engine, domain->options.liveness_ms);
     isolation_start(domain);
     TRY(clusters_resume(domain));
     TRY(disk_watch_start(domain));

@@ -25,6 +25,7 @@ struct domain_options {
     const char *https_chain, *https_key;
     const char *advertise;        /* host that Kafka clients are told; NULL: 127.0.0.1 and loopback only */
     uint16_t broker_port_first, broker_port_last;
+    int64_t liveness_ms;          /* see engine_set_liveness */
     uint32_t broker_user_first, broker_user_last; /* own users of brokers; 0: none */
     int64_t min_free;             /* bytes of the disk, see disk_watch.h; -1: the default */
     bool demo;                    /* make the demo at first start */

@@ -27,6 +27,8 @@ static const char usage[] =
     "  --https-key FILE     and its key\n"
     "  --rate-limit N[:B]   requests a second of a key, a user or an unknown address, and at once\n"
     "                       (default 200:1000; 0: no limit)\n"
+    "  --liveness SECONDS   a broker that runs and answers nothing for so long is killed and started again\n"
+    "                       (default 30; 0: never)\n"
     "  --no-demo            no demo at the first start\n"
     "  --show               print how to reach the service of this folder, and end\n"
     "\n"
@@ -60,6 +62,17 @@ static status parse_users(const char *text, struct domain_options *o, struct why
     }
     why_set(why, "--broker-users wants two numbers like 40000-49999, or none, not %s", text);
     return FAIL(INVALID);
+}
+
+static status parse_seconds(const char *text, int64_t *ret_ms, struct why *why)
+{
+    int64_t n = 0;
+    if (!str_to_i64(str_c(text), &n) || n < 0 || n > 86400) {
+        why_set(why, "--liveness wants a number of seconds, not %s", text);
+        return FAIL(INVALID);
+    }
+    *ret_ms = n * 1000;
+    return OK;
 }
 
 static status parse_listen(const char *text, struct domain_options *o, struct why *why)
@@ -123,6 +136,7 @@ static status parse_value(struct options *options, const char *name, const char 
     if (strcmp(name, "--data") == 0) o->data_dir = value;
     else if (strcmp(name, "--web") == 0) o->web_dir = value;
     else if (strcmp(name, "--broker-ports") == 0) return parse_ports(value, o, why);
+    else if (strcmp(name, "--liveness") == 0) return parse_seconds(value, &o->liveness_ms, why);
     else if (strcmp(name, "--broker-users") == 0) return parse_users(value, o, why);
     else if (strcmp(name, "--min-free") == 0) return parse_size(value, &o->min_free, why);
     else if (strcmp(name, "--https-cert") == 0) o->https_chain = value;
@@ -135,9 +149,10 @@ static status parse_value(struct options *options, const char *name, const char 
 
 static bool takes_value(const char *name)
 {
-    static const char *const names[] = { "--data", "--web", "--broker-ports", "--listen", "--advertise",
-                                         "--min-free", "--broker-users", "--rate-limit",
-                                         "--https-cert", "--https-key" };
+    static const char *const names[] = { "--data", "--web", "--broker-ports", "--listen",
+                                         "--advertise", "--min-free", "--broker-users",
+                                         "--rate-limit", "--https-cert", "--https-key",
+                                         "--liveness" };
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         if (strcmp(name, names[i]) == 0) return true;
     }
@@ -160,7 +175,7 @@ status options_parse(struct options *options, int argc, char **argv, bool *ret_h
     *options = (struct options){ .domain = { .listen = "127.0.0.1:8080", .broker_port_first = 19092,
                                              .broker_port_last = 29091, .min_free = -1,
                                              .broker_user_first = 40000, .broker_user_last = 49999,
-                                             .demo = true },
+                                             .liveness_ms = 30000, .demo = true },
                                  .requests_per_s = 200, .requests_burst = 1000 };
     *ret_help = false;
     for (int i = 1; i < argc; i++) {

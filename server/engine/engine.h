@@ -35,6 +35,9 @@ struct engine_events {
 status engine_new(struct loop *loop, struct supervisor *supervisor,
                   const struct engine_events *events, struct engine **ret_engine);
 void engine_free(struct engine *engine);
+/* A broker that was told its metadata and then answers nothing for so long is killed and started again;
+ * 0 (as made): never. */
+void engine_set_liveness(struct engine *engine, int64_t ms);
 
 /* Clusters the engine should know; limits etc. travel in the image. */
 status engine_attach(struct engine *engine, const char *cluster_id);

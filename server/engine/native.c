@@ -96,6 +96,7 @@ static void node_free(struct node *node)
     node_end_waiters(node, INT64_MAX, FAIL(PENDING));
     loop_timer_clear(engine->loop, &node->deadline);
     loop_timer_clear(engine->loop, &node->redial);
+    loop_timer_clear(engine->loop, &node->liveness);
     figures_clear(&node->figures);
     mem_free(node);
 }
@@ -145,6 +146,7 @@ status engine_attach(struct engine *engine, const char *cluster_id)
     snprintf(node->proc_id, sizeof node->proc_id, "%.39s-1", cluster_id);
     timer_init(&node->deadline, deadline_passed);
     timer_init(&node->redial, redial);
+    node_liveness_init(node);
     HASH_ADD_STR(engine->nodes, id, node);
     if (!HASH_ADDED(hh, node)) {
         mem_free(node);

@@ -82,6 +82,7 @@ static void hello_received(struct node *node, const struct control_hello *hello)
         return;
     }
     node->greeted = true;
+    node->life++;
     node->refused = false;
     node->watched_at = 0;
     node->landlock = hello->landlock;
@@ -144,6 +145,7 @@ static void frame_received(struct stream *stream, struct bytes frame, void *owne
     arena_init(&arena, FRAME_ARENA);
     status s = control_parse(frame, &arena, &message, &object);
     if (is_ok(s)) message_received(node, message, object);
+    if (is_ok(s)) node_heard(node);
     arena_done(&arena);
     if (is_ok(s)) return;
     log_warn("%s: its broker sent a message that cannot be read: %s", node->id, status_text(s));
@@ -156,6 +158,7 @@ static void gone(struct node *node)
     struct proc_info info;
     node->control = NULL;
     node->greeted = false;
+    loop_timer_clear(node->engine->loop, &node->liveness);
     node->sent = node->acknowledged = -1;
     node_admin_lost(node);
     node_close_clients(node);

@@ -52,7 +52,9 @@ struct node {
     int64_t sent, acknowledged; /* versions; -1 = unknown */
     struct waiter *waiters;     /* oldest first */
     int waiter_count, admin_count;
-    struct timer deadline, redial;
+    struct timer deadline, redial, liveness;
+    int64_t heard_at;           /* loop time of the last sign of life */
+    uint64_t life;              /* which of its connections this is */
     struct principal_client *clients;
     int client_count;
     struct figures figures;
@@ -79,6 +81,7 @@ struct later { /* done() from outside the call that caused it */
 };
 
 struct engine {
+    int64_t liveness_ms;        /* 0: nobody is asked */
     struct loop *loop;
     struct supervisor *supervisor;
     struct engine_events events;
@@ -93,6 +96,9 @@ void engine_later(struct engine *engine, engine_done done, engine_response respo
                   status result);
 
 /* native_control.c */
+/* native_liveness.c */
+void node_liveness_init(struct node *node);
+void node_heard(struct node *node); /* it said something */
 void node_dial(struct node *node);
 void node_hang_up(struct node *node); /* closes the control connection */
 void node_send(struct node *node, const struct wire_message *message, const void *object);

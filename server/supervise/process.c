@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -36,6 +37,13 @@ static void log_path(const struct proc_spec *spec, char ret[PATH_SIZE])
 {
     if (spec->is_broker) path_in(spec, "log/broker.log", ret);
     else snprintf(ret, PATH_SIZE, "%s/log/%s.log", spec->folder, spec->id);
+}
+
+void process_log_path(const struct proc_spec *spec, char *ret, size_t size)
+{
+    char path[PATH_SIZE];
+    log_path(spec, path);
+    snprintf(ret, size, "%s", path);
 }
 
 static void pid_path(const struct proc_spec *spec, char ret[PATH_SIZE])
@@ -268,4 +276,44 @@ void process_figures(int pid, int64_t *ret_memory_bytes, int64_t *ret_cpu_ms)
     if (fscanf(f, "%*s %lld", &resident) == 1)
         *ret_memory_bytes = (int64_t)resident * sysconf(_SC_PAGESIZE);
     fclose(f);
+}
+
+/* "Name:  123 kB" of a file of /proc/PID; -1: it may not be read, or has no such line. */
+static int64_t proc_number(int pid, const char *file, const char *name)
+{
+    char path[64], line[256];
+    long long n = -1;
+    size_t len = strlen(name);
+    snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
+    FILE *f = fopen(path, "re");
+    if (!f) return -1;
+    while (n < 0 && fgets(line, sizeof line, f)) {
+        bool here = strncmp(line, name, len) == 0 && line[len] == ':';
+        if (here && sscanf(line + len + 1, "%lld", &n) != 1) n = -1;
+    }
+    fclose(f);
+    return n;
+}
+
+static int64_t count_entries(const char *path)
+{
+    int64_t n = -1;
+    DIR *dir = opendir(path);
+    if (!dir) return -1;
+    for (n = 0; readdir(dir);) n++;
+    closedir(dir);
+    return n - 2;
+}
+
+void process_usage(int pid, struct proc_usage *ret)
+{
+    char path[64];
+    *ret = (struct proc_usage){ .pss_bytes = -1, .threads = -1, .open_files = -1 };
+    if (pid <= 0) return;
+    process_figures(pid, &ret->rss_bytes, &ret->cpu_ms);
+    int64_t pss = proc_number(pid, "smaps_rollup", "Pss");
+    if (pss >= 0) ret->pss_bytes = pss * 1024;
+    ret->threads = proc_number(pid, "status", "Threads");
+    snprintf(path, sizeof path, "/proc/%d/fd", pid);
+    ret->open_files = count_entries(path);
 }

@@ -20,5 +20,6 @@ int process_pidfd(int pid); /* -1 when it is gone */
 bool process_port_free(const struct proc_spec *spec, struct why *why);
 /* Why it ended: exit status or signal of a child, and the last line of its log. */
 void process_reason(const struct proc_spec *spec, int pidfd, struct why *why);
+void process_log_path(const struct proc_spec *spec, char *ret, size_t size);
 /* Resident memory and CPU time; zeros when it is gone. */
 void process_figures(int pid, int64_t *ret_memory_bytes, int64_t *ret_cpu_ms);

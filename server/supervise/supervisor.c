@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "supervise/isolation.h"
+#include "supervise/log_file.h"
 #include "supervise/process.h"
 
 #include <errno.h>
@@ -32,6 +33,7 @@
 #define PORT_RETRY_MS 300
 #define STOP_TIMEOUT_MS 20000
 #define ARGV_MAX 24
+#define LOGS_LOOK_MS 10000
 
 struct proc {
     struct supervisor *supervisor;
@@ -41,7 +43,8 @@ struct proc {
     int pid, pidfd, run_fd;
     int failures, restarts, probe_ms;
     int64_t since, started_at, started_mono;
-    struct why reason;
+    struct why reason, verdict, end_reason;
+    int64_t ended_at;
     struct timer step;
     struct watch exit;
     void (*stopped)(void *arg);
@@ -53,6 +56,7 @@ struct supervisor {
     struct loop *loop;
     struct supervisor_events events;
     struct proc *procs;
+    struct timer logs;
     struct deferred all_stopped;
     void (*all_done)(void *arg);
     void *all_arg;
@@ -151,6 +155,12 @@ static void ended(struct watch *watch, uint32_t events)
     struct proc *p = CONTAINER_OF(watch, struct proc, exit);
     (void)events;
     process_reason(&p->spec, p->pidfd, &p->reason);
+    if (p->verdict.text[0]) p->reason = p->verdict;
+    p->verdict.text[0] = 0;
+    if (p->wanted && !p->again) {
+        p->end_reason = p->reason;
+        p->ended_at = loop_wall(p->supervisor->loop);
+    }
     forget_process(p);
     if (!p->wanted) {
         p->reason.text[0] = 0;
@@ -238,6 +248,20 @@ static bool adopt(struct proc *p)
     return true;
 }
 
+static void rotate_log(const struct proc *p)
+{
+    char path[sizeof p->spec.folder + 128];
+    process_log_path(&p->spec, path, sizeof path);
+    log_file_rotate(path);
+}
+
+static void look_at_logs(struct timer *timer)
+{
+    struct supervisor *s = CONTAINER_OF(timer, struct supervisor, logs);
+    for (const struct proc *p = s->procs; p; p = p->hh.next) rotate_log(p);
+    (void)loop_timer_set(s->loop, timer, loop_now(s->loop) + LOGS_LOOK_MS);
+}
+
 static void start(struct proc *p)
 {
     int pid = 0;
@@ -247,6 +271,7 @@ static void start(struct proc *p)
         step_after(p, PORT_RETRY_MS);
         return;
     }
+    rotate_log(p);
     status s = p->spec.is_broker ? isolation_give(p->spec.folder, user_of(p), &p->reason) : OK;
     if (is_ok(s)) s = process_spawn(&p->spec, &pid, &p->reason);
     if (failed(s)) {
@@ -339,6 +364,12 @@ status supervisor_new(struct loop *loop, const struct supervisor_events *events,
     s->loop = loop;
     s->events = *events;
     s->all_stopped.run = tell_all_stopped;
+    timer_init(&s->logs, look_at_logs);
+    status timed = loop_timer_set(loop, &s->logs, loop_now(loop) + LOGS_LOOK_MS);
+    if (failed(timed)) {
+        mem_free(s);
+        return timed;
+    }
     *ret_supervisor = s;
     return OK;
 }
@@ -356,6 +387,7 @@ void supervisor_free(struct supervisor *supervisor)
     if (!supervisor) return;
     struct proc *p, *next;
     loop_undefer(supervisor->loop, &supervisor->all_stopped);
+    loop_timer_clear(supervisor->loop, &supervisor->logs);
     HASH_ITER(hh, supervisor->procs, p, next) {
         HASH_DEL(supervisor->procs, p);
         proc_free(p);
@@ -448,6 +480,15 @@ status supervisor_restart(struct supervisor *supervisor, const char *proc_id)
     return OK;
 }
 
+void supervisor_kill(struct supervisor *supervisor, const char *proc_id, const char *verdict)
+{
+    struct proc *p = find(supervisor, proc_id);
+    if (!p || p->pidfd < 0) return;
+    log_error("%s is killed: %s", proc_id, verdict);
+    why_set(&p->verdict, "%s", verdict);
+    (void)syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
+}
+
 void supervisor_stop_all(struct supervisor *supervisor, void (*done)(void *arg), void *arg)
 {
     struct proc *p, *next;
@@ -467,7 +508,9 @@ bool supervisor_info(struct supervisor *supervisor, const char *proc_id, struct 
     if (!p) return false;
     *ret_info = (struct proc_info){ .state = p->state, .pid = p->pid, .since = p->since,
                                     .started_at = p->pid ? p->started_at : 0,
-                                    .restarts = p->restarts, .adopted = p->adopted };
+                                    .restarts = p->restarts, .adopted = p->adopted,
+                                    .ended_at = p->ended_at };
+    memcpy(ret_info->end_reason, p->end_reason.text, sizeof ret_info->end_reason);
     static_assert(sizeof ret_info->reason == sizeof p->reason.text, "the same sentence");
     memcpy(ret_info->reason, p->reason.text, sizeof ret_info->reason);
     process_figures(p->pid, &ret_info->memory_bytes, &ret_info->cpu_ms);

@@ -30,7 +30,14 @@ struct proc_info {
     int restarts;
     int64_t memory_bytes, cpu_ms; /* of /proc, read when asked */
     bool adopted;
+    int64_t ended_at;    /* the last time it ended unasked, and why; 0 never since this leatd began */
+    char end_reason[256];
 };
+/* Dearer to ask the kernel for; -1: it does not say (another user's process, without CAP_SYS_PTRACE). */
+struct proc_usage {
+    int64_t rss_bytes, pss_bytes, cpu_ms, threads, open_files;
+};
+void process_usage(int pid, struct proc_usage *ret); /* any thread */
 
 struct supervisor_events {
     /* A broker's sockets answer (also after adoption): the engine dials them now. */
@@ -49,6 +56,8 @@ status supervisor_want(struct supervisor *supervisor, const struct proc_spec *sp
 void supervisor_stop(struct supervisor *supervisor, const char *proc_id, bool forget,
                      void (*done)(void *arg), void *arg);
 status supervisor_restart(struct supervisor *supervisor, const char *proc_id); /* also out of a crash loop */
+/* It runs and yet does not work: kills it, to be started again with `verdict` as the reason. */
+void supervisor_kill(struct supervisor *supervisor, const char *proc_id, const char *verdict);
 void supervisor_stop_all(struct supervisor *supervisor, void (*done)(void *arg), void *arg);
 bool supervisor_info(struct supervisor *supervisor, const char *proc_id, struct proc_info *ret_info);
 int supervisor_run_dir(struct supervisor *supervisor, const char *proc_id); /* fd of run/, or -1 */

@@ -108,3 +108,15 @@ def test_a_paused_cluster_says_so_takes_changes_and_comes_back_with_them(t):
     t.s.produce(t.cluster, "made-at-night", text("morning"))
     t.s.good("POST", t.leat + ":resume", status=202)  # again: nothing happens
     t.s.refused(404, "POST", "/leat/v1/clusters/lkc-none:pause")
+
+
+def test_the_processes_of_a_cluster_and_their_log_are_told(t):
+    state = t.s.running(t.cluster)["state"]
+    row, = t.s.good("GET", t.leat + "/processes")["data"]
+    assert (row["id"], row["role"], row["pid"]) == (t.cluster + "-1", "broker", state["pid"]), row
+    assert row["memory_rss_bytes"] > 1 << 20 and row["threads"] >= 1 and row["disk_bytes"] > 0, row
+    lines = t.s.good("GET", t.leat + "/logs?lines=5")["lines"]
+    assert 1 <= len(lines) <= 5 and any("listening on" in line for line in lines), lines
+    t.s.refused(400, "GET", t.leat + "/logs?lines=0")
+    t.s.refused(404, "GET", "/leat/v1/clusters/lkc-none/logs")
+    t.s.refused(404, "GET", "/leat/v1/clusters/lkc-none/processes")
