@@ -237,6 +237,18 @@ static void patched(void *arg, status result, const struct why *why)
     else reply_one(rq, result, 200);
 }
 
+/* Who manages a cluster picks its plan; what no plan offers is for those who manage plans. */
+static bool may_set_limits(struct api_request *rq)
+{
+    struct cluster c = { .id = "" };
+    (void)clusters_get(rq->db, rq->params[0], &c); /* none: only who may everywhere goes on, to a 404 */
+    const struct role_scope scope = { .environment_id = str_c(c.environment_id), .cluster_id = str_c(c.id) };
+    if (access_allows_for(rq, MAY_PLAN_MANAGE, &scope)) return true;
+    api_fail(rq, FAIL(NOT_PERMITTED), "Limits of a cluster's own need the permission plan.manage; another "
+             "plan does not.");
+    return false;
+}
+
 void leat_clusters_patch(struct api_request *rq)
 {
     struct cluster_patch patch = cluster_patch_none;
@@ -253,6 +265,7 @@ void leat_clusters_patch(struct api_request *rq)
         return;
     }
     if (cku) patch.cku = json_integer_value(cku);
+    if (patch.limit_count > 0 && !may_set_limits(rq)) return;
     patch.limits = limits;
     clusters_update(rq->domain, &actor, rq->params[0], &patch, patched, rq);
 }

@@ -11,6 +11,7 @@
 #include "domain/disk_watch.h"
 #include "domain/internal_topics.h"
 #include "domain/lifetimes.h"
+#include "domain/usage.h"
 #include "domain/isolation.h"
 #include "domain/lags.h"
 #include "domain/logins.h"
@@ -94,6 +95,7 @@ status domain_start(struct domain *domain)
     TRY(clusters_resume(domain));
     TRY(disk_watch_start(domain));
     TRY(lifetimes_start(domain));
+    TRY(usage_start(domain));
     certificates_start(domain);
     return logins_start(domain);
 }
@@ -103,6 +105,7 @@ void domain_free(struct domain *domain)
     if (!domain) return;
     disk_watch_stop(domain);
     lifetimes_stop(domain);
+    usage_stop(domain);
     engine_free(domain->engine);
     supervisor_free(domain->supervisor);
     if (domain->watchers) watchers_done(domain);

@@ -49,6 +49,7 @@ struct domain {
     struct disk_watch *disk_watch;     /* disk_watch.c's own */
     bool own_users;               /* brokers run as users of their own; isolation.c */
     struct why no_own_users;      /* why not */
+    struct usage *usage;               /* usage.c's own */
     struct lifetimes *lifetimes;       /* lifetimes.c's own */
     void *watchers;               /* watchers.c's own */
     int searches;                 /* under way, see records_search.h */

@@ -26,6 +26,7 @@ MODULES = (
     "test_https",
     "test_topic_policies",
     "test_topic_requests",
+    "test_costs",
     "test_away",
     "test_exercised",
 )

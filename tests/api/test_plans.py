@@ -66,6 +66,20 @@ def test_a_limit_of_its_own_stands_in_place_of_the_plan_s(t):
     t.s.refused(422, "PATCH", t.path, {"limits": {"partitions": "many"}})
 
 
+def test_who_manages_a_cluster_picks_its_plan_but_sets_no_limits_of_its_own(t):
+    account = t.s.good("POST", "/iam/v2/service-accounts", {"display_name": "manager", "description": ""}, status=201)["id"]
+    made = t.s.good("POST", "/iam/v2/api-keys", {"spec": {
+        "display_name": "k", "description": "", "owner": {"id": account}, "resource": {"id": "cloud"}}}, status=202)
+    key = (made["id"], made["spec"]["secret"])
+    crn = t.s.good("GET", f"/cmk/v2/clusters/{t.cluster}")["metadata"]["resource_name"].split("/kafka=")[0]
+    t.s.good("POST", "/iam/v2/role-bindings", {
+        "principal": f"User:{account}", "role_name": "CloudClusterAdmin", "crn_pattern": crn}, status=201)
+    assert t.s.good("PATCH", t.path, {"plan": "gold"}, key=key)["plan"] == "gold"
+    refused = t.s.refused(403, "PATCH", t.path, {"limits": {"partitions": 1000}}, key=key)
+    assert "plan.manage" in refused["errors"][0]["detail"], refused
+    t.s.refused(403, "PATCH", "/leat/v1/plans/gold", {"limits": {"partitions": 1000}}, key=key)
+
+
 def test_retention_is_the_plan_s_at_most(t):
     path = f"/kafka/v3/clusters/{t.cluster}/topics"
     t.s.good("POST", path, {"topic_name": "short"}, status=201)
