@@ -370,6 +370,36 @@ const tests = [
     await waitFor(async () => (await told())[0].spec.throughput.ingress_byte_rate === '2000000', 'the new limit is stored');
   }],
 
+  ['a Kafka quota of a client id is set, changed and removed, and one that a principal has is refused', async () => {
+    await visit(`${base()}/quotas`, 'Quotas');
+    await button('New Kafka quota').click();
+    await inDialog().getByLabel('For').selectOption({ label: 'A client id' });
+    await inDialog().getByLabel('Client id', { exact: true }).fill('nightly');
+    await inDialog().getByLabel('May read').fill('3');
+    await inDialog().getByRole('button', { name: 'Set quota' }).click();
+    await inDialog().waitFor({ state: 'detached' });
+    const mine = page.getByRole('table', { name: 'Kafka quotas' }).getByRole('row').filter({ hasText: 'nightly' });
+    await mine.getByText('3 MB/s').waitFor();
+    const told = async () => (await leat('/kafka-quotas?client_id=nightly')).data.map(q => q.quotas);
+    assert.deepEqual(await told(), [{ consumer_byte_rate: 3000000 }]);
+    await mine.getByRole('button', { name: 'Edit' }).click();
+    await inDialog().getByLabel('Time of requests').fill('25');
+    await inDialog().getByRole('button', { name: 'Save' }).click();
+    await mine.getByText('25 %').waitFor();
+    assert.deepEqual(await told(), [{ consumer_byte_rate: 3000000, request_percentage: 25 }]);
+    await mine.getByRole('button', { name: 'Remove' }).click();
+    await page.getByText('No Kafka quota').waitFor();
+    assert.deepEqual(await told(), []);
+    window_.expects(/status of 409/);
+    await button('New Kafka quota').click();
+    await inDialog().getByLabel('User', { exact: true }).fill(account.id);
+    await inDialog().getByLabel('May send').fill('1');
+    await inDialog().getByRole('button', { name: 'Set quota' }).click();
+    await inDialog().getByRole('alert').getByText(/cq-/).waitFor();
+    await page.keyboard.press('Escape');
+    await inDialog().waitFor({ state: 'detached' });
+  }],
+
   ['a config is changed in place and shown as set on this topic', async () => {
     await visit(`${base()}/topics/payments?tab=configuration`, 'payments');
     await page.getByRole('button', { name: 'Edit retention.ms' }).click();

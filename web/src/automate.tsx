@@ -24,6 +24,7 @@ function recipes({ path, cluster }: Recipe): { what: string; curl: string; cli?:
   switch (path[2]) {
     case 'topics': return name ? [
       { what: 'Read the newest records', curl: read(`/leat/v1/clusters/${id}/topics/${seg(name)}/records?from=newest&limit=20`), cli: `leat consume ${name} --limit 20${on}` },
+      { what: 'Search for records', curl: read(`/leat/v1/clusters/${id}/topics/${seg(name)}/records:search?filter=${seg('value.amount > 100')}`).replace('curl', 'curl -N') },
       { what: 'Write a record', curl: send('POST', `${kafka}/topics/${seg(name)}/records`, { value: { type: 'JSON', data: { hello: 'world' } } }), cli: `echo hello | leat produce ${name}${on}` },
       { what: 'Change a config', curl: send('POST', `${kafka}/topics/${seg(name)}/configs:alter`, { data: [{ name: 'retention.ms', value: '86400000' }] }), cli: `leat topics config ${name} retention.ms=86400000${on}` },
     ] : [
@@ -38,7 +39,8 @@ function recipes({ path, cluster }: Recipe): { what: string; curl: string; cli?:
       { what: 'Make a key for it', curl: send('POST', '/iam/v2/api-keys', { spec: { display_name: 'orders-api', description: '', owner: { id: name || 'sa-…' }, resource: { id } } }), cli: `leat keys create --account ${name || 'sa-…'}${on}` },
       { what: 'Allow it to write', curl: send('POST', `${kafka}/acls`, { resource_type: 'TOPIC', resource_name: 'orders', pattern_type: 'LITERAL', principal: `User:${name || 'sa-…'}`, host: '*', operation: 'WRITE', permission: 'ALLOW' }), cli: `leat acls allow --account ${name || 'sa-…'} --operation WRITE --topic orders${on}` },
     ];
-    case 'quotas': return [{ what: 'Limit a service account', curl: send('POST', '/kafka-quotas/v1/client-quotas', { spec: { display_name: 'orders-api', description: '', throughput: { ingress_byte_rate: '1000000', egress_byte_rate: '2000000' }, cluster: { id }, principals: [{ id: 'sa-…' }], environment: { id: cluster.environment.id } } }), cli: `leat quotas create orders-api --in 1000000 --out 2000000 --account sa-…${on}` }];
+    case 'quotas': return [{ what: 'Limit a service account', curl: send('POST', '/kafka-quotas/v1/client-quotas', { spec: { display_name: 'orders-api', description: '', throughput: { ingress_byte_rate: '1000000', egress_byte_rate: '2000000' }, cluster: { id }, principals: [{ id: 'sa-…' }], environment: { id: cluster.environment.id } } }), cli: `leat quotas create orders-api --in 1000000 --out 2000000 --account sa-…${on}` },
+      { what: 'Limit a client id', curl: send('PUT', `/leat/v1/clusters/${id}/kafka-quotas`, { entity: { client_id: 'orders-api' }, quotas: { producer_byte_rate: 1000000 } }) }];
     case 'audit': return [{ what: 'Read the audit log of this cluster', curl: read(`/leat/v1/audit?cluster_id=${id}`) }];
     default: return [{ what: 'This cluster: state, limits and use', curl: read(`/leat/v1/clusters/${id}`), cli: `leat clusters show ${id}` }];
   }
