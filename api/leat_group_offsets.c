@@ -146,6 +146,15 @@ static bool read_topics(struct api_request *rq, const json_t *body, struct reset
     return true;
 }
 
+/* The other group and the topics that the body names, besides the group of the path. */
+static bool may_see(struct api_request *rq, const struct kafka_scope *s, const struct reset_query *q)
+{
+    if (q->to == RESET_GROUP && !kafka_permit(rq, s, OP_DESCRIBE, RES_GROUP, q->from_group)) return false;
+    for (int32_t i = 0; i < q->topic_count; i++)
+        if (!kafka_permit(rq, s, OP_DESCRIBE, RES_TOPIC, q->topics[i].topic)) return false;
+    return true;
+}
+
 void leat_groups_reset_offsets(struct api_request *rq)
 {
     CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
@@ -165,6 +174,7 @@ void leat_groups_reset_offsets(struct api_request *rq)
         return;
     }
     if (!read_target(rq, body, &p->query) || !read_topics(rq, body, &p->query)) return;
+    if (!may_see(rq, s, &p->query)) return;
     offset_reset(rq->domain, &actor, &p->query, rq->arena, answered, p);
 }
 

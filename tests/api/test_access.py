@@ -222,6 +222,19 @@ def test_a_developer_makes_topics_under_its_prefix_alone(t):
     t.s.good("DELETE", f"{topics}/orders-eu", key=manage, status=204)
 
 
+def test_a_reset_of_an_own_group_touches_no_topic_or_group_of_others(t):
+    owner = next(k for role, _kinds, k in t.holders if role == "ResourceOwner")
+    groups = f"/leat/v1/clusters/{t.mine.cluster}/groups"
+    t.s.good("POST", f"{groups}/others:reset-offsets", {"to": "latest", "topics": [{"topic": "secret"}]})
+    reset = {"to": "latest", "topics": [{"topic": "orders"}]}
+    assert t.s.good("POST", f"{groups}/orders-reset:reset-offsets", reset, key=owner)["applied"]
+    t.s.refused(403, "POST", f"{groups}/others:reset-offsets", reset, key=owner)
+    for more in ({"topics": [{"topic": "orders"}, {"topic": "secret"}]}, {"to": "group", "from_group": "others", "topics": None}):
+        t.s.refused(403, "POST", f"{groups}/orders-reset:reset-offsets", {**reset, **more, "dry_run": True}, key=owner)
+    t.s.good("DELETE", f"{groups}/orders-reset", key=owner, status=204)
+    t.s.good("DELETE", f"{groups}/others", status=204)
+
+
 def test_an_environment_admin_rules_that_environment(t):
     key = t.holder("EnvironmentAdmin", ["environment"])
     body = {"spec": {"display_name": "made", "availability": "LOW", "cloud": "leat", "region": "local",
