@@ -103,8 +103,10 @@ static status check_room(struct db *db, struct str cluster_id, struct why *why)
     TRY(api_keys_count(db, STR_NULL, STR_NULL, &all));
     if (cluster_id.data) TRY(api_keys_count(db, STR_NULL, cluster_id, &here));
     if (all < API_KEYS_MAX && here < API_KEYS_PER_CLUSTER_MAX) return OK;
-    why_set(why, "There are %lld API keys already, which is the limit.",
-            (long long)(here >= API_KEYS_PER_CLUSTER_MAX ? here : all));
+    bool of_cluster = here >= API_KEYS_PER_CLUSTER_MAX;
+    why_set(why, "There are %lld API keys already, which is the limit (%s).",
+            (long long)(of_cluster ? here : all),
+            of_cluster ? "iam.max_api_keys.per_cluster" : "iam.max_api_keys.per_org");
     return FAIL(LIMIT);
 }
 

@@ -88,7 +88,7 @@ status plans_create(struct domain *domain, const struct actor *actor, const stru
     TRY(change_begin(domain, NULL, actor, &change));
     TRY(plans_count(domain->db, &count));
     if (count >= PLANS_MAX) {
-        why_set(why, "There are %d plans already, which is the limit.", PLANS_MAX);
+        why_set(why, "There are %d plans already, which is the limit (leat.max_plans.per_org).", PLANS_MAX);
         return FAIL(LIMIT);
     }
     status result = db_run(DB(domain->db, "INSERT INTO plan (name, ingress_bytes_per_s, egress_bytes_per_s, "

@@ -157,7 +157,8 @@ static status create(struct domain *domain, const struct actor *actor, const str
     }
     TRY(quotas_count(db, spec->cluster_id, &count));
     if (count >= QUOTAS_PER_CLUSTER_MAX) {
-        why_set(why, "The cluster has %d quotas already, which is the limit.", QUOTAS_PER_CLUSTER_MAX);
+        why_set(why, "The cluster has %d quotas already, which is the limit "
+                     "(kafka.max_client_quotas.per_cluster).", QUOTAS_PER_CLUSTER_MAX);
         return FAIL(LIMIT);
     }
     *cq = (struct client_quota){

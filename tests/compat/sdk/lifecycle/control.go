@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 	apikeys "github.com/confluentinc/ccloud-sdk-go-v2/apikeys/v2"
 	cmk "github.com/confluentinc/ccloud-sdk-go-v2/cmk/v2"
 	iam "github.com/confluentinc/ccloud-sdk-go-v2/iam/v2"
+	mds "github.com/confluentinc/ccloud-sdk-go-v2/mds/v2"
 	org "github.com/confluentinc/ccloud-sdk-go-v2/org/v2"
 )
 
@@ -29,6 +31,7 @@ var controlSteps = []step{
 	{"a service account is made, described and found by name", account},
 	{"a cluster key is made and works at once", keyMade},
 	{"two keys of an account live side by side, and a deleted one ends", keysRotated},
+	{"a role binding lets a cloud key do what its role says, until it is deleted", roleBinding},
 }
 
 func organization(l *life) error {
@@ -368,5 +371,53 @@ func keysRotated(l *life) error {
 		return fmt.Errorf("the deleted key: %v", said(err))
 	}
 	_, _, err = l.rest.TopicV3Api.ListKafkaTopics(l.data, l.cluster).Execute()
+	return err
+}
+
+// sees tells whether the account's cloud key may read the cluster.
+func (l *life) sees(ctx context.Context) (bool, error) {
+	_, answer, err := l.cmk.ClustersCmkV2Api.GetCmkV2Cluster(ctx, l.cluster).Environment(l.environment).Execute()
+	if err != nil && answer != nil && (answer.StatusCode == 403 || answer.StatusCode == 404) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func roleBinding(l *life) error {
+	spec := &apikeys.IamV2ApiKeySpec{DisplayName: ref("cloud"), Description: ref(""), Owner: &apikeys.ObjectReference{Id: l.account},
+		Resource: &apikeys.ObjectReference{Id: "cloud", ApiVersion: ref("iam/v2"), Kind: ref("Cloud")}}
+	key, _, err := l.keys.APIKeysIamV2Api.CreateIamV2ApiKey(l.control).IamV2ApiKey(apikeys.IamV2ApiKey{Spec: spec}).Execute()
+	if err != nil {
+		return err
+	}
+	ctx := authenticated(context.Background(), key.GetId(), key.Spec.GetSecret())
+	if yes, err := l.sees(ctx); err != nil || yes {
+		return fmt.Errorf("without a role it sees the cluster: %v, %w", yes, said(err))
+	}
+	api := l.roles.RoleBindingsIamV2Api
+	crn, _, _ := strings.Cut(l.cluster_.Metadata.GetResourceName(), "/kafka=") // as Terraform makes rbac_crn
+	made, answer, err := api.CreateIamV2RoleBinding(l.control).IamV2RoleBinding(mds.IamV2RoleBinding{
+		Principal: ref("User:" + l.account), RoleName: ref("CloudClusterAdmin"), CrnPattern: &crn}).Execute()
+	if err != nil {
+		return err
+	}
+	if answer.StatusCode != http.StatusCreated || !strings.HasPrefix(made.GetId(), "rb-") || made.GetRoleName() != "CloudClusterAdmin" {
+		return fmt.Errorf("made: %d %+v", answer.StatusCode, made)
+	}
+	if yes, err := l.sees(ctx); err != nil || !yes {
+		return fmt.Errorf("with the role it sees the cluster: %v, %w", yes, said(err))
+	}
+	list, _, err := api.ListIamV2RoleBindings(l.control).CrnPattern(crn).Principal("User:" + l.account).Execute()
+	if err != nil || len(list.Data) != 1 || list.Data[0].GetId() != made.GetId() {
+		return fmt.Errorf("listed: %+v, %w", list.Data, said(err))
+	}
+	gone, answer, err := api.DeleteIamV2RoleBinding(l.control, made.GetId()).Execute()
+	if err != nil || answer.StatusCode != http.StatusOK || gone.GetId() != made.GetId() {
+		return fmt.Errorf("deleted: %+v, %w", gone, said(err))
+	}
+	if yes, err := l.sees(ctx); err != nil || yes {
+		return fmt.Errorf("after its role it sees the cluster: %v, %w", yes, said(err))
+	}
+	_, err = l.keys.APIKeysIamV2Api.DeleteIamV2ApiKey(l.control, key.GetId()).Execute()
 	return err
 }

@@ -20,6 +20,7 @@ import (
 	iam "github.com/confluentinc/ccloud-sdk-go-v2/iam/v2"
 	quotas "github.com/confluentinc/ccloud-sdk-go-v2/kafka-quotas/v1"
 	kafkarest "github.com/confluentinc/ccloud-sdk-go-v2/kafkarest/v3"
+	mds "github.com/confluentinc/ccloud-sdk-go-v2/mds/v2"
 	org "github.com/confluentinc/ccloud-sdk-go-v2/org/v2"
 	servicequota "github.com/confluentinc/ccloud-sdk-go-v2/service-quota/v1"
 )
@@ -35,6 +36,7 @@ type life struct {
 	keys    *apikeys.APIClient
 	quotas  *quotas.APIClient
 	limits  *servicequota.APIClient
+	roles   *mds.APIClient
 	rest    *kafkarest.APIClient
 	control context.Context // with the cloud key, for the modules of the control plane
 	data    context.Context // with the cluster key, for kafkarest
@@ -55,6 +57,9 @@ func newLife() *life {
 	s := servicequota.NewConfiguration()
 	o.Servers[0].URL, c.Servers[0].URL, i.Servers[0].URL, k.Servers[0].URL, q.Servers[0].URL, s.Servers[0].URL = l.url, l.url, l.url, l.url, l.url, l.url
 	l.limits = servicequota.NewAPIClient(s)
+	r := mds.NewConfiguration()
+	r.Servers[0].URL = l.url
+	l.roles = mds.NewAPIClient(r)
 	l.org, l.cmk, l.iam, l.keys, l.quotas = org.NewAPIClient(o), cmk.NewAPIClient(c), iam.NewAPIClient(i), apikeys.NewAPIClient(k), quotas.NewAPIClient(q)
 	l.control = authenticated(context.Background(), l.user, l.secret)
 	return l
@@ -67,6 +72,7 @@ func authenticated(ctx context.Context, user, secret string) context.Context {
 	ctx = context.WithValue(ctx, iam.ContextBasicAuth, iam.BasicAuth{UserName: user, Password: secret})
 	ctx = context.WithValue(ctx, apikeys.ContextBasicAuth, apikeys.BasicAuth{UserName: user, Password: secret})
 	ctx = context.WithValue(ctx, quotas.ContextBasicAuth, quotas.BasicAuth{UserName: user, Password: secret})
+	ctx = context.WithValue(ctx, mds.ContextBasicAuth, mds.BasicAuth{UserName: user, Password: secret})
 	ctx = context.WithValue(ctx, servicequota.ContextBasicAuth, servicequota.BasicAuth{UserName: user, Password: secret})
 	return context.WithValue(ctx, kafkarest.ContextBasicAuth, kafkarest.BasicAuth{UserName: user, Password: secret})
 }
