@@ -7,6 +7,7 @@
 #include "api/handlers.h"
 #include "api/leat_limits.h"
 #include "domain/clusters.h"
+#include "domain/fleet.h"
 #include "domain/isolation.h"
 #include "domain/lags.h"
 #include "domain/lifetimes.h"
@@ -60,25 +61,19 @@ static void records_per_s(const struct engine_figures *f, double *ret_in, double
     }
 }
 
-static json_t *use_of(struct domain *domain, const char *id, const struct engine_figures *f,
+static json_t *use_of(const struct fleet_cluster *row, const struct engine_figures *f,
                       const struct proc_info *info)
 {
-    int64_t topics = 0, partitions = 0;
     double in = 0, out = 0;
-    struct db_query *q = DB(domain->db, "SELECT count(*), coalesce(sum(partitions), 0) FROM topic WHERE "
-                                        "cluster_id = ? AND internal = 0", id);
-    if (db_next(q)) {
-        topics = db_i64(q, 0);
-        partitions = db_i64(q, 1);
-    }
-    (void)db_end(q); /* logged; the counts are 0 then */
     records_per_s(f, &in, &out);
-    return json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I}", "topics", (json_int_t)topics,
-                     "partitions", (json_int_t)partitions, "storage_bytes", (json_int_t)f->bytes_stored,
-                     "connections", (json_int_t)f->connections, "ingress_bytes_per_s", f->in_per_s,
-                     "egress_bytes_per_s", f->out_per_s, "records_in_per_s", in, "records_out_per_s", out,
-                     "requests_per_s", f->requests_per_s, "memory_bytes", (json_int_t)info->memory_bytes,
-                     "cpu_ms", (json_int_t)info->cpu_ms);
+    return json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I}", "topics",
+                     (json_int_t)(row ? row->topics : 0), "partitions",
+                     (json_int_t)(row ? row->partitions : 0), "storage_bytes",
+                     (json_int_t)f->bytes_stored, "connections", (json_int_t)f->connections,
+                     "ingress_bytes_per_s", f->in_per_s, "egress_bytes_per_s", f->out_per_s,
+                     "records_in_per_s", in, "records_out_per_s", out, "requests_per_s",
+                     f->requests_per_s, "memory_bytes", (json_int_t)info->memory_bytes, "cpu_ms",
+                     (json_int_t)info->cpu_ms);
 }
 
 static json_t *damage_of(const struct engine_figures *f)
@@ -143,18 +138,37 @@ static json_t *isolation_json(struct domain *domain, const char *id)
                      i.process.seccomp, "missing", missing);
 }
 
-static json_t *lifetime_of(struct domain *domain, const char *id)
+/* Clusters of one plan share the object. */
+struct shared_limits {
+    struct limits limits;
+    json_t *json;
+};
+
+static json_t *limits_of(const struct fleet_cluster *row, struct shared_limits *shared)
 {
-    int64_t end = -1;
-    (void)lifetimes_end(domain->db, id, &end); /* logged; shown as without an end */
-    return api_time(end);
+    if (!shared) return leat_limits_json(&row->limits);
+    if (!shared->json || memcmp(&shared->limits, &row->limits, sizeof row->limits) != 0) {
+        json_decref(shared->json);
+        shared->json = leat_limits_json(&row->limits);
+        shared->limits = row->limits;
+    }
+    return json_incref(shared->json);
 }
 
-static json_t *to_json(struct domain *domain, const struct cluster *c, bool with_limits)
+static json_t *own_limits_of(const struct fleet_cluster *row)
+{
+    json_t *own = json_object();
+    for (const struct fleet_own *o = row->own; o; o = o->next)
+        json_object_set_new(own, o->kind->name, json_integer(o->value));
+    return own;
+}
+
+/* `row`: NULL when it cannot be read: counts are 0 then. */
+static json_t *to_json(struct domain *domain, const struct cluster *c, const struct fleet_cluster *row,
+                       bool with_limits, struct shared_limits *shared)
 {
     static const struct engine_figures nothing;
     struct proc_info info = { 0 };
-    struct limits limits;
     char proc[64];
     clusters_proc_id(c->id, proc);
     bool known = domain->supervisor && supervisor_info(domain->supervisor, proc, &info);
@@ -172,14 +186,23 @@ static json_t *to_json(struct domain *domain, const struct cluster *c, bool with
     json_object_set_new(json, "storage", json_pack("{s:s, s:s}", "state", storage_states[f->storage].name,
                                                    "reason", storage_states[f->storage].reason));
     json_object_set_new(json, "damage", damage_of(f));
-    json_object_set_new(json, "use", use_of(domain, c->id, f, &info));
+    json_object_set_new(json, "use", use_of(row, f, &info));
     json_object_set_new(json, "totals", totals_of(f));
     json_object_set_new(json, "worst_lag", worst_lag_of(domain, c->id));
-    if (with_limits && is_ok(plans_of_cluster(domain->db, c->id, &limits))) {
-        json_object_set_new(json, "limits", leat_limits_json(&limits));
-        json_object_set_new(json, "expires_at", lifetime_of(domain, c->id));
-        json_object_set_new(json, "own_limits", leat_limits_own_json(domain->db, c->id));
+    if (with_limits && row) {
+        json_object_set_new(json, "limits", limits_of(row, shared));
+        json_object_set_new(json, "expires_at", api_time(row->ends_at));
+        json_object_set_new(json, "own_limits", own_limits_of(row));
     }
+    return json;
+}
+
+static json_t *one_to_json(struct domain *domain, const struct cluster *c, bool with_limits)
+{
+    struct fleet fleet;
+    (void)fleet_load_one(domain->db, c->id, &fleet); /* logged; shown without then */
+    json_t *json = to_json(domain, c, fleet_find(&fleet, c->id), with_limits, NULL);
+    fleet_done(&fleet);
     return json;
 }
 
@@ -187,31 +210,42 @@ json_t *leat_cluster_json(struct domain *domain, const char *cluster_id, bool wi
 {
     struct cluster c;
     if (failed(clusters_get(domain->db, str_c(cluster_id), &c))) return NULL;
-    return to_json(domain, &c, with_limits);
+    return one_to_json(domain, &c, with_limits);
 }
 
 /* --- routes ----------------------------------------------------------------------------------------- */
 
+struct listing {
+    struct control_page page;
+    struct fleet fleet;
+    struct shared_limits limits;
+};
+
 static void add_row(void *arg, const struct cluster *c)
 {
-    struct control_page *p = arg;
+    struct listing *l = arg;
+    struct control_page *p = &l->page;
     struct engine *engine = p->rq->domain->engine;
     const struct role_scope scope = { .environment_id = str_c(c->environment_id),
                                       .cluster_id = str_c(c->id) };
     if (!access_allows(p->rq, &scope) || !control_page_room(p)) return;
-    control_page_add(p, to_json(p->rq->domain, c, true), c->id);
+    control_page_add(p, to_json(p->rq->domain, c, fleet_find(&l->fleet, c->id), true, &l->limits), c->id);
     if (engine) engine_watch(engine, c->id); /* whoever lists the fleet asks again soon */
 }
 
 void leat_clusters_list_get(struct api_request *rq)
 {
-    struct control_page p;
+    struct listing l = { 0 };
     int64_t total = 0;
-    if (!control_page_begin(&p, rq)) return;
-    status result = clusters_count(rq->db, STR_NULL, &total);
-    if (is_ok(result))
-        result = clusters_list(rq->db, STR_NULL, p.page.after, access_limit(rq, p.page.size), add_row, &p);
-    control_page_end(&p, result, NULL, "LeatClusterList", access_total(rq, total));
+    if (!control_page_begin(&l.page, rq)) return;
+    struct str after = l.page.page.after;
+    int64_t limit = access_limit(rq, l.page.page.size);
+    status result = fleet_load(rq->db, after, limit, &l.fleet);
+    if (is_ok(result)) result = clusters_count(rq->db, STR_NULL, &total);
+    if (is_ok(result)) result = clusters_list(rq->db, STR_NULL, after, limit, add_row, &l);
+    fleet_done(&l.fleet);
+    json_decref(l.limits.json);
+    control_page_end(&l.page, result, NULL, "LeatClusterList", access_total(rq, total));
 }
 
 static void reply_one(struct api_request *rq, status result, int http)
@@ -223,7 +257,7 @@ static void reply_one(struct api_request *rq, status result, int http)
         return;
     }
     if (rq->domain->engine) engine_watch(rq->domain->engine, c.id);
-    json_t *json = to_json(rq->domain, &c, true);
+    json_t *json = one_to_json(rq->domain, &c, true);
     json_object_set_new(json, "isolation", isolation_json(rq->domain, c.id)); /* too dear for a list */
     api_reply_change(rq, result, NULL, http, c.metadata_version, json);
 }

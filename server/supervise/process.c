@@ -64,26 +64,40 @@ status process_folders(const struct proc_spec *spec, struct why *why)
     return OK;
 }
 
-/* Field 22 of /proc/PID/stat: when it started, in clock ticks since boot; 0 when it is gone. */
-static int64_t start_time(int pid, int64_t *ret_cpu_ticks)
+/* Of /proc/PID/stat. */
+struct proc_stat {
+    int64_t started;   /* clock ticks since boot */
+    int64_t cpu_ticks;
+    int64_t resident;  /* pages */
+};
+
+static bool stat_read(int pid, struct proc_stat *ret)
 {
     char path[64], text[1024];
     snprintf(path, sizeof path, "/proc/%d/stat", pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return 0;
+    if (fd < 0) return false;
     ssize_t n = read(fd, text, sizeof text - 1);
     close(fd);
-    if (n <= 0) return 0;
+    if (n <= 0) return false;
     text[n] = 0;
     const char *rest = strrchr(text, ')'); /* the name may contain anything */
     unsigned long long user = 0, system_ticks = 0, started = 0;
+    long long resident = 0;
     if (!rest || sscanf(rest + 1,
                         " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d"
-                        " %*d %*d %llu",
-                        &user, &system_ticks, &started) != 3)
-        return 0;
-    if (ret_cpu_ticks) *ret_cpu_ticks = (int64_t)(user + system_ticks);
-    return (int64_t)started;
+                        " %*d %*d %llu %*u %lld",
+                        &user, &system_ticks, &started, &resident) != 4)
+        return false;
+    *ret = (struct proc_stat){ (int64_t)started, (int64_t)(user + system_ticks), (int64_t)resident };
+    return true;
+}
+
+/* When it started; 0 when it is gone. */
+static int64_t start_time(int pid)
+{
+    struct proc_stat stat;
+    return stat_read(pid, &stat) ? stat.started : 0;
 }
 
 static void write_pid_file(const struct proc_spec *spec, int pid)
@@ -92,7 +106,7 @@ static void write_pid_file(const struct proc_spec *spec, int pid)
     pid_path(spec, path);
     FILE *f = fopen(path, "we");
     if (!f) return; /* it will be started again instead of found again: harmless for a helper */
-    fprintf(f, "%d %" PRId64 "\n", pid, start_time(pid, NULL));
+    fprintf(f, "%d %" PRId64 "\n", pid, start_time(pid));
     fclose(f);
 }
 
@@ -106,7 +120,7 @@ bool process_find(const struct proc_spec *spec, int *ret_pid)
     if (!f) return false;
     int n = fscanf(f, "%d %" SCNd64, &pid, &started);
     fclose(f);
-    if (n != 2 || pid <= 1 || started <= 0 || start_time(pid, NULL) != started) return false;
+    if (n != 2 || pid <= 1 || started <= 0 || start_time(pid) != started) return false;
     *ret_pid = pid;
     return true;
 }
@@ -264,18 +278,10 @@ void process_reason(const struct proc_spec *spec, int pidfd, struct why *why)
 
 void process_figures(int pid, int64_t *ret_memory_bytes, int64_t *ret_cpu_ms)
 {
-    char path[64];
-    long long resident = 0;
-    int64_t ticks = 0;
-    *ret_memory_bytes = *ret_cpu_ms = 0;
-    if (pid <= 0 || !start_time(pid, &ticks)) return;
-    *ret_cpu_ms = ticks * 1000 / sysconf(_SC_CLK_TCK);
-    snprintf(path, sizeof path, "/proc/%d/statm", pid);
-    FILE *f = fopen(path, "re");
-    if (!f) return;
-    if (fscanf(f, "%*s %lld", &resident) == 1)
-        *ret_memory_bytes = (int64_t)resident * sysconf(_SC_PAGESIZE);
-    fclose(f);
+    struct proc_stat stat = { 0 };
+    if (pid > 0) (void)stat_read(pid, &stat);
+    *ret_cpu_ms = stat.cpu_ticks * 1000 / sysconf(_SC_CLK_TCK);
+    *ret_memory_bytes = stat.resident * sysconf(_SC_PAGESIZE);
 }
 
 /* "Name:  123 kB" of a file of /proc/PID; -1: it may not be read, or has no such line. */
