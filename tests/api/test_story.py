@@ -281,9 +281,9 @@ def test_newest_first_holds_across_partitions(t):
     page = t.s.good("GET", f"{t.leat}/topics/many/records?limit=100")
     times = [r["timestamp"] for r in page["data"]]
     assert len(times) == 100 and times == sorted(times, reverse=True) and page["complete"]
-    everything = t.s.good("GET", f"{t.leat}/topics/many/records?from=oldest&limit=500&filter=1999")
+    everything = t.s.good("GET", f"{t.leat}/topics/many/records?from=oldest&limit=500&filter=%271999%27")
     assert [r["value"]["data"] for r in everything["data"]] == ["1999"]
-    found = t.s.good("GET", f"{t.leat}/topics/many/records?filter=KEY-3&limit=10")
+    found = t.s.good("GET", f"{t.leat}/topics/many/records?filter=%27KEY-3%27&limit=10")
     assert {r["key"]["data"] for r in found["data"]} == {"key-3"} and len(found["data"]) == 10
     at = page["data"][50]["timestamp"]
     later = t.s.good("GET", f"{t.leat}/topics/many/records?from=timestamp&timestamp={at}&limit=500")
