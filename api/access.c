@@ -48,7 +48,7 @@ const char *access_where_name(enum access_where where)
 {
     static const char *const names[WHERE_COUNT] = {
         "signed_in", "organization", "environment", "cluster", "topic", "group", "api_key",
-        "client_quota", "role_binding", "topic_request", "in_handler",
+        "client_quota", "role_binding", "topic_request", "user", "in_handler",
     };
     return names[where];
 }
@@ -148,6 +148,9 @@ static status scope_of_request(struct api_request *rq, struct db *db, struct rol
                                        "c.id = q.cluster_id WHERE q.id = ?", api_param(rq, "id")), ret);
     case WHERE_ROLE_BINDING: return scope_of_binding(rq, db, ret, ret_own);
     case WHERE_TOPIC_REQUEST: return scope_of_topic_request(rq, db, ret, ret_own);
+    case WHERE_USER:
+        *ret_own = rq->method != DELETE && str_eq_c(api_param(rq, "id"), rq->caller.owner);
+        return OK;
     case WHERE_SIGNED_IN:
     case WHERE_ORGANIZATION:
     case WHERE_IN_HANDLER:

@@ -1,7 +1,9 @@
-/* session.c - /leat/v1/session: login of people by password, a cookie and a CSRF token. Domain thread;
+/* session.c - /leat/v1/session: login of people by password, a cookie and a CSRF token; their sessions;
+ * another password. Domain thread;
  * the password's hash is computed on the pool, one at a time. */
 #include "api/control.h"
 #include "api/handlers.h"
+#include "domain/users.h"
 #include "identity/identity.h"
 
 #include <stdio.h>
@@ -57,7 +59,7 @@ static status begin_session(struct login *login, char token[SECRET_TEXT], char c
     actor.id = login->user.id;
     actor.door = "console";
     TRY(change_begin(login->rq->domain, NULL, &actor, &change));
-    TRY(identity_session_new(login->rq->db, login->user.id, now, token, csrf));
+    TRY(identity_session_new(login->rq->db, login->user.id, login->rq->address, now, token, csrf));
     TRY(change_audit(change, "session.create", login->user.id, NULL));
     return change_commit_now(&change);
 }
@@ -135,4 +137,97 @@ void session_delete(struct api_request *rq)
     set_cookie(rq, "", 0);
     if (failed(result)) api_fail(rq, result, NULL);
     else api_reply(rq, 204, NULL);
+}
+
+/* --- all sessions of who asks ------------------------------------------------------------------------ */
+
+static void add_session(void *arg, const struct session_row *s)
+{
+    json_array_append_new(arg, json_pack("{s:s, s:s, s:o, s:o, s:b}", "id", s->id, "address", s->address,
+                                         "created_at", api_time(s->created_at), "expires_at",
+                                         api_time(s->expires_at), "current", s->current));
+}
+
+void sessions_list_get(struct api_request *rq)
+{
+    json_t *data = json_array();
+    status result = users_sessions(rq->db, rq->caller.owner, token_of(rq), add_session, data);
+    if (is_ok(result)) {
+        api_reply_list(rq, NULL, "SessionList", data, NULL, (int64_t)json_array_size(data));
+        return;
+    }
+    json_decref(data);
+    api_fail(rq, result, NULL);
+}
+
+void sessions_one_delete(struct api_request *rq)
+{
+    struct actor actor = control_actor(rq);
+    status result = users_session_end(rq->domain, &actor, rq->caller.owner, rq->params[0]);
+    if (failed(result)) api_fail(rq, result, "You have no such session.");
+    else api_reply(rq, 204, NULL);
+}
+
+/* --- another password -------------------------------------------------------------------------------- */
+
+struct renewal {
+    struct api_request *rq;
+    struct str next;
+    struct identity who;
+    struct identity_user user;
+};
+
+static void renewed(void *arg, status result, const uint8_t salt[PASSWORD_SALT],
+                    const uint8_t hash[PASSWORD_HASH])
+{
+    struct renewal *r = arg;
+    struct api_request *rq = r->rq;
+    struct actor actor = control_actor(rq);
+    if (is_ok(result))
+        result = users_set_password(rq->domain, &actor, r->user.id, salt, hash, token_of(rq));
+    if (failed(result)) api_fail(rq, result, NULL);
+    else api_reply(rq, 204, NULL);
+}
+
+static void current_checked(void *arg, status result)
+{
+    struct renewal *r = arg;
+    struct api_request *rq = r->rq;
+    struct domain *domain = rq->domain;
+    if (result.code == E_UNAUTHENTICATED) {
+        lockout_failed(domain->lockout, str_c(r->who.login), str_c(rq->address), loop_now(domain->loop));
+        api_fail_at(rq, 403, NULL, "The current password is wrong.", "/current_password", NULL);
+        return;
+    }
+    if (is_ok(result)) result = password_make(&domain->passwords, r->next, renewed, r);
+    if (failed(result)) api_fail(rq, result, NULL);
+}
+
+void password_put(struct api_request *rq)
+{
+    struct str current;
+    struct why why = { "" };
+    json_t *body = api_body(rq);
+    struct renewal *r = ARENA_NEW(rq->arena, struct renewal);
+    if (!r) {
+        api_fail(rq, FAIL(NO_MEMORY), NULL);
+        return;
+    }
+    *r = (struct renewal){ .rq = rq };
+    if (!body || !control_str(rq, body, "current_password", "/current_password", true, &current) ||
+        !control_str(rq, body, "new_password", "/new_password", true, &r->next))
+        return;
+    if (rq->caller.door != DOOR_SESSION || failed(identity_session(rq->db, token_of(rq), &r->who)) ||
+        failed(identity_user(rq->db, str_c(r->who.login), &r->user))) {
+        api_fail_at(rq, 403, NULL, "A password is changed by who is logged in with one.", NULL, NULL);
+        return;
+    }
+    if (locked_out(rq, str_c(r->who.login))) return;
+    if (failed(password_acceptable(r->next, str_c(r->who.login), &why))) {
+        api_fail_at(rq, 400, "invalid_request", why.text, "/new_password", NULL);
+        return;
+    }
+    status result = password_check(&rq->domain->passwords, current, bytes_of(r->user.salt, PASSWORD_SALT),
+                                   bytes_of(r->user.hash, PASSWORD_HASH), current_checked, r);
+    if (failed(result)) current_checked(r, result);
 }

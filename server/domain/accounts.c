@@ -125,6 +125,7 @@ struct farewell {
     char id[ID_TEXT], principal[64];
     char actor_id[64], door[16], address[64], request_id[64];
     struct actor actor;
+    bool user;             /* a person's: else a service account's */
     bool pending;
     domain_done done;
     void *arg;
@@ -191,8 +192,9 @@ static status farewell_last(struct farewell *f)
     struct db *db = f->domain->db;
     TRY(change_begin(f->domain, NULL, &f->actor, &change));
     TRY(db_run(DB(db, "DELETE FROM api_key WHERE owner = ?", (const char *)f->id)));
-    TRY(db_run(DB(db, "DELETE FROM service_account WHERE id = ?", (const char *)f->id)));
-    TRY(change_audit(change, "service_account.delete", f->id, NULL));
+    TRY(db_run(DB(db, f->user ? "DELETE FROM user WHERE id = ?" : "DELETE FROM service_account WHERE id = ?",
+                  (const char *)f->id)));
+    TRY(change_audit(change, f->user ? "user.delete" : "service_account.delete", f->id, NULL));
     return change_commit_now(&change);
 }
 
@@ -232,25 +234,40 @@ static void keep(char *field, size_t size, const char *text, const char **ret)
     *ret = field;
 }
 
+static void farewell_begin(struct domain *domain, const struct actor *actor, const char *id, bool user,
+                           domain_done done, void *arg)
+{
+    struct why none = { "" };
+    struct farewell *f = mem_zalloc(sizeof *f);
+    if (!f) {
+        done(arg, FAIL(NO_MEMORY), &none);
+        return;
+    }
+    f->domain = domain;
+    f->user = user;
+    f->done = done;
+    f->arg = arg;
+    str_copy(f->id, sizeof f->id, str_c(id));
+    snprintf(f->principal, sizeof f->principal, "User:%s", f->id);
+    keep(f->actor_id, sizeof f->actor_id, actor->id, &f->actor.id);
+    keep(f->door, sizeof f->door, actor->door, &f->actor.door);
+    keep(f->address, sizeof f->address, actor->address, &f->actor.address);
+    keep(f->request_id, sizeof f->request_id, actor->request_id, &f->actor.request_id);
+    farewell_next(f, OK, &none);
+}
+
 void accounts_delete(struct domain *domain, const struct actor *actor, struct str id, domain_done done,
                      void *arg)
 {
     struct why none = { "" };
     struct account a;
     status result = accounts_get(domain->db, id, &a);
-    struct farewell *f = is_ok(result) ? mem_zalloc(sizeof *f) : NULL;
-    if (!f) {
-        done(arg, failed(result) ? result : FAIL(NO_MEMORY), &none);
-        return;
-    }
-    f->domain = domain;
-    f->done = done;
-    f->arg = arg;
-    str_copy(f->id, sizeof f->id, str_c(a.id));
-    snprintf(f->principal, sizeof f->principal, "User:%s", a.id);
-    keep(f->actor_id, sizeof f->actor_id, actor->id, &f->actor.id);
-    keep(f->door, sizeof f->door, actor->door, &f->actor.door);
-    keep(f->address, sizeof f->address, actor->address, &f->actor.address);
-    keep(f->request_id, sizeof f->request_id, actor->request_id, &f->actor.request_id);
-    farewell_next(f, OK, &none);
+    if (failed(result)) done(arg, result, &none);
+    else farewell_begin(domain, actor, a.id, false, done, arg);
+}
+
+void accounts_delete_user(struct domain *domain, const struct actor *actor, const char *id, domain_done done,
+                          void *arg)
+{
+    farewell_begin(domain, actor, id, true, done, arg);
 }

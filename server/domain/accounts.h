@@ -25,6 +25,9 @@ status accounts_create(struct domain *domain, const struct actor *actor, struct 
 status accounts_describe(struct domain *domain, const struct actor *actor, struct str id,
                          struct str description, struct why *why);
 /* Its keys, ACLs and quota entries go with it, cluster by cluster; its live connections close. */
+/* The same for a person's things and row (domain/users.h asks whether it may go). */
+void accounts_delete_user(struct domain *domain, const struct actor *actor, const char *id, domain_done done,
+                          void *arg);
 void accounts_delete(struct domain *domain, const struct actor *actor, struct str id, domain_done done,
                      void *arg);
 /* Inside a transaction. */

@@ -55,7 +55,8 @@ static status make_admin(struct domain *domain, char ret_id[ID_TEXT], struct qui
     random_bytes(salt, sizeof salt);
     TRY(password_hash(str_c(qs->admin_password), salt, hash));
     secret_id_new("u-", ret_id);
-    TRY(db_run(DB(domain->db, "INSERT INTO user VALUES (?, ?, 'Administrator', ?, ?, ?5, ?5)",
+    TRY(db_run(DB(domain->db, "INSERT INTO user (id, login, full_name, password_salt, password_hash, "
+                              "created_at, updated_at) VALUES (?, ?, 'Administrator', ?, ?, ?5, ?5)",
                   (const char *)ret_id, ADMIN_LOGIN, bytes_of(salt, sizeof salt),
                   bytes_of(hash, sizeof hash), now)));
     return role_bindings_insert_admin(domain->db, domain->organisation_id, ret_id);

@@ -52,16 +52,19 @@ status identity_session(struct db *db, struct str token, struct identity *ret)
     return OK;
 }
 
-status identity_session_new(struct db *db, const char *user_id, int64_t now,
+status identity_session_new(struct db *db, const char *user_id, const char *address, int64_t now,
                             char ret_token[SECRET_TEXT], char ret_csrf[SECRET_TEXT])
 {
     uint8_t hash[SECRET_HASH];
+    char id[ID_TEXT];
+    secret_id_new("ses-", id);
     secret_new(ret_token);
     secret_new(ret_csrf);
     secret_token_hash(str_c(ret_token), hash);
     TRY(db_run(DB(db, "DELETE FROM session WHERE expires_at <= ?", now)));
-    return db_run(DB(db, "INSERT INTO session VALUES (?, ?, ?, ?, ?)", bytes_of(hash, sizeof hash),
-                     user_id, (const char *)ret_csrf, now, now + SESSION_LIFE_MS));
+    return db_run(DB(db, "INSERT INTO session (token_hash, user_id, csrf, created_at, expires_at, id, "
+                         "address) VALUES (?, ?, ?, ?, ?, ?, ?)", bytes_of(hash, sizeof hash),
+                     user_id, (const char *)ret_csrf, now, now + SESSION_LIFE_MS, (const char *)id, address));
 }
 
 status identity_session_end(struct db *db, struct str token)

@@ -22,7 +22,7 @@ status identity_session(struct db *db, struct str token, struct identity *ret);
 /* --- sessions: writer --------------------------------------------------------------------------- */
 #define SESSION_LIFE_MS (12 * 60 * 60 * 1000)
 /* The token goes into the cookie; only its hash is kept. Expired ones are removed on the way. */
-status identity_session_new(struct db *db, const char *user_id, int64_t now,
+status identity_session_new(struct db *db, const char *user_id, const char *address, int64_t now,
                             char ret_token[SECRET_TEXT], char ret_csrf[SECRET_TEXT]);
 status identity_session_end(struct db *db, struct str token);
 /* A user's password row; NOT_FOUND. */

@@ -3,6 +3,7 @@
 #include "identity/password.h"
 
 #include "base/mem.h"
+#include "base/uuid.h"
 
 #include <openssl/evp.h>
 
@@ -18,6 +19,7 @@ struct check {
     uint8_t salt[PASSWORD_SALT], hash[PASSWORD_HASH];
     status result;
     password_done done;
+    password_made made;
     void *arg;
 };
 
@@ -72,6 +74,46 @@ status password_check(struct passwords *passwords, struct str password, struct b
         memcpy(check->hash, hash.data, PASSWORD_HASH);
     }
     check->done = done;
+    check->arg = arg;
+    status result = loop_submit(passwords->loop, &check->job, LANE_BACKGROUND);
+    if (failed(result)) {
+        mem_free(check);
+        return result;
+    }
+    passwords->waiting++;
+    return OK;
+}
+
+/* --- making ----------------------------------------------------------------------------------- */
+
+static void make_work(struct job *job)
+{
+    struct check *check = CONTAINER_OF(job, struct check, job);
+    check->result = password_hash((struct str){ check->password, check->len }, check->salt, check->hash);
+    explicit_bzero(check->password, sizeof check->password);
+}
+
+static void make_done(struct job *job)
+{
+    struct check *check = CONTAINER_OF(job, struct check, job);
+    check->passwords->waiting--;
+    check->made(check->arg, check->result, check->salt, check->hash);
+    mem_free(check);
+}
+
+status password_make(struct passwords *passwords, struct str password, password_made done, void *arg)
+{
+    if (password.len == 0 || password.len > PASSWORD_MAX) return FAIL(INVALID);
+    if (passwords->waiting >= PASSWORD_WAITING) return FAIL(BUSY);
+    struct check *check = mem_zalloc(sizeof *check);
+    if (!check) return FAIL(NO_MEMORY);
+    check->job.work = make_work;
+    check->job.done = make_done;
+    check->passwords = passwords;
+    memcpy(check->password, password.data, password.len);
+    check->len = password.len;
+    random_bytes(check->salt, sizeof check->salt);
+    check->made = done;
     check->arg = arg;
     status result = loop_submit(passwords->loop, &check->job, LANE_BACKGROUND);
     if (failed(result)) {

@@ -20,6 +20,10 @@ struct passwords { /* the queue; domain thread */
 };
 /* done(OK) when it matches, UNAUTHENTICATED when not; on the loop's thread, not from inside the
  * call. A null salt (no such user) takes as long and never matches. Copies what it is given. */
+typedef void (*password_made)(void *arg, status result, const uint8_t salt[PASSWORD_SALT],
+                              const uint8_t hash[PASSWORD_HASH]);
 typedef void (*password_done)(void *arg, status result);
 status password_check(struct passwords *passwords, struct str password, struct bytes salt,
                       struct bytes hash, password_done done, void *arg);
+/* A fresh salt and the hash with it, in the same queue. */
+status password_make(struct passwords *passwords, struct str password, password_made done, void *arg);

@@ -14,6 +14,7 @@ MODULES = (
     "test_tools",
     "test_auth",
     "test_access",
+    "test_people",
     "test_errors",
     "test_framing",
     "test_events",

@@ -27,6 +27,8 @@ class Tenant:
             "principals": [{"id": self.account}]}}, status=202)["id"]
         self.request = server.good("POST", "/leat/v1/topic-requests", {
             "cluster_id": self.cluster, "topic_name": "wanted"}, status=201)["id"]
+        invited = server.good("POST", "/iam/v2/invitations", {"email": f"{name}@example.com"}, status=201)
+        self.invitation, self.user = invited["id"], invited["user"]["id"]
         self.organization = server.good("GET", "/org/v2/organizations")["data"][0]["id"]
         self.root = f"crn://leat.test/organization={self.organization}"
         self.at = {"organization": self.root, "environment": f"{self.root}/environment={self.environment}"}
@@ -42,7 +44,8 @@ class Tenant:
                "/leat/v1/environments": self.environment,
                "/cmk/v2/clusters": self.cluster, "/iam/v2/api-keys": self.key, "/iam/v2/service-accounts": self.account,
                "/kafka-quotas/v1/client-quotas": self.quota, "/iam/v2/role-bindings": self.binding,
-               "/leat/v1/topic-requests": self.request}
+               "/leat/v1/topic-requests": self.request, "/iam/v2/users": self.user,
+               "/iam/v2/invitations": self.invitation}
         path = template.replace("{id}", ids.get(template.split("/{id}")[0], "x"))
         path = path.replace("{cluster_id}", self.cluster).replace("{topic_name}", "orders").replace("{partition_id}", "0")
         path = re.sub(r"\{(consumer_group_id|group_id)\}", "orders-group", path)
@@ -95,7 +98,7 @@ def allowed(operation, role, kinds, own):
     inward = operation["permission"] in INWARD
     if "organization" in kinds:
         return True
-    if where == "organization":
+    if where in ("organization", "user"):
         return inward
     if not own:
         return False
@@ -109,7 +112,7 @@ def allowed(operation, role, kinds, own):
 
 
 def refusal(operation, role, kinds, own):
-    known = own or "organization" in kinds or operation["where"] == "organization"
+    known = own or "organization" in kinds or operation["where"] in ("organization", "user")
     return 403 if known else 404
 
 
@@ -159,7 +162,7 @@ def test_a_key_whose_owner_has_no_role_sees_nothing(t):
     for operation in t.operations:
         if operation["where"] in ("signed_in", "in_handler"):
             continue
-        refused = 403 if operation["where"] == "organization" else 404
+        refused = 403 if operation["where"] in ("organization", "user") else 404
         try_one(t, operation, t.nobody, t.mine, False, refused)
     crn = t.mine.root + "/*"
     for path in ("/leat/v1/clusters", "/org/v2/environments", "/kafka/v3/clusters", f"/iam/v2/role-bindings?crn_pattern={crn}",

@@ -86,7 +86,9 @@ static int setup(void **state)
     snprintf(rig.path, sizeof rig.path, "%s/leat.db", rig.folder);
     assert_true(is_ok(db_open_writer(rig.path, &rig.db)));
     assert_true(is_ok(db_migrate(rig.db, &why)));
-    assert_true(is_ok(db_run(DB(rig.db, "INSERT INTO user VALUES ('u-1', 'admin', 'The Admin', ?, ?, 0, 0)",
+    assert_true(is_ok(db_run(DB(rig.db, "INSERT INTO user (id, login, full_name, password_salt, "
+                                        "password_hash, created_at, updated_at) VALUES ('u-1', 'admin', "
+                                        "'The Admin', ?, ?, 0, 0)",
                                 bytes_of(salt, 16), bytes_of(hash, 32)))));
     *state = &rig;
     return 0;
@@ -113,9 +115,9 @@ static void test_a_session_is_found_by_its_token_until_it_ends(void **state)
     struct identity id;
     int64_t now = 0;
     assert_true(is_ok(db_one_i64(DB(rig->db, "SELECT unixepoch() * 1000"), &now)));
-    assert_true(is_ok(identity_session_new(rig->db, "u-1", now - SESSION_LIFE_MS, old, csrf)));
+    assert_true(is_ok(identity_session_new(rig->db, "u-1", "", now - SESSION_LIFE_MS, old, csrf)));
     assert_int_equal(identity_session(rig->db, str_c(old), &id).code, E_UNAUTHENTICATED);
-    assert_true(is_ok(identity_session_new(rig->db, "u-1", now, token, csrf)));
+    assert_true(is_ok(identity_session_new(rig->db, "u-1", "", now, token, csrf)));
     assert_true(is_ok(identity_session(rig->db, str_c(token), &id)));
     assert_string_equal(id.owner, "u-1");
     assert_string_equal(id.login, "admin");
