@@ -52,6 +52,7 @@ struct loop {
     int event_count, event_at; /* those of [event_at, event_count) are still to be handed out */
     struct timer **heap;
     size_t timers, heap_cap;
+    uint32_t round; /* of firing them */
     struct deferred *deferred_first, *deferred_last;
     uint8_t *scratch;
     struct spare_block *blocks; /* those kept */
@@ -160,9 +161,9 @@ static int loop_timeout(const struct loop *loop, int max_wait_ms)
 
 static void loop_fire_timers(struct loop *loop)
 {
-    /* A timer that sets itself to now again waits for the next turn. */
-    for (size_t left = loop->timers; left && loop->timers && loop->heap[0]->at <= loop->now;
-         left--) {
+    /* A timer that is set to now meanwhile waits for the next turn, behind all that are due. */
+    uint32_t round = ++loop->round;
+    while (loop->timers && loop->heap[0]->at <= loop->now && loop->heap[0]->round != round) {
         struct timer *timer = loop->heap[0];
         loop_timer_clear(loop, timer);
         timer->fire(timer);
@@ -227,6 +228,11 @@ void loop_stop(struct loop *loop)
 
 /* --- timers: a binary heap ------------------------------------------------------------------- */
 
+static bool timer_before(const struct timer *a, const struct timer *b)
+{
+    return a->at != b->at ? a->at < b->at : (int32_t)(a->round - b->round) < 0;
+}
+
 static void heap_put(struct loop *loop, size_t i, struct timer *timer)
 {
     loop->heap[i] = timer;
@@ -235,7 +241,7 @@ static void heap_put(struct loop *loop, size_t i, struct timer *timer)
 
 static void heap_up(struct loop *loop, size_t i, struct timer *timer)
 {
-    for (; i > 0 && loop->heap[(i - 1) / 2]->at > timer->at; i = (i - 1) / 2)
+    for (; i > 0 && timer_before(timer, loop->heap[(i - 1) / 2]); i = (i - 1) / 2)
         heap_put(loop, i, loop->heap[(i - 1) / 2]);
     heap_put(loop, i, timer);
 }
@@ -245,8 +251,8 @@ static void heap_down(struct loop *loop, size_t i, struct timer *timer)
     for (;;) {
         size_t child = 2 * i + 1;
         if (child >= loop->timers) break;
-        if (child + 1 < loop->timers && loop->heap[child + 1]->at < loop->heap[child]->at) child++;
-        if (loop->heap[child]->at >= timer->at) break;
+        if (child + 1 < loop->timers && timer_before(loop->heap[child + 1], loop->heap[child])) child++;
+        if (!timer_before(loop->heap[child], timer)) break;
         heap_put(loop, i, loop->heap[child]);
         i = child;
     }
@@ -255,7 +261,7 @@ static void heap_down(struct loop *loop, size_t i, struct timer *timer)
 
 static void heap_settle(struct loop *loop, size_t i, struct timer *timer)
 {
-    if (i > 0 && loop->heap[(i - 1) / 2]->at > timer->at) heap_up(loop, i, timer);
+    if (i > 0 && timer_before(timer, loop->heap[(i - 1) / 2])) heap_up(loop, i, timer);
     else heap_down(loop, i, timer);
 }
 
@@ -266,7 +272,8 @@ void timer_init(struct timer *timer, void (*fire)(struct timer *timer))
 
 status loop_timer_set(struct loop *loop, struct timer *timer, int64_t at_ms)
 {
-    timer->at = at_ms;
+    timer->at = at_ms < loop->now ? loop->now : at_ms; /* so that rounds order what is due */
+    timer->round = loop->round;
     if (timer->slot) {
         heap_settle(loop, timer->slot - 1, timer);
         return OK;

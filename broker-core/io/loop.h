@@ -37,6 +37,7 @@ struct timer {
     void (*fire)(struct timer *timer);
     int64_t at; /* ms on loop_now's clock */
     size_t slot; /* 0 = not set */
+    uint32_t round; /* of firing before which it was set */
 };
 void timer_init(struct timer *timer, void (*fire)(struct timer *timer));
 status loop_timer_set(struct loop *loop, struct timer *timer, int64_t at_ms); /* moves it if set */

@@ -208,6 +208,35 @@ static void test_a_watch_taken_away_in_a_callback_is_not_called_in_that_turn(voi
     for (int i = 0; i < 4; i++) close(ends[i / 2][i % 2]);
 }
 
+static void fire_again(struct timer *timer)
+{
+    note('a');
+    assert_true(is_ok(loop_timer_set(loop, timer, loop_now(loop))));
+}
+
+static void fire_once(struct timer *timer)
+{
+    (void)timer;
+    note('b');
+}
+
+static void test_a_timer_that_is_set_to_now_again_waits_for_the_next_turn(void **state)
+{
+    (void)state;
+    struct timer again, others[3];
+    timer_init(&again, fire_again);
+    assert_true(is_ok(loop_timer_set(loop, &again, loop_now(loop))));
+    for (int i = 0; i < 3; i++) {
+        timer_init(&others[i], fire_once);
+        assert_true(is_ok(loop_timer_set(loop, &others[i], loop_now(loop))));
+    }
+    loop_turn(loop, 0);
+    assert_int_equal(order_len, 4); /* each once */
+    loop_turn(loop, 0);
+    assert_string_equal(order + 4, "a");
+    loop_timer_clear(loop, &again);
+}
+
 static void stay_busy(struct deferred *d)
 {
     (void)d;
@@ -231,6 +260,8 @@ static void test_a_turn_that_keeps_others_waiting_is_counted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            test_a_timer_that_is_set_to_now_again_waits_for_the_next_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_turn_that_keeps_others_waiting_is_counted, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_timers_fire_in_order_of_their_deadline, setup,
