@@ -308,10 +308,12 @@ static int32_t charge_cluster(struct quotas *q, enum quota_kind kind, double byt
     return b ? quota_bucket_take(b, bytes, now) : 0;
 }
 
-int32_t quotas_request(struct quotas *q, int64_t now)
+int32_t quotas_request(struct quotas *q, struct str principal, int64_t now)
 {
     struct quota_bucket *b = cluster_bucket(q, CLUSTER_REQUESTS, now);
-    return b ? quota_bucket_take(b, 1, now) : 0;
+    int32_t ms = b ? quota_bucket_take(b, 1, now) : 0;
+    if (ms > 0) remember(q, QUOTA_REQUEST, principal, 0, ms, now);
+    return ms;
 }
 
 bool quotas_any_connection(struct quotas *q)

@@ -32,7 +32,7 @@ bool quotas_any(struct quotas *quotas, enum quota_kind kind);
 int32_t quotas_charge(struct quotas *quotas, enum quota_kind kind, struct str principal,
                       struct str client_id, double amount, int64_t now);
 /* One request against the plan's rate of requests. Returns throttle_time_ms. */
-int32_t quotas_request(struct quotas *quotas, int64_t now);
+int32_t quotas_request(struct quotas *quotas, struct str principal, int64_t now);
 /* Has the plan, or any address, a rate of new connections? */
 bool quotas_any_connection(struct quotas *quotas);
 /* Accounts a connection only when the address and the plan allow one now: else the time until they do. */

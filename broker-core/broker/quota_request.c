@@ -88,5 +88,6 @@ void quota_work_done(struct request *r)
 {
     quota_work_begin(r);
     if (r->work_since) throttle(r, charge_work(r));
-    if (is_charged(r)) throttle(r, quotas_request(r->broker->quotas, loop_now(r->broker->loop)));
+    if (is_charged(r)) throttle(r, quotas_request(r->broker->quotas, r->principal,
+                                               loop_now(r->broker->loop)));
 }

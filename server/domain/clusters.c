@@ -12,6 +12,7 @@
 #include "domain/internal_topics.h"
 #include "domain/lifetimes.h"
 #include "domain/plans.h"
+#include "domain/usage.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -360,6 +361,7 @@ status clusters_delete(struct domain *domain, const struct actor *actor, struct 
         why_set(why, "The cluster is protected from deletion; switch that off first.");
         return FAIL(CONFLICT);
     }
+    usage_last(domain, c.id);
     TRY(change_begin(domain, c.id, actor, &change));
     TRY(db_run(DB(domain->db, "UPDATE cluster SET deleting = 1, updated_at = ? WHERE id = ?",
                   domain_wall(), id)));

@@ -170,6 +170,18 @@ static void look(struct timer *timer)
     (void)loop_timer_set(u->domain->loop, timer, loop_now(u->domain->loop) + (over ? ROUND_MS : SLICE_MS));
 }
 
+void usage_last(struct domain *domain, const char *cluster_id)
+{
+    struct cluster c;
+    status result = clusters_get(domain->db, str_c(cluster_id), &c);
+    if (is_ok(result)) result = db_begin(domain->db);
+    if (failed(result)) return; /* nothing is lost but the last minute */
+    result = count_one(domain, &c, domain_wall(), true);
+    if (is_ok(result)) result = db_commit(domain->db);
+    else db_rollback(domain->db);
+    if (failed(result)) log_warn("the last use of %s is not counted (%s)", cluster_id, status_text(result));
+}
+
 void usage_now(struct domain *domain)
 {
     struct slice s;

@@ -10,6 +10,8 @@
 
 status usage_start(struct domain *domain);
 void usage_stop(struct domain *domain); /* counts once more; while engine and database are there */
+/* Of one cluster, before it goes. */
+void usage_last(struct domain *domain, const char *cluster_id);
 /* Counts now, so that what is read next is of this moment: up to so many clusters. */
 void usage_now(struct domain *domain);
 

@@ -1,5 +1,8 @@
 """Plans as data, limits of single clusters, and what is used of each."""
 import contextlib
+import select
+import socket
+import time
 
 import client
 from leatd import kcat, wait_for
@@ -101,6 +104,32 @@ def test_a_changed_plan_is_enforced_by_running_brokers(t):
     version = t.s.good("GET", t.path)["metadata_version"]
     wait_for(lambda: t.s.good("GET", t.path)["acknowledged_version"] >= version, "the broker knows its limits")
     assert kcat(bootstrap, key, *produce, data="x" * 20000)[0] != 0
+
+
+def test_the_plan_s_rate_of_requests_slows_clients_down(t):
+    key = t.s.make_key(t.cluster, "fast")
+    bootstrap = t.s.good("GET", t.path)["bootstrap_servers"]
+    t.s.good("PATCH", t.path, {"limits": {"requests_per_s": 10, "message_bytes": None}})
+    begin = time.monotonic()
+    code, _out, error = kcat(bootstrap, key, "-P", "-t", "short", "-p", "0", "-X", "batch.num.messages=1", "-X", "max.in.flight=1",
+                             data="".join(f"{i}\n" for i in range(40)))
+    assert code == 0, error
+    assert time.monotonic() - begin > 2, "40 requests need three seconds beyond the first one's burst"
+    wait_for(lambda: t.s.good("GET", t.path)["totals"]["throttle_ms"] > 1000, "the throttling is told")
+    t.s.good("PATCH", t.path, {"limits": {"requests_per_s": None}})
+
+
+def test_connections_beyond_the_plan_s_rate_are_closed(t):
+    host, port = t.s.good("GET", t.path)["bootstrap_servers"].split(":")
+    t.s.good("PATCH", t.path, {"limits": {"connections_per_s": 2}})
+    sockets = [socket.create_connection((host, int(port))) for _ in range(8)]
+    try:
+        ended = wait_for(lambda: [s for s in select.select(sockets, [], [], 0)[0] if s.recv(1) == b""], "some are closed")
+        assert 1 <= len(ended) < 8
+    finally:
+        for s in sockets:
+            s.close()
+    t.s.good("PATCH", t.path, {"limits": {"connections_per_s": None}})
 
 
 def test_service_quotas_are_the_real_limits_with_their_use(t):

@@ -197,10 +197,10 @@ static void test_the_plan_counts_requests_of_all_clients(void **state)
 {
     (void)state;
     apply(request_limits);
-    for (int i = 0; i < 10; i++) assert_int_equal(quotas_request(quotas, 1000), 0);
-    assert_int_equal(quotas_request(quotas, 1000), 100);
+    for (int i = 0; i < 10; i++) assert_int_equal(quotas_request(quotas, STR("User:sa-1"), 1000), 0);
+    assert_int_equal(quotas_request(quotas, STR("User:sa-1"), 1000), 100);
     apply(cluster_limit);
-    assert_int_equal(quotas_request(quotas, 1000), 0);
+    assert_int_equal(quotas_request(quotas, STR("User:sa-1"), 1000), 0);
 }
 
 static void test_the_plan_counts_new_connections_of_all_addresses(void **state)
