@@ -13,6 +13,7 @@
 #include "domain/lifetimes.h"
 #include "domain/pause.h"
 #include "domain/plans.h"
+#include "domain/rolling.h"
 
 #include <stdio.h>
 
@@ -180,6 +181,8 @@ static json_t *to_json(struct domain *domain, const struct cluster *c, const str
     json_object_set_new(json, "acknowledged_version", json_integer(acknowledged));
     json_object_set_new(json, "state", state_of(c, &info, known, !domain->engine || acknowledged > 0,
                                                f->storage));
+    json_object_set_new(json, "program",
+                        api_str(str_c(domain->engine ? engine_program(domain->engine, c->id) : "")));
     json_object_set_new(json, "paused", c->paused_at ? json_pack("{s:o, s:s}", "at", api_time(c->paused_at),
                                                                  "reason", c->pause_reason)
                                                      : json_null());
@@ -334,4 +337,40 @@ void leat_clusters_resume(struct api_request *rq)
     status result = clusters_resume_paused(rq->domain, &actor, rq->params[0], &why);
     if (failed(result)) control_fail(rq, result, &why, STR_NULL);
     else reply_one(rq, OK, 202);
+}
+
+/* --- all of them, and onto another program ----------------------------------------------------------- */
+
+void leat_clusters_upgrade(struct api_request *rq)
+{
+    struct why why = { "" };
+    struct actor actor = control_actor(rq);
+    bool restarts = false;
+    status result = rolling_upgrade(rq->domain, &actor, rq->params[0], &restarts, &why);
+    if (failed(result)) control_fail(rq, result, &why, STR_NULL);
+    else reply_one(rq, OK, restarts ? 202 : 200);
+}
+
+static void reply_rolling(struct api_request *rq, int http)
+{
+    static const char *const phases[] = { "NONE", "RUNNING", "DONE", "FAILED" };
+    struct rolling_state s;
+    rolling_look(rq->domain, &s);
+    json_t *body = json_pack("{s:s, s:s, s:I, s:I, s:s, s:o, s:o}", "kind", "LeatRollingRestart", "phase",
+                             phases[s.phase], "clusters", (json_int_t)s.total, "restarted",
+                             (json_int_t)s.done, "reason", s.reason, "started_at", api_time(s.started_at),
+                             "finished_at", api_time(s.finished_at));
+    json_object_set_new(body, "cluster_id", s.cluster_id[0] ? json_string(s.cluster_id) : json_null());
+    api_reply(rq, http, body);
+}
+
+void leat_rolling_get(struct api_request *rq) { reply_rolling(rq, 200); }
+
+void leat_rolling_post(struct api_request *rq)
+{
+    struct why why = { "" };
+    struct actor actor = control_actor(rq);
+    status result = rolling_begin(rq->domain, &actor, &why);
+    if (failed(result)) control_fail(rq, result, &why, STR_NULL);
+    else reply_rolling(rq, 202);
 }

@@ -15,6 +15,7 @@
 #include "domain/isolation.h"
 #include "domain/lags.h"
 #include "domain/logins.h"
+#include "domain/rolling.h"
 #include "domain/settings.h"
 #include "domain/watchers.h"
 #include "store/room.h"
@@ -93,6 +94,7 @@ status domain_start(struct domain *domain)
     engine_set_liveness(domain->engine, domain->options.liveness_ms);
     isolation_start(domain);
     TRY(clusters_resume(domain));
+    rolling_start(domain);
     TRY(disk_watch_start(domain));
     TRY(lifetimes_start(domain));
     TRY(usage_start(domain));
@@ -104,6 +106,7 @@ void domain_free(struct domain *domain)
 {
     if (!domain) return;
     disk_watch_stop(domain);
+    rolling_stop(domain);
     lifetimes_stop(domain);
     usage_stop(domain);
     engine_free(domain->engine);

@@ -100,5 +100,7 @@ void engine_watch(struct engine *engine, const char *cluster_id);
  * again to a broker that comes back. */
 void engine_hold(struct engine *engine, const char *cluster_id, bool hold);
 int64_t engine_version(struct engine *engine, const char *cluster_id); /* acknowledged, -1 away */
+/* "leat-broker 1.2", as it greeted; "": away. */
+const char *engine_program(struct engine *engine, const char *cluster_id);
 /* The version of Landlock that its broker says holds for it; 0: none, or away. */
 int engine_landlock(struct engine *engine, const char *cluster_id);

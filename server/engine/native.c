@@ -231,6 +231,12 @@ void engine_hold(struct engine *engine, const char *cluster_id, bool hold)
     if (node->greeted) node_send(node, &control_hold_message, &(struct control_hold){ .hold = hold });
 }
 
+const char *engine_program(struct engine *engine, const char *cluster_id)
+{
+    struct node *node = engine_node(engine, cluster_id);
+    return node && node->greeted ? node->program : "";
+}
+
 int engine_landlock(struct engine *engine, const char *cluster_id)
 {
     struct node *node = engine_node(engine, cluster_id);

@@ -86,6 +86,7 @@ static void hello_received(struct node *node, const struct control_hello *hello)
     node->refused = false;
     node->watched_at = 0;
     node->landlock = hello->landlock;
+    if (!str_copy(node->program, sizeof node->program, hello->program)) node->program[0] = 0;
     node->acknowledged = hello->image_version;
     figures_clear(&node->figures);
     node_send_image(node);

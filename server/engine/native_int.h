@@ -47,6 +47,7 @@ struct node {
     char id[40], proc_id[64];
     struct stream *control; /* NULL: away */
     bool hold;
+    char program[64];       /* as it greeted */
     int landlock;           /* the version that holds for it, as it says; 0: none */
     bool greeted, refused;  /* refused: it would not take our image; wait for another life */
     int64_t sent, acknowledged; /* versions; -1 = unknown */
