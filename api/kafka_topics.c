@@ -113,9 +113,11 @@ void kafka_topics_get(struct api_request *rq)
 {
     CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
     struct topic_row row;
-    if (s && kafka_topic(rq, s, &row)) {
-        api_reply(rq, 200, kafka_topic_json(rq, s, &row.topic, asks_operations(rq)));
-    }
+    struct buf out;
+    if (!s || !kafka_topic(rq, s, &row)) return;
+    buf_init(&out, 64 << 10);
+    put_topic(&out, s, topics_url(rq, s), &row.topic, asks_operations(rq));
+    rq->http->answer_bytes(rq, 200, "application/json", &out);
 }
 
 /* --- changed ---------------------------------------------------------------------------------- */

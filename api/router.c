@@ -8,6 +8,9 @@
 #include "api/api.h"
 
 #include "api/handlers.h"
+#include "base/mem.h"
+
+#include <pthread.h>
 
 #define SEGMENTS_MAX 16
 #define PATH_MAX_BYTES 4096
@@ -112,40 +115,47 @@ static bool path_split(struct str path, struct path *ret)
     return true;
 }
 
-/* One segment of a template against one of the path. *ret_weight: 3 literal, 2 with a verb, 1 bare. */
-static bool segment_match(struct str pattern, struct str segment, struct str *ret_param,
-                          int *ret_weight)
+/* The templates taken apart once: a request is held against each of them. */
+static struct template {
+    struct path path;
+    struct { uint16_t close, suffix; } bare[SEGMENTS_MAX]; /* of "{name}:verb"; close 0: literal */
+} templates[ARRAY_LEN(routes)];
+static pthread_once_t templates_once = PTHREAD_ONCE_INIT;
+
+static void templates_make(void)
 {
-    *ret_param = STR_NULL;
-    if (pattern.len == 0 || pattern.data[0] != '{') {
-        *ret_weight = 3;
-        return str_eq(pattern, segment);
+    for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+        struct template *t = &templates[i];
+        if (!path_split(str_c(routes[i].path), &t->path)) t->path.count = -1;
+        for (int n = 0; n < t->path.count; n++) {
+            struct str segment = t->path.segments[n];
+            if (segment.len == 0 || segment.data[0] != '{') continue;
+            const char *close = memchr(segment.data, '}', segment.len);
+            t->bare[n].close = (uint16_t)(close - segment.data);
+            t->bare[n].suffix = (uint16_t)(segment.len - t->bare[n].close - 1);
+        }
     }
-    const char *close = memchr(pattern.data, '}', pattern.len);
-    size_t suffix_at = (size_t)(close - pattern.data) + 1;
-    struct str suffix = { pattern.data + suffix_at, pattern.len - suffix_at };
-    if (segment.len <= suffix.len) return false; /* a parameter is never empty */
-    size_t n = segment.len - suffix.len;
-    if (suffix.len && memcmp(segment.data + n, suffix.data, suffix.len) != 0) return false;
-    *ret_param = (struct str){ segment.data, n };
-    *ret_weight = suffix.len ? 2 : 1;
-    return true;
 }
 
-/* Weight of the match in base 4, leftmost segment highest; 0 = no match. */
-static uint64_t route_match(const struct api_route *route, const struct path *path,
-                            struct str params[8])
+/* Weight of the match in base 4, leftmost segment highest: 3 literal, 2 with a verb, 1 bare. 0: none. */
+static uint64_t template_match(const struct template *t, const struct path *path, struct str params[8])
 {
-    struct path pattern;
-    if (!path_split(str_c(route->path), &pattern) || pattern.count != path->count) return 0;
+    if (t->path.count != path->count) return 0;
     uint64_t total = 0;
     int n = 0;
     for (int i = 0; i < path->count; i++) {
-        struct str param;
-        int weight;
-        if (!segment_match(pattern.segments[i], path->segments[i], &param, &weight)) return 0;
-        if (param.data && n < 8) params[n++] = param;
-        total = total * 4 + (uint64_t)weight;
+        struct str pattern = t->path.segments[i], segment = path->segments[i];
+        size_t suffix = t->bare[i].suffix;
+        if (!t->bare[i].close) {
+            if (!str_eq(pattern, segment)) return 0;
+            total = total * 4 + 3;
+            continue;
+        }
+        if (segment.len <= suffix) return 0; /* a parameter is never empty */
+        size_t len = segment.len - suffix;
+        if (memcmp(segment.data + len, pattern.data + t->bare[i].close + 1, suffix) != 0) return 0;
+        if (n < 8) params[n++] = (struct str){ segment.data, len };
+        total = total * 4 + (suffix ? 2 : 1);
     }
     return total;
 }
@@ -166,11 +176,12 @@ status api_match(struct api_request *rq)
     struct path path;
     if (rq->path.len > PATH_MAX_BYTES || !path_split(rq->path, &path)) return FAIL(NOT_FOUND);
     if (!alias_expand(&path)) return FAIL(NOT_FOUND);
+    pthread_once(&templates_once, templates_make);
     const struct api_route *best = NULL, *other_method = NULL;
     uint64_t best_weight = 0, other_weight = 0;
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
         struct str params[8] = { { 0 } };
-        uint64_t weight = route_match(&routes[i], &path, params);
+        uint64_t weight = template_match(&templates[i], &path, params);
         if (routes[i].method == rq->method && weight > best_weight) {
             best = &routes[i];
             best_weight = weight;
