@@ -7,6 +7,7 @@
 #include "domain/environments.h"
 #include "domain/limit_use.h"
 #include "domain/quotas.h"
+#include "domain/users.h"
 
 const char *const service_scope_names[SCOPE_COUNT] = { "ORGANIZATION", "KAFKA_CLUSTER" };
 const char *const service_scope_texts[SCOPE_COUNT] = {
@@ -18,6 +19,7 @@ static const struct { const char *code, *title; int64_t limit; const char *sql; 
     { "iam.max_environments.per_org", "Environments", ENVIRONMENTS_MAX, "SELECT count(*) FROM environment" },
     { "iam.max_service_accounts.per_org", "Service accounts", ACCOUNTS_MAX,
       "SELECT count(*) FROM service_account" },
+    { "iam.max_users.per_org", "People", USERS_MAX, "SELECT count(*) FROM user" },
     { "kafka.max_clusters.per_org", "Kafka clusters", CLUSTERS_MAX, "SELECT count(*) FROM cluster" },
     { "leat.max_plans.per_org", "Plans", PLANS_MAX, "SELECT count(*) FROM plan" },
 };

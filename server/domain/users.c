@@ -165,7 +165,7 @@ status invitations_create(struct domain *domain, const struct actor *actor, cons
     TRY(change_begin(domain, NULL, actor, &change));
     TRY(users_count(domain->db, &count));
     if (count >= USERS_MAX) {
-        why_set(why, "There are %d people already, which is the limit.", USERS_MAX);
+        why_set(why, "There are %d people already, which is the limit (iam.max_users.per_org).", USERS_MAX);
         return FAIL(LIMIT);
     }
     i.expires_at = i.created_at + INVITATION_LIFE_MS;

@@ -18,6 +18,8 @@ import (
 // The control plane: an environment, a cluster through its phases and sizes, an account, a key.
 var controlSteps = []step{
 	{"the organization is listed", organization},
+	{"a person is invited, found by email, and the invitation taken back", invitation},
+	{"a user's name is changed", user},
 	{"an environment is made, found by pages, and renamed", environment},
 	{"an environment's name is taken once", environmentTaken},
 	{"a Basic cluster is accepted as PROVISIONING and becomes PROVISIONED", clusterMade},
@@ -43,6 +45,49 @@ func organization(l *life) error {
 		return fmt.Errorf("organizations: %+v", list.Data)
 	}
 	_, _, err = l.org.OrganizationsOrgV2Api.GetOrgV2Organization(l.control, list.Data[0].GetId()).Execute()
+	return err
+}
+
+func invitation(l *life) error {
+	api := l.iam.InvitationsIamV2Api
+	made, answer, err := api.CreateIamV2Invitation(l.control).IamV2Invitation(iam.IamV2Invitation{Email: ref("guest@leat.test"), AuthType: ref("AUTH_TYPE_LOCAL")}).Execute()
+	if err != nil {
+		return err
+	}
+	if answer.StatusCode != http.StatusCreated || made.GetStatus() != "INVITE_STATUS_SENT" || made.GetEmail() != "guest@leat.test" {
+		return fmt.Errorf("made: %d %+v", answer.StatusCode, made)
+	}
+	list, _, err := api.ListIamV2Invitations(l.control).Email("guest@leat.test").Execute()
+	if err != nil || len(list.Data) != 1 || list.Data[0].GetId() != made.GetId() {
+		return fmt.Errorf("listed: %+v, %w", list.Data, said(err))
+	}
+	if _, err = api.DeleteIamV2Invitation(l.control, made.GetId()).Execute(); err != nil {
+		return err
+	}
+	after, answer, err := api.GetIamV2Invitation(l.control, made.GetId()).Execute()
+	if err == nil && after.GetStatus() == "INVITE_STATUS_SENT" || err != nil && (answer == nil || answer.StatusCode != 404) {
+		return fmt.Errorf("after its end: %+v, %w", after, said(err))
+	}
+	return nil
+}
+
+func user(l *life) error {
+	api := l.iam.UsersIamV2Api
+	list, _, err := api.ListIamV2Users(l.control).PageSize(100).Execute()
+	if err != nil || len(list.Data) != 1 || list.Data[0].GetAuthType() != "AUTH_TYPE_LOCAL" {
+		return fmt.Errorf("users: %+v, %w", list.Data, said(err))
+	}
+	id, name := list.Data[0].GetId(), list.Data[0].GetFullName()
+	for _, wanted := range []string{"Somebody Else", name} {
+		changed, _, err := api.UpdateIamV2User(l.control, id).IamV2UserUpdate(iam.IamV2UserUpdate{FullName: &wanted}).Execute()
+		if err != nil {
+			return err
+		}
+		if changed.GetFullName() != wanted {
+			return fmt.Errorf("changed: %+v", changed)
+		}
+	}
+	_, _, err = api.GetIamV2User(l.control, id).Execute()
 	return err
 }
 
