@@ -122,7 +122,7 @@ func ref[T any](v T) *T { return &v }
 
 func main() {
 	l := newLife()
-	for _, steps := range [][]step{controlSteps, dataSteps, endSteps} {
+	for _, steps := range [][]step{controlSteps, dataSteps, restSteps, endSteps} {
 		for _, s := range steps {
 			if err := said(s.run(l)); err != nil {
 				fmt.Printf("not ok: %s: %s\n", s.name, strings.ReplaceAll(err.Error(), "\n", " "))
