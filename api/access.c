@@ -5,6 +5,9 @@
  * word for word that of an id nobody has. */
 #include "api/access.h"
 
+#include "api/control.h"
+#include "domain/refusals.h"
+
 #include <pthread.h>
 
 #define ROUTES_MAX 512
@@ -187,6 +190,8 @@ static bool forbid(struct api_request *rq, enum permission permission)
     struct str text = arena_printf(rq->arena, "None of the roles of User:%s allows %s here.",
                                    rq->caller.owner, permission_name(permission));
     const char *detail = text.data ? text.data : "No role allows this here.";
+    refusals_note(rq->domain, "access.refuse", rq->caller.owner, control_door(rq), rq->address,
+                  rq->route->operation);
     if (rq->route->dialect == KAFKA) api_fail_kafka(rq, 403, 40301, detail);
     else api_fail_at(rq, 403, NULL, detail, NULL, NULL);
     return false;

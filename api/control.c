@@ -4,11 +4,18 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+const char *control_door(const struct api_request *rq)
+{
+    static const char *const names[] = { [DOOR_NONE] = "none", [DOOR_SESSION] = "session",
+                                         [DOOR_CLOUD_KEY] = "cloud_key", [DOOR_CLUSTER_KEY] = "cluster_key" };
+    return names[rq->caller.door];
+}
+
 struct actor control_actor(const struct api_request *rq)
 {
     const struct api_caller *c = &rq->caller;
     return (struct actor){
-        .id = c->key_id[0] ? c->key_id : c->owner, .door = c->door == DOOR_SESSION ? "console" : "rest",
+        .id = c->key_id[0] ? c->key_id : c->owner, .door = control_door(rq),
         .address = rq->address, .request_id = rq->request_id,
     };
 }

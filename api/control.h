@@ -4,6 +4,7 @@
 #include "api/api.h"
 #include "domain/domain.h"
 
+const char *control_door(const struct api_request *rq); /* as the audit log calls it */
 struct actor control_actor(const struct api_request *rq); /* views into rq */
 
 /* "crn://host:port/organization=…" + the rest, each %s a part. */

@@ -2,6 +2,7 @@
 #include "api/kafka.h"
 
 #include "api/access.h"
+#include "api/control.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -115,7 +116,7 @@ bool kafka_topic(struct api_request *rq, const struct kafka_scope *scope, struct
 struct actor kafka_actor(const struct api_request *rq)
 {
     return (struct actor){ .id = rq->caller.owner,
-                           .door = rq->caller.door == DOOR_SESSION ? "console" : "rest",
+                           .door = control_door(rq),
                            .address = rq->address, .request_id = rq->request_id };
 }
 

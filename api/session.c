@@ -3,6 +3,7 @@
  * the password's hash is computed on the pool, one at a time. */
 #include "api/control.h"
 #include "api/handlers.h"
+#include "domain/refusals.h"
 #include "domain/users.h"
 #include "identity/identity.h"
 
@@ -57,7 +58,7 @@ static status begin_session(struct login *login, char token[SECRET_TEXT], char c
     struct actor actor = control_actor(login->rq);
     CLEANUP_CHANGE struct change *change = NULL;
     actor.id = login->user.id;
-    actor.door = "console";
+    actor.door = "session";
     TRY(change_begin(login->rq->domain, NULL, &actor, &change));
     TRY(identity_session_new(login->rq->db, login->user.id, login->rq->address, now, token, csrf));
     TRY(change_audit(change, "session.create", login->user.id, NULL));
@@ -71,8 +72,11 @@ static void checked(void *arg, status result)
     struct domain *domain = rq->domain;
     char token[SECRET_TEXT], csrf[SECRET_TEXT];
     int64_t now = domain_wall();
-    if (result.code == E_UNAUTHENTICATED)
+    if (result.code == E_UNAUTHENTICATED) {
         lockout_failed(domain->lockout, login->name, str_c(rq->address), loop_now(domain->loop));
+        refusals_note(domain, "session.refuse", login->user.id, "session", rq->address,
+                      login->user.id[0] ? login->user.login : "unknown");
+    }
     if (is_ok(result)) {
         lockout_passed(domain->lockout, login->name, str_c(rq->address));
         result = begin_session(login, token, csrf, now);
@@ -94,6 +98,7 @@ static bool locked_out(struct api_request *rq, struct str name)
     if (wait == 0) return false;
     snprintf(seconds, sizeof seconds, "%lld", (long long)((wait + 999) / 1000));
     rq->http->set_header(rq, "Retry-After", seconds);
+    refusals_note(rq->domain, "session.locked_out", "", "session", rq->address, "");
     api_fail_at(rq, 429, NULL, "Too many failed logins; wait a moment and try again.", NULL, NULL);
     return true;
 }
@@ -133,7 +138,8 @@ void session_get(struct api_request *rq)
 
 void session_delete(struct api_request *rq)
 {
-    status result = identity_session_end(rq->db, token_of(rq));
+    struct actor actor = control_actor(rq);
+    status result = users_session_leave(rq->domain, &actor, rq->caller.owner, token_of(rq));
     set_cookie(rq, "", 0);
     if (failed(result)) api_fail(rq, result, NULL);
     else api_reply(rq, 204, NULL);
@@ -196,6 +202,7 @@ static void current_checked(void *arg, status result)
     struct domain *domain = rq->domain;
     if (result.code == E_UNAUTHENTICATED) {
         lockout_failed(domain->lockout, str_c(r->who.login), str_c(rq->address), loop_now(domain->loop));
+        refusals_note(domain, "password.refuse", r->user.id, "session", rq->address, r->user.login);
         api_fail_at(rq, 403, NULL, "The current password is wrong.", "/current_password", NULL);
         return;
     }

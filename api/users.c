@@ -204,7 +204,7 @@ static void hashed(void *arg, status result, const uint8_t salt[PASSWORD_SALT],
     struct actor actor = control_actor(rq);
     if (is_ok(result)) result = invitations_of_token(rq->db, a->token, &i);
     actor.id = i.user_id;
-    actor.door = "console";
+    actor.door = "session";
     if (is_ok(result))
         result = invitations_accept(rq->domain, &actor, a->token, a->full_name, salt, hash, &u, &why);
     if (is_ok(result)) api_reply(rq, 201, to_json(rq, &u));

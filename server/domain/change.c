@@ -7,13 +7,12 @@
 
 #include "base/log.h"
 #include "cluster/delta.h"
+#include "domain/audit.h"
 #include "domain/watchers.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#define AUDIT_ROWS_MAX 200000 /* the newest stay */
 
 struct change {
     struct domain *domain;
@@ -93,21 +92,13 @@ status change_audit(struct change *change, const char *operation, const char *re
                     const char *detail_json)
 {
     change->what = what_of(operation);
-    struct db_query *q = db_query(change->domain->db,
-                                  "INSERT INTO audit (at, actor, door, address, request_id, operation, "
-                                  "resource, cluster_id, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
-    db_bind_i64(q, domain_wall());
-    db_bind_cstr(q, change->actor_id);
-    db_bind_cstr(q, change->door);
-    db_bind_cstr(q, change->address);
-    db_bind_cstr(q, change->request_id);
-    db_bind_cstr(q, operation);
-    db_bind_cstr(q, resource);
-    db_bind_cstr(q, change->cluster_id);
-    db_bind_cstr(q, detail_json ? detail_json : "{}");
-    TRY(db_run(q));
-    return db_run(DB(change->domain->db, "DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - ?",
-                     AUDIT_ROWS_MAX));
+    const struct audit_row row = {
+        .at = domain_wall(), .actor = str_c(change->actor_id), .door = str_c(change->door),
+        .address = str_c(change->address), .request_id = str_c(change->request_id),
+        .operation = str_c(operation), .resource = str_c(resource), .cluster_id = str_c(change->cluster_id),
+        .detail = detail_json ? str_c(detail_json) : STR("{}"),
+    };
+    return audit_append(change->domain->db, &row);
 }
 
 status change_audit_with(struct change *change, const char *operation, const char *resource,

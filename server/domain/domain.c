@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "domain/admin.h"
+#include "domain/audit.h"
 #include "domain/certificates.h"
 #include "domain/cluster_image.h"
 #include "domain/cluster_run.h"
@@ -14,6 +15,7 @@
 #include "domain/usage.h"
 #include "domain/isolation.h"
 #include "domain/lags.h"
+#include "domain/refusals.h"
 #include "domain/logins.h"
 #include "domain/rolling.h"
 #include "domain/settings.h"
@@ -63,6 +65,7 @@ static status open_database(struct domain *domain, struct why *why)
     TRY(result);
     db_set_room(domain->db, domain->room);
     TRY(db_migrate(domain->db, why));
+    TRY(audit_chain_old(domain->db));
     TRY(internal_topics_complete(domain->db, domain_wall()));
     TRY(settings_organisation(domain->db, domain->organisation_id));
     return certificates_open(domain, why);
@@ -79,6 +82,7 @@ status domain_new(const struct domain_options *options, struct why *why, struct 
     TRY(loop_new(&domain->loop));
     domain->passwords.loop = domain->loop;
     TRY(open_database(domain, why));
+    TRY(refusals_start(domain));
     *ret_domain = TAKE(domain);
     return OK;
 }
@@ -105,6 +109,7 @@ status domain_start(struct domain *domain)
 void domain_free(struct domain *domain)
 {
     if (!domain) return;
+    refusals_stop(domain);
     disk_watch_stop(domain);
     rolling_stop(domain);
     lifetimes_stop(domain);

@@ -50,6 +50,7 @@ struct domain {
     struct rolling *rolling;           /* rolling.c's own */
     bool own_users;               /* brokers run as users of their own; isolation.c */
     struct why no_own_users;      /* why not */
+    struct refusals *refusals;         /* refusals.c's own */
     struct usage *usage;               /* usage.c's own */
     struct lifetimes *lifetimes;       /* lifetimes.c's own */
     void *watchers;               /* watchers.c's own */
@@ -72,7 +73,7 @@ int64_t domain_wall(void); /* ms since 1970; any thread */
 /* Who does it, for audit and ownership. */
 struct actor {
     const char *id;          /* u-…, sa-…, "system" */
-    const char *door;        /* rest, console, kafka, system */
+    const char *door;        /* session, cloud_key, cluster_key, kafka, system */
     const char *address;
     const char *request_id;
 };

@@ -4,6 +4,7 @@
 
 #include "domain/accounts.h"
 #include "domain/role_bindings.h"
+#include "identity/identity.h"
 
 #include <strings.h>
 
@@ -301,5 +302,15 @@ status users_session_end(struct domain *domain, const struct actor *actor, const
     char name[ID_TEXT] = "";
     str_copy(name, sizeof name, id);
     TRY(change_audit_with(change, "session.end", user_id, "session", str_c(name)));
+    return change_commit_now(&change);
+}
+
+status users_session_leave(struct domain *domain, const struct actor *actor, const char *user_id,
+                           struct str token)
+{
+    CLEANUP_CHANGE struct change *change = NULL;
+    TRY(change_begin(domain, NULL, actor, &change));
+    TRY(identity_session_end(domain->db, token));
+    TRY(change_audit(change, "session.delete", user_id, NULL));
     return change_commit_now(&change);
 }

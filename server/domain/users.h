@@ -52,6 +52,10 @@ status users_set_password(struct domain *domain, const struct actor *actor, cons
                           const uint8_t salt[PASSWORD_SALT], const uint8_t hash[PASSWORD_HASH],
                           struct str keep_token);
 
+/* Logging out. */
+status users_session_leave(struct domain *domain, const struct actor *actor, const char *user_id,
+                           struct str token);
+
 struct session_row {
     char id[ID_TEXT], address[64];
     int64_t created_at, expires_at;

@@ -5,6 +5,7 @@
 #include "http/http_int.h"
 
 #include "api/access.h"
+#include "domain/refusals.h"
 #include "identity/identity.h"
 
 #include <stdio.h>
@@ -61,7 +62,13 @@ static bool basic_check(struct exchange *x, struct db *db, const char *text)
         struct str secret = { colon + 1, (size_t)n - key.len - 1 };
         found = identity_key(db, key, secret, &who);
     }
+    char key_id[KEY_ID_TEXT] = ""; /* what only looks like one may be anything, even a password */
+    if (colon && secret_is_key_id((struct str){ plain, (size_t)(colon - plain) }))
+        str_copy(key_id, sizeof key_id, (struct str){ plain, (size_t)(colon - plain) });
     explicit_bzero(plain, sizeof plain);
+    if (found.code == E_UNAUTHENTICATED || found.code == E_NOT_FOUND)
+        refusals_note(x->http->domain, "api_key.refuse", key_id, "api_key", x->rq.address,
+                      key_id[0] ? key_id : "unknown");
     if (found.code == E_UNAUTHENTICATED || found.code == E_NOT_FOUND) {
         return refuse(x, "invalid API key: the key or its secret is wrong.");
     }

@@ -15,6 +15,8 @@ MODULES = (
     "test_auth",
     "test_access",
     "test_people",
+    "test_audit",
+    "test_secrets",
     "test_errors",
     "test_framing",
     "test_events",

@@ -71,11 +71,12 @@ static void test_every_change_leaves_an_audit_row(void **state)
     (void)state;
     domain_rig_cluster(id);
     domain_rig_account("a", account);
+    const struct audit_filter all = { .from = 0 }, one = { .cluster_id = str_c(id) };
     audit_rows = 0;
-    assert_true(is_ok(audit_list(RIG->db, STR_NULL, 0, 100, count_audit, NULL)));
+    assert_true(is_ok(audit_list(RIG->db, &all, 0, 100, count_audit, NULL)));
     assert_int_equal(audit_rows, 3);
     audit_rows = 0;
-    assert_true(is_ok(audit_list(RIG->db, str_c(id), 0, 100, count_audit, NULL)));
+    assert_true(is_ok(audit_list(RIG->db, &one, 0, 100, count_audit, NULL)));
     assert_int_equal(audit_rows, 1);
 }
 
