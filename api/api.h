@@ -70,6 +70,9 @@ struct api_http {
     void (*stream_begin)(struct api_request *rq, void (*gone)(void *arg), void *arg);
     /* Takes data. name NULL: a ping. BUSY: the client is too slow. */
     status (*stream_event)(struct api_request *rq, const char *name, json_t *data);
+    /* The same with an id, which a client that comes back names as Last-Event-ID. name NULL: the id alone,
+     * which the client remembers and does not tell anybody. */
+    status (*stream_event_id)(struct api_request *rq, const char *name, const char *id, json_t *data);
     void (*stream_end)(struct api_request *rq);
     /* Appends the adapter's own figures (Prometheus text). */
     void (*metrics)(struct api_request *rq, struct buf *out);

@@ -13,7 +13,8 @@ struct entry {
     struct lags *lags;
     char cluster_id[ID_TEXT];
     struct lag_worst worst;
-    bool known, busy;
+    bool known, busy, listed;
+    uint32_t groups;     /* hash of all groups, their states and members; when listed */
     int64_t computed_at; /* loop time; also of a failure */
     struct arena arena;
     UT_hash_handle hh;
@@ -23,6 +24,23 @@ struct lags {
     struct entry *entries;
     int busy;
 };
+
+/* Did a group come, go, change its state or its members since they were last asked about? */
+static bool take_groups(struct entry *e, const struct group_info *groups, int32_t count)
+{
+    uint32_t all = (uint32_t)count, before = e->groups;
+    bool first = !e->listed;
+    for (int32_t i = 0; i < count; i++) {
+        const struct group_info *g = &groups[i];
+        all = all * 31 + hash_keyed(g->id.data, g->id.len);
+        all = all * 31 + hash_keyed(g->state.data, g->state.len);
+        for (int32_t m = 0; m < g->member_count; m++)
+            all = all * 31 + hash_keyed(g->members[m].member_id.data, g->members[m].member_id.len);
+    }
+    e->groups = all;
+    e->listed = true;
+    return !first && all != before;
+}
 
 static void loaded(void *arg, status result, struct group_info *groups, int32_t count)
 {
@@ -36,6 +54,7 @@ static void loaded(void *arg, status result, struct group_info *groups, int32_t 
     }
     e->busy = false;
     e->lags->busy--;
+    bool other = is_ok(result) && take_groups(e, groups, count);
     if (is_ok(result)) {
         e->known = known;
         e->worst = worst;
@@ -44,6 +63,7 @@ static void loaded(void *arg, status result, struct group_info *groups, int32_t 
                    strcmp(e->worst.group, before.group) != 0;
     arena_done(&e->arena);
     if (changed) watchers_tell(e->lags->domain, e->cluster_id, "figures");
+    if (other) watchers_tell(e->lags->domain, e->cluster_id, "groups");
 }
 
 static struct entry *entry_get(struct domain *domain, const char *cluster_id)

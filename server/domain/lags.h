@@ -2,7 +2,8 @@
  * thousand brokers before it answers. Domain thread.
  *
  * Looking is what keeps it fresh: lags_worst starts a computation in the background when the value is
- * older than LAG_AGE_MS, a few clusters at a time; watchers hear "figures" when it changed. */
+ * older than LAG_AGE_MS, a few clusters at a time; watchers hear "figures" when it changed, and
+ * "groups" when a group came, went, or has another state or other members. */
 #pragma once
 #include "domain/domain.h"
 

@@ -7,6 +7,7 @@
 #include "domain/domain.h"
 
 #define WATCHERS_MAX 200
+#define WATCH_KEPT 2048 /* of what was told, all clusters together: for those who come back */
 #define WATCH_TICK "tick"
 
 struct watcher {
@@ -17,4 +18,12 @@ struct watcher {
 status watchers_add(struct domain *domain, struct watcher *watcher); /* BUSY: WATCHERS_MAX */
 void watchers_remove(struct domain *domain, struct watcher *watcher); /* also from inside tell */
 void watchers_tell(struct domain *domain, const char *cluster_id, const char *what);
+/* What was told is numbered from 1, but for figures and ticks; this is the number of the last. It stands
+ * when tell() is called. Numbers begin anew with each start of leatd. */
+uint64_t watchers_number(const struct domain *domain);
+/* Calls each() for what was told after that number, of one cluster or ("") of all. False, and nothing is
+ * called: some of it is no longer kept, or the number is none that was given. */
+bool watchers_since(const struct domain *domain, uint64_t number, const char *cluster_id,
+                    void (*each)(void *arg, uint64_t number, const char *cluster_id, const char *what),
+                    void *arg);
 void watchers_done(struct domain *domain); /* at the end; frees the list, not the watchers */

@@ -65,13 +65,19 @@ void events_begin(struct api_request *rq, void (*gone)(void *arg), void *arg)
 
 status events_put(struct api_request *rq, const char *name, json_t *data)
 {
+    return events_put_id(rq, name, NULL, data);
+}
+
+status events_put_id(struct api_request *rq, const char *name, const char *id, json_t *data)
+{
     struct exchange *x = exchange_of_rq(rq);
     char *text = data ? json_dumps(data, JSON_COMPACT) : NULL;
     json_decref(data);
     pthread_mutex_lock(&x->lock);
     size_t before = x->stream.len;
+    if (id) buf_printf(&x->stream, "id: %s\n%s", id, name ? "" : "\n");
     if (name) buf_printf(&x->stream, "event: %s\ndata: %s\n\n", name, text ? text : "{}");
-    else buf_put_str(&x->stream, STR(": ping\n\n"));
+    else if (!id) buf_put_str(&x->stream, STR(": ping\n\n"));
     status result = OK;
     if (x->stream.failed) {
         x->stream.len = before;

@@ -278,6 +278,7 @@ const struct api_http exchange_http = {
     .answer_bytes = http_answer_bytes,
     .stream_begin = events_begin,
     .stream_event = events_put,
+    .stream_event_id = events_put_id,
     .stream_end = events_end,
     .metrics = http_metrics,
 };

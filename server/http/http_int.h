@@ -100,6 +100,7 @@ void exchange_common_headers(struct exchange *x, struct MHD_Response *response);
 /* events.c */
 void events_begin(struct api_request *rq, void (*gone)(void *arg), void *arg);
 status events_put(struct api_request *rq, const char *name, json_t *data);
+status events_put_id(struct api_request *rq, const char *name, const char *id, json_t *data);
 void events_end(struct api_request *rq);
 void events_closed(struct exchange *x); /* the client left; HTTP thread */
 void events_stop(struct exchange *x);   /* the service ends; the domain's thread */

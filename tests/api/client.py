@@ -79,11 +79,13 @@ def milliseconds(moment):
 
 
 @contextlib.contextmanager
-def stream(server, path, key=None):
-    """Gives a function that returns the next (event, data) of a stream; (None, None) at its end."""
+def stream(server, path, key=None, last=None):
+    """Gives a function that returns the next (event, data) of a stream; (None, None) at its end. Its `id` is what
+    a client would come back with; `last` is such an id."""
     credentials = base64.b64encode(":".join(key or server.cloud).encode()).decode()
     with socket.create_connection(("127.0.0.1", server.http_port), timeout=15) as s:
-        s.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Basic {credentials}\r\n\r\n".encode())
+        s.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Basic {credentials}\r\n"
+                  f"{f'Last-Event-ID: {last}' if last else 'Accept: text/event-stream'}\r\n\r\n".encode())
         f = s.makefile("rb")
         status = f.readline()
         assert b" 200 " in status, status
@@ -102,11 +104,14 @@ def stream(server, path, key=None):
         def following():
             event = None
             for line in source:
+                if line.startswith("id: "):
+                    following.id = line[4:]
                 if line.startswith("event: "):
                     event = line[7:]
                 if line.startswith("data: "):
                     return event, json.loads(line[6:])
             return None, None
+        following.id = None
         yield following
 
 
