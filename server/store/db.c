@@ -9,7 +9,11 @@
 #include "base/log.h"
 #include "store/room.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #define BUSY_TIMEOUT_MS 5000
 #define STATEMENTS_MAX 512 /* kept per connection; texts are literals, so this is never met */
@@ -54,6 +58,27 @@ static status db_status(struct db *db, int code, const char *what)
     case SQLITE_READONLY: case SQLITE_PERM: case SQLITE_AUTH: return FAIL(NOT_PERMITTED);
     default: return FAIL(UNKNOWN_SERVER_ERROR);
     }
+}
+
+static status sync_path(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    status result = fd >= 0 && fsync(fd) == 0 ? OK : status_from_errno(errno);
+    if (fd >= 0) close(fd);
+    return result;
+}
+
+status db_copy(struct db *db, const char *path)
+{
+    char partial[1024];
+    int n = snprintf(partial, sizeof partial, "%s.partial", path);
+    if (n < 0 || (size_t)n >= sizeof partial) return FAIL(INVALID);
+    unlink(partial);
+    status result = db_run(DB(db, "VACUUM INTO ?", (const char *)partial));
+    if (is_ok(result)) result = sync_path(partial);
+    if (is_ok(result) && rename(partial, path) != 0) result = status_from_errno(errno);
+    if (failed(result)) unlink(partial);
+    return result;
 }
 
 status db_script(struct db *db, const char *sql)

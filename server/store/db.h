@@ -29,8 +29,13 @@ struct room;
 void db_set_room(struct db *db, struct room *room);
 
 /* Applies what migrations/ holds and the database has not had: each in its own transaction, with its
- * checksum. FORMAT (a newer database) and CORRUPT (a changed migration) come with a sentence. */
+ * checksum. Before the first, what an older program left is copied to PATH.before-NNNN; the last three
+ * copies stay. FORMAT (a newer database) and CORRUPT (a changed migration) come with a sentence. */
 status db_migrate(struct db *db, struct why *why);
+
+/* A whole copy of the database as of now into a new file (0600 by the umask), synced, while others read
+ * and write. An older file of that name is replaced at the end. Any connection. */
+status db_copy(struct db *db, const char *path);
 
 /* Runs several statements without arguments or results. */
 status db_script(struct db *db, const char *sql);

@@ -9,8 +9,10 @@
 #include "base/mem.h"
 #include "store/db.h"
 
+#include <glob.h>
 #include <openssl/sha.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static void checksum(const struct migration *m, char ret_hex[65])
 {
@@ -64,12 +66,41 @@ static status apply(struct db *db, const struct migration *m)
     return db_commit(db);
 }
 
+#define COPIES_KEPT 3
+
+/* Of the copies of this database, the newest stay: their names end in a number of fixed width. */
+static void forget_old_copies(const char *path)
+{
+    char pattern[1024];
+    glob_t found;
+    int n = snprintf(pattern, sizeof pattern, "%s.before-[0-9][0-9][0-9][0-9]", path);
+    if (n < 0 || (size_t)n >= sizeof pattern || glob(pattern, 0, NULL, &found) != 0) return;
+    for (size_t i = 0; i + COPIES_KEPT < found.gl_pathc; i++) unlink(found.gl_pathv[i]);
+    globfree(&found);
+}
+
+static status copy_before(struct db *db, const struct migration *m, struct why *why)
+{
+    char path[1024];
+    int n = snprintf(path, sizeof path, "%s.before-%04d", db_path(db), (int)m->number);
+    status result = n > 0 && (size_t)n < sizeof path ? db_copy(db, path) : FAIL(INVALID);
+    if (failed(result)) {
+        why_set(why, "The database cannot be copied before it is brought up to date: %s",
+                status_text(result));
+        return result;
+    }
+    log_info("database: what it was before %s lies in %s", m->name, path);
+    forget_old_copies(db_path(db));
+    return OK;
+}
+
 status db_migrate(struct db *db, struct why *why)
 {
     size_t have = 0;
     TRY(db_script(db, "CREATE TABLE IF NOT EXISTS migration (number INTEGER PRIMARY KEY, name TEXT "
                       "NOT NULL, checksum TEXT NOT NULL, at INTEGER NOT NULL) STRICT"));
     TRY(check_applied(db, &have, why));
+    if (have > 0 && have < migration_count) TRY(copy_before(db, &migrations[have], why));
     for (size_t i = have; i < migration_count; i++) {
         status result = apply(db, &migrations[i]);
         if (failed(result)) {

@@ -144,6 +144,47 @@ static void test_a_newer_database_is_refused_with_a_sentence(void **state)
     assert_non_null(strstr(why.text, "newer"));
 }
 
+/* The path of a database as its first program left it, with one row of its own. */
+static struct db *old_database(struct db *now, const char *path)
+{
+    struct db *old = NULL;
+    char checksum[80] = "";
+    struct db_query *q = DB(now, "SELECT checksum FROM migration WHERE number = 1");
+    assert_true(db_next(q));
+    DB_COPY(q, 0, checksum);
+    assert_true(is_ok(db_end(q)));
+    assert_true(is_ok(db_open_writer(path, &old)));
+    assert_true(is_ok(db_script(old, "CREATE TABLE migration (number INTEGER PRIMARY KEY, name TEXT "
+                                     "NOT NULL, checksum TEXT NOT NULL, at INTEGER NOT NULL) STRICT")));
+    assert_true(is_ok(db_script(old, migrations[0].sql)));
+    assert_true(is_ok(db_run(DB(old, "INSERT INTO migration VALUES (1, 'first', ?, 0)",
+                                (const char *)checksum))));
+    assert_true(is_ok(db_run(DB(old, "INSERT INTO setting VALUES ('mark', 'from before')"))));
+    return old;
+}
+
+static void test_a_database_is_copied_before_it_is_brought_up_to_date(void **state)
+{
+    struct rig *rig = *state;
+    struct why why = { "" };
+    char path[300], copy[340];
+    int64_t n = 0;
+    assert_true(is_ok(db_migrate(rig->db, &why)));
+    snprintf(path, sizeof path, "%s-old", rig->path);
+    snprintf(copy, sizeof copy, "%s.before-0002", path);
+    struct db *old = old_database(rig->db, path), *before = NULL;
+    assert_true(is_ok(db_migrate(old, &why)));
+    assert_true(is_ok(db_open_reader(copy, &before)));
+    assert_true(is_ok(db_one_i64(DB(before, "SELECT count(*) FROM migration"), &n)));
+    assert_int_equal(n, 1);
+    assert_true(is_ok(db_one_i64(DB(before, "SELECT count(*) FROM setting WHERE name = 'mark'"), &n)));
+    assert_int_equal(n, 1);
+    db_free(before);
+    db_free(old);
+    unlink(copy);
+    unlink(path);
+}
+
 static void test_a_changed_migration_is_noticed(void **state)
 {
     struct db *db = ((struct rig *)*state)->db;
@@ -166,6 +207,7 @@ int main(void)
         T(test_migrations_are_applied_once_each),
         T(test_a_newer_database_is_refused_with_a_sentence),
         T(test_a_changed_migration_is_noticed),
+        T(test_a_database_is_copied_before_it_is_brought_up_to_date),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
