@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cluster/delta.h"
 #include "domain/audit.h"
+#include "domain/failpoint.h"
 #include "domain/watchers.h"
 
 #include <jansson.h>
@@ -134,7 +135,9 @@ void change_commit(struct change *change, domain_done done, void *arg)
 {
     change->done = done;
     change->arg = arg;
+    failpoint("change.before-commit");
     status result = commit(change);
+    failpoint("change.committed");
     if (failed(result)) db_rollback(change->domain->db);
     change->open = false;
     struct engine *engine = change->domain->engine;

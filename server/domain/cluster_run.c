@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "domain/certificates.h"
 #include "domain/clusters.h"
+#include "domain/failpoint.h"
 #include "domain/isolation.h"
 #include "domain/watchers.h"
 
@@ -188,7 +189,9 @@ status clusters_launch(struct domain *domain, const char *id)
     TRY(clusters_get(domain->db, str_c(id), &c));
     TRY(give_tls_port(domain, &c));
     if (!folder_of(domain, id, folder)) return FAIL(INVALID);
+    failpoint("launch.before-folders");
     TRY(make_folders(domain, folder));
+    failpoint("launch.folders");
     if (!c.deleting && !c.paused_at) TRY(note_helper(domain, id));
     if (domain->engine) TRY(engine_attach(domain->engine, id));
     return domain->supervisor ? want_broker(domain, &c, folder) : OK;
@@ -199,6 +202,7 @@ void cluster_run_rest(struct domain *domain, const char *cluster_id)
     char proc[64];
     if (strcmp(domain->helper_waits, cluster_id) == 0) domain->helper_waits[0] = 0;
     if (!domain->supervisor) return;
+    failpoint("pause.marked");
     helper_id(cluster_id, proc);
     supervisor_stop(domain->supervisor, proc, true, NULL, NULL);
     clusters_proc_id(cluster_id, proc);
@@ -241,12 +245,14 @@ static status remove_below(int fd, int depth)
 static void remove_work(struct job *job)
 {
     struct ending *ending = CONTAINER_OF(job, struct ending, job);
+    failpoint("removal.begin");
     int fd = open(ending->folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) {
         ending->result = errno == ENOENT ? OK : status_from_errno(errno);
         return;
     }
     ending->result = remove_below(fd, FOLDER_DEPTH_MAX);
+    failpoint("removal.emptied");
     if (is_ok(ending->result) && rmdir(ending->folder) != 0) ending->result = status_from_errno(errno);
 }
 
@@ -254,6 +260,7 @@ static void remove_done(struct job *job)
 {
     struct ending *ending = CONTAINER_OF(job, struct ending, job);
     status result = ending->result;
+    failpoint("removal.done");
     if (is_ok(result))
         result = db_run(DB(ending->domain->db, "DELETE FROM removal WHERE cluster_id = ?",
                            (const char *)ending->cluster_id));
@@ -298,8 +305,10 @@ static void process_ended(void *arg)
     struct ending *ending = arg;
     if (--ending->waiting > 0) return;
     struct domain *domain = ending->domain;
+    failpoint("delete.ended");
     if (domain->engine) engine_detach(domain->engine, ending->cluster_id);
     status result = delete_rows(domain->db, ending->cluster_id);
+    failpoint("delete.rows-gone");
     if (is_ok(result)) certificates_forget(domain, ending->cluster_id);
     if (is_ok(result)) watchers_tell(domain, ending->cluster_id, "cluster");
     if (is_ok(result)) result = start_removal(ending);
@@ -339,6 +348,7 @@ void cluster_run_end(struct domain *domain, const char *cluster_id)
         return;
     }
     if (strcmp(domain->helper_waits, cluster_id) == 0) domain->helper_waits[0] = 0;
+    failpoint("delete.marked");
     ending->waiting = 1; /* until all are asked to stop */
     helper_id(cluster_id, proc);
     stop_process(ending, proc);

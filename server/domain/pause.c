@@ -5,6 +5,7 @@
 #include "domain/pause.h"
 
 #include "domain/cluster_run.h"
+#include "domain/failpoint.h"
 #include "domain/lifetimes.h"
 
 static status find_live(struct domain *domain, struct str id, struct cluster *ret, struct why *why)
@@ -45,6 +46,7 @@ status clusters_resume_paused(struct domain *domain, const struct actor *actor, 
                               "WHERE cluster_id = ?", id)));
     TRY(change_audit(change, "cluster.resume", c.id, NULL));
     TRY(change_commit_now(&change));
+    failpoint("resume.marked");
     return clusters_launch(domain, c.id);
 }
 
