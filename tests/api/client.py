@@ -1,13 +1,12 @@
-"""A leatd whose every JSON answer is held against openapi.yaml."""
+"""A leatd whose every answer is held against openapi.yaml."""
 import base64
 import contextlib
 import datetime
+import http.client
 import json
 import os
-import re
 import socket
 import sys
-import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 import contract  # noqa: E402
@@ -18,23 +17,29 @@ EXERCISED = set()  # operationIds that were answered below 400
 ANSWERED = set()   # and those that were answered at all
 
 
+def check(method, path, status, headers, body, request_type=None, request=b""):
+    """Holds one request and its answer against openapi.yaml. body: None when it is not looked at."""
+    operation = contract.find(method, path)
+    if operation is None:
+        return
+    name = operation["operationId"]
+    ANSWERED.add(name)
+    bad = contract.response_faults(operation, status, headers.get("Content-Type"), body)
+    if status < 400:
+        EXERCISED.add(name)
+        bad += contract.request_faults(operation, path, request_type, request)
+    assert not bad, (f"{method} {path} was answered {status}, and api/openapi.yaml says otherwise of {name}: "
+                     + "; ".join(bad[:5]))
+    assert headers.get("X-Request-Id"), f"{method} {path}: the answer has no X-Request-Id"
+
+
 class Checked(leatd.Leatd):
-    def call(self, method, path, *args, **kwargs):
-        answer = super().call(method, path, *args, **kwargs)
-        plain = re.sub("^/v3/", "/kafka/v3/", urllib.parse.urlsplit(path).path)
-        operation = contract.find(method, plain)
-        if operation is None:
-            return answer
-        ANSWERED.add(operation["operationId"])
-        if answer.status < 400:
-            EXERCISED.add(operation["operationId"])
-        kind = answer.headers.get("Content-Type")
-        if kind == "application/json":
-            many = operation["operationId"] == "produceRecords" and answer.status == 200
-            bodies = [json.loads(x) for x in answer.body.splitlines()] if many else [answer.json]
-            bad = [b for body in bodies for b in contract.response_faults(operation, answer.status, kind, body)]
-            assert not bad, f"{method} {path} {answer.status}: {bad[:5]}"
-        assert answer.headers.get("X-Request-Id"), "X-Request-Id is missing"
+    def call(self, method, path, body=None, key=None, headers=None, raw=None):
+        answer = super().call(method, path, body, key, headers, raw)
+        sent = raw if raw is not None else json.dumps(body).encode() if body is not None else b""
+        kind = (headers or {}).get("Content-Type", "application/json")
+        check(method, path.removeprefix(self.base), answer.status, answer.headers,
+              None if method == "HEAD" else answer.body, kind, sent)
         return answer
 
     def good(self, method, path, body=None, status=None, **kwargs):
@@ -87,11 +92,10 @@ def stream(server, path, key=None, last=None):
         s.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Basic {credentials}\r\n"
                   f"{f'Last-Event-ID: {last}' if last else 'Accept: text/event-stream'}\r\n\r\n".encode())
         f = s.makefile("rb")
-        status = f.readline()
-        assert b" 200 " in status, status
-        while (line := f.readline()) != b"\r\n":
-            if line.lower().startswith(b"content-type:"):
-                assert b"text/event-stream" in line, line
+        status = int(f.readline().split()[1])
+        headers = http.client.parse_headers(f)
+        check("GET", path, status, headers, None)
+        assert status == 200 and headers["Content-Type"] == "text/event-stream", (status, headers)
 
         def lines():
             left = b""
@@ -109,7 +113,10 @@ def stream(server, path, key=None, last=None):
                 if line.startswith("event: "):
                     event = line[7:]
                 if line.startswith("data: "):
-                    return event, json.loads(line[6:])
+                    data = json.loads(line[6:])
+                    bad = contract.event_faults(contract.find("GET", path), event, data)
+                    assert not bad, f"an event of {path} is not as in api/openapi.yaml: {bad[:5]}"
+                    return event, data
             return None, None
         following.id = None
         yield following

@@ -7,7 +7,6 @@ import contract
 REFUSED = {  # always: a broker's configs are its plan's, and with one broker nothing moves
     "updateKafkaClusterConfigs", "getKafkaClusterConfig", "updateKafkaClusterConfig", "deleteKafkaClusterConfig",
     "updateKafkaBrokerConfigBatch", "updateKafkaBrokerConfig", "deleteKafkaBrokerConfig", "getKafkaReassignment"}
-STREAMS = {"tailRecords", "searchRecords", "streamClusterEvents", "streamEvents"}  # client.stream reads them
 
 
 @contextlib.contextmanager
@@ -17,5 +16,5 @@ def fixture():
 
 def test_every_operation_was_exercised(_):
     operations = {o["operationId"] for o in contract.operations().values()}
-    missing = operations - client.EXERCISED - STREAMS - (REFUSED & client.ANSWERED)
-    assert not missing, missing
+    missing = operations - client.EXERCISED - (REFUSED & client.ANSWERED)
+    assert not missing, f"no test of this folder gets a good answer of: {', '.join(sorted(missing))}"
