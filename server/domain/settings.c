@@ -31,3 +31,23 @@ status settings_organisation(struct db *db, char ret_id[40])
              b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
     return settings_set(db, "organisation_id", ret_id);
 }
+
+status settings_name(struct db *db, char ret_name[NAME_MAX_BYTES + 1])
+{
+    status result = settings_get(db, "organisation_name", ret_name, NAME_MAX_BYTES + 1);
+    if (result.code != E_NOT_FOUND) return result;
+    str_copy(ret_name, NAME_MAX_BYTES + 1, STR("Leat"));
+    return OK;
+}
+
+status settings_rename(struct domain *domain, const struct actor *actor, struct str name, struct why *why)
+{
+    CLEANUP_CHANGE struct change *change = NULL;
+    char text[NAME_MAX_BYTES + 1];
+    TRY(name_check(name, why));
+    str_copy(text, sizeof text, name);
+    TRY(change_begin(domain, NULL, actor, &change));
+    TRY(settings_set(domain->db, "organisation_name", text));
+    TRY(change_audit_with(change, "organization.update", domain->organisation_id, "display_name", name));
+    return change_commit_now(&change);
+}

@@ -45,6 +45,16 @@ def test_an_environment_keeps_its_governance_package(t):
     t.s.good("DELETE", path, status=204)
 
 
+def test_the_organization_has_a_name_of_its_own(t):
+    path = "/org/v2/organizations/" + t.s.good("GET", "/org/v2/organizations")["data"][0]["id"]
+    assert t.s.good("GET", path)["display_name"] == "Leat"
+    assert t.s.good("PATCH", path, {"display_name": "Mill"})["display_name"] == "Mill"
+    assert t.s.good("GET", "/org/v2/organizations")["data"][0]["display_name"] == "Mill"
+    t.s.refused(400, "PATCH", path, {"display_name": ""})
+    t.s.refused(422, "PATCH", path, {"jit_enabled": True})
+    t.s.refused(404, "PATCH", "/org/v2/organizations/other", {"display_name": "x"})
+
+
 def test_what_one_machine_cannot_mean_is_refused_with_a_pointer(t):
     for config, more, pointer in (
             ({"kind": "Enterprise"}, {}, "/spec/config/kind"), ({"kind": "Freight"}, {}, "/spec/config/kind"),

@@ -17,7 +17,7 @@ import (
 
 // The control plane: an environment, a cluster through its phases and sizes, an account, a key.
 var controlSteps = []step{
-	{"the organization is listed", organization},
+	{"the organization is listed and renamed", organization},
 	{"a person is invited, found by email, and the invitation taken back", invitation},
 	{"a user's name is changed", user},
 	{"an environment is made, found by pages, and renamed", environment},
@@ -44,7 +44,14 @@ func organization(l *life) error {
 	if len(list.Data) != 1 || list.Data[0].GetId() == "" || list.Data[0].GetDisplayName() == "" {
 		return fmt.Errorf("organizations: %+v", list.Data)
 	}
-	_, _, err = l.org.OrganizationsOrgV2Api.GetOrgV2Organization(l.control, list.Data[0].GetId()).Execute()
+	one := list.Data[0]
+	for _, name := range []string{"Renamed", one.GetDisplayName()} {
+		changed, _, err := l.org.OrganizationsOrgV2Api.UpdateOrgV2Organization(l.control, one.GetId()).OrgV2Organization(org.OrgV2Organization{DisplayName: &name}).Execute()
+		if err != nil || changed.GetDisplayName() != name {
+			return fmt.Errorf("renamed %q: %w", changed.GetDisplayName(), said(err))
+		}
+	}
+	_, _, err = l.org.OrganizationsOrgV2Api.GetOrgV2Organization(l.control, one.GetId()).Execute()
 	return err
 }
 
