@@ -350,5 +350,5 @@ void api_kafka_list_end(struct api_request *rq, struct buf *take)
         return;
     }
     buf_done(take);
-    api_fail(rq, FAIL(NO_MEMORY), NULL);
+    api_fail_kafka(rq, 413, 413, "The list is larger than one answer may be: ask for one topic at a time.");
 }

@@ -125,7 +125,7 @@ int api_kafka_code(status error); /* error_code of the Kafka dialect */
 void api_reply_kafka_list(struct api_request *rq, const char *kind, json_t *take_data);
 /* The same for a list that may be long: between the two its items are written as text (json_text.h), with
  * commas between them. */
-#define LIST_TEXT_MAX (256u << 20)
+#define LIST_TEXT_MAX (64u << 20) /* a longer one is answered 413 */
 void api_kafka_list_begin(struct api_request *rq, const char *kind, struct buf *out);
 void api_kafka_list_end(struct api_request *rq, struct buf *take);
 

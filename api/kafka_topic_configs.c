@@ -1,6 +1,7 @@
 /* kafka_topic_configs.c - configs of topics: what is in effect (READ), set and reset (DOMAIN). A value
  * that a user set is DYNAMIC_TOPIC_CONFIG, also when it equals the default: tools compare by source. */
 #include "api/handlers.h"
+#include "api/json_text.h"
 #include "api/kafka_topics.h"
 
 /* --- shown ------------------------------------------------------------------------------------ */
@@ -13,44 +14,83 @@ static const struct delta_config *override_of(const struct delta_topic *t, const
     return NULL;
 }
 
-static json_t *synonym_json(const char *name, struct str value, const char *source)
+static void put_member(struct buf *out, const char *name, struct str value)
 {
-    return json_pack("{s:s, s:o, s:s}", "name", name, "value", api_str(value), "source", source);
+    JSON_TEXT(out, "\"");
+    buf_put_str(out, str_c(name));
+    JSON_TEXT(out, "\":");
+    json_text_str(out, value);
+    JSON_TEXT(out, ",");
 }
 
-static json_t *config_json(struct api_request *rq, const struct kafka_scope *s,
-                           const struct delta_topic *t, const struct config_info *info)
+static void put_synonym(struct buf *out, struct str name, struct str value, const char *source)
+{
+    JSON_TEXT(out, "{");
+    put_member(out, "name", name);
+    put_member(out, "value", value);
+    JSON_TEXT(out, "\"source\":\"");
+    buf_put_str(out, str_c(source));
+    JSON_TEXT(out, "\"}");
+}
+
+/* A cluster has a third of a million of them: as text. `topics`: the URL of the topics and a '/'. */
+static void put_config(struct buf *out, const struct kafka_scope *s, struct str topics,
+                       const struct delta_topic *t, const struct config_info *info)
 {
     const struct delta_config *set = override_of(t, info->name);
     const char *source = set ? "DYNAMIC_TOPIC_CONFIG" : "DEFAULT_CONFIG";
     struct str name = str_c(info->name), by_default = str_c(info->default_value);
-    json_t *synonyms = json_array();
-    if (set) json_array_append_new(synonyms, synonym_json(info->name, set->value, source));
-    json_array_append_new(synonyms, synonym_json(info->name, by_default, "DEFAULT_CONFIG"));
-    json_t *o = kafka_object(
-        "KafkaTopicConfig", s->id,
-        api_url(rq, KAFKA_BASE "/topics/%s/configs/%s", str_c(s->id), t->name, name),
-        kafka_crn(rq, s->id, "/topic=%.*s/config=%s", STR_ARG(t->name), info->name));
-    PUT(o, "topic_name", api_str(t->name));
-    PUT(o, "name", json_string(info->name));
-    PUT(o, "value", api_str(set ? set->value : by_default));
-    PUT(o, "is_default", json_boolean(!set));
-    PUT(o, "is_read_only", json_boolean(info->fixed));
-    PUT(o, "is_sensitive", json_false());
-    PUT(o, "source", json_string(source));
-    PUT(o, "synonyms", synonyms);
-    return o;
+    JSON_TEXT(out, "{\"kind\":\"KafkaTopicConfig\",\"metadata\":{\"self\":\"");
+    buf_put_str(out, topics);
+    json_text_encoded(out, t->name);
+    JSON_TEXT(out, "/configs/");
+    json_text_encoded(out, name);
+    JSON_TEXT(out, "\",\"resource_name\":\"crn:///kafka=");
+    buf_put_str(out, str_c(s->id));
+    JSON_TEXT(out, "/topic=");
+    json_text_inside(out, t->name);
+    JSON_TEXT(out, "/config=");
+    buf_put_str(out, name);
+    JSON_TEXT(out, "\"},\"cluster_id\":\"");
+    buf_put_str(out, str_c(s->id));
+    JSON_TEXT(out, "\",");
+    put_member(out, "topic_name", t->name);
+    put_member(out, "name", name);
+    put_member(out, "value", set ? set->value : by_default);
+    buf_put_str(out, set ? STR("\"is_default\":false,") : STR("\"is_default\":true,"));
+    buf_put_str(out, info->fixed ? STR("\"is_read_only\":true,") : STR("\"is_read_only\":false,"));
+    JSON_TEXT(out, "\"is_sensitive\":false,");
+    put_member(out, "source", str_c(source));
+    JSON_TEXT(out, "\"synonyms\":[");
+    if (set) put_synonym(out, name, set->value, source);
+    if (set) JSON_TEXT(out, ",");
+    put_synonym(out, name, by_default, "DEFAULT_CONFIG");
+    JSON_TEXT(out, "]}");
 }
 
-static void append_all(struct api_request *rq, const struct kafka_scope *s,
-                       const struct delta_topic *t,
-                       json_t *data)
+static struct str topics_url(struct api_request *rq, const struct kafka_scope *s)
+{
+    return api_url(rq, KAFKA_BASE "/topics/", str_c(s->id));
+}
+
+/* `first`: nothing is in the list yet. */
+static void put_all(struct buf *out, const struct kafka_scope *s, struct str topics,
+                    const struct delta_topic *t, bool first)
 {
     size_t count;
     const struct config_info *table = topic_config_table(&count);
     for (size_t i = 0; i < count; i++) {
-        json_array_append_new(data, config_json(rq, s, t, &table[i]));
+        if (!first || i) JSON_TEXT(out, ",");
+        put_config(out, s, topics, t, &table[i]);
     }
+}
+
+static void reply_all(struct api_request *rq, const struct kafka_scope *s, const struct delta_topic *t)
+{
+    struct buf out;
+    api_kafka_list_begin(rq, "KafkaTopicConfigList", &out);
+    put_all(&out, s, topics_url(rq, s), t, true);
+    api_kafka_list_end(rq, &out);
 }
 
 /* The topic of the path whose configs the caller may see. */
@@ -66,9 +106,7 @@ void kafka_configs_list(struct api_request *rq)
     CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
     struct topic_row row;
     if (!topic_configs(rq, s, &row)) return;
-    json_t *data = json_array();
-    append_all(rq, s, &row.topic, data);
-    api_reply_kafka_list(rq, "KafkaTopicConfigList", data);
+    reply_all(rq, s, &row.topic);
 }
 
 void kafka_configs_list_all(struct api_request *rq)
@@ -82,13 +120,16 @@ void kafka_configs_list_all(struct api_request *rq)
         api_fail(rq, result, NULL);
         return;
     }
-    json_t *data = json_array();
+    struct str topics = topics_url(rq, s);
+    struct buf out;
+    bool first = true;
+    api_kafka_list_begin(rq, "KafkaTopicConfigList", &out);
     for (size_t i = 0; i < count; i++) {
-        if (kafka_allows(s, OP_DESCRIBE_CONFIGS, RES_TOPIC, rows[i].topic.name)) {
-            append_all(rq, s, &rows[i].topic, data);
-        }
+        if (!kafka_allows(s, OP_DESCRIBE_CONFIGS, RES_TOPIC, rows[i].topic.name)) continue;
+        put_all(&out, s, topics, &rows[i].topic, first);
+        first = false;
     }
-    api_reply_kafka_list(rq, "KafkaTopicConfigList", data);
+    api_kafka_list_end(rq, &out);
 }
 
 /* What a topic of this name would get if it were made now. */
@@ -98,9 +139,7 @@ void kafka_configs_defaults(struct api_request *rq)
     if (!s) return;
     struct delta_topic topic = { .name = api_param(rq, "topic_name") };
     if (!kafka_permit(rq, s, OP_DESCRIBE_CONFIGS, RES_TOPIC, topic.name)) return;
-    json_t *data = json_array();
-    append_all(rq, s, &topic, data);
-    api_reply_kafka_list(rq, "KafkaTopicConfigList", data);
+    reply_all(rq, s, &topic);
 }
 
 static void fail_unknown(struct api_request *rq, const struct kafka_scope *s, struct str name,
@@ -119,8 +158,14 @@ void kafka_configs_get(struct api_request *rq)
     if (!topic_configs(rq, s, &row)) return;
     struct str name = api_param(rq, "name");
     const struct config_info *info = topic_config_info(name);
-    if (info) api_reply(rq, 200, config_json(rq, s, &row.topic, info));
-    else fail_unknown(rq, s, name, row.topic.name);
+    if (!info) {
+        fail_unknown(rq, s, name, row.topic.name);
+        return;
+    }
+    struct buf out;
+    buf_init(&out, 1 << 20);
+    put_config(&out, s, topics_url(rq, s), &row.topic, info);
+    rq->http->answer_bytes(rq, 200, "application/json", &out);
 }
 
 /* --- changed ---------------------------------------------------------------------------------- */
