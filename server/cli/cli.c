@@ -16,7 +16,9 @@ const struct cli_option cli_options[] = {
     { "host", true },         { "in", true },          { "out", true },
     { "default", false },     { "from", true },        { "limit", true },
     { "partition", true },    { "follow", false },     { "yes", false },
-    { "record-key", true },   { NULL, false },
+    { "record-key", true },   { "to", true },          { "offset", true },
+    { "timestamp", true },    { "shift", true },       { "from-group", true },
+    { "filter", true },       { NULL, false },
 };
 
 int cli_wrong(const char *format, ...)

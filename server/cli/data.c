@@ -219,6 +219,56 @@ int verb_groups_delete(struct cli *cli)
     return 0;
 }
 
+/* {"to": …} of the one option that says where; NULL: none does, or more than one, or no number. */
+static json_t *reset_body(struct cli *cli)
+{
+    static const char *const numbers[] = { "offset", "timestamp", "shift" };
+    const char *to = cli_option(cli, "to"), *from = cli_option(cli, "from-group");
+    json_t *body = json_object();
+    int given = (to != NULL) + (from != NULL);
+    if (to) json_object_set_new(body, "to", json_string(to));
+    if (from) json_object_update_new(body, json_pack("{s:s, s:s}", "to", "group", "from_group", from));
+    for (int i = 0; i < 3; i++) {
+        const char *text = cli_option(cli, numbers[i]);
+        int64_t n;
+        if (!text) continue;
+        bool negative = text[0] == '-';
+        if (!str_to_i64(str_c(text + negative), &n)) return NULL;
+        json_object_update_new(body, json_pack("{s:s, s:I}", "to", numbers[i], numbers[i],
+                                               (json_int_t)(negative ? -n : n)));
+        given++;
+    }
+    return given == 1 ? body : NULL;
+}
+
+int verb_groups_reset(struct cli *cli)
+{
+    static const struct column columns[] = { { "TOPIC", "topic", COL_TEXT },
+                                             { "PARTITION", "partition", COL_NUMBER },
+                                             { "NOW AT", "current_offset", COL_NUMBER },
+                                             { "WILL BE AT", "new_offset", COL_NUMBER },
+                                             { "AGAIN", "repeated", COL_NUMBER },
+                                             { "SKIPPED", "skipped", COL_NUMBER },
+                                             { "LAG AFTER", "lag", COL_NUMBER } };
+    bool yes = cli_option(cli, "yes");
+    json_t *body = reset_body(cli), *topics = json_array();
+    if (!body) {
+        return cli_wrong("where to? Give one of --to earliest|latest, --offset N, --timestamp MS, --shift N, "
+                         "--from-group G");
+    }
+    for (int i = 0; cli_option_n(cli, "topic", i); i++)
+        json_array_append_new(topics, json_pack("{s:s}", "topic", cli_option_n(cli, "topic", i)));
+    if (json_array_size(topics)) json_object_set_new(body, "topics", topics);
+    json_object_set_new(body, "dry_run", json_boolean(!yes));
+    json_t *plan = rest_call(cli, "POST", body, "/leat/v1/clusters/%s/groups/%s:reset-offsets",
+                             rest_escape(cli_cluster(cli)), rest_escape(cli->words[0]));
+    table_print(cli, cli->json ? plan : field_at(plan, "partitions"), columns, 7);
+    const char *blocked = text_at(plan, "blocked_by");
+    if (*blocked) fprintf(stderr, "%s\n", blocked);
+    else if (!yes) fputs("Nothing was changed; add --yes to do it.\n", stderr);
+    return 0;
+}
+
 /* --- records --------------------------------------------------------------------------------------- */
 /* Sends what was collected; refused records are said one by one. Returns how many were. */
 static int flush_records(struct cli *cli, struct buf *body)
@@ -291,6 +341,7 @@ static void print_record(struct cli *cli, const json_t *r)
 /* Goes on from the end of each partition, one request a second. */
 static int follow(struct cli *cli, json_t *answer)
 {
+    const char *filter = cli_option(cli, "filter");
     for (;;) {
         json_t *partitions = json_incref(json_object_get(answer, "partitions")), *p, *next;
         json_t *merged = json_array();
@@ -302,8 +353,9 @@ static int follow(struct cli *cli, json_t *answer)
             long long at = json_integer_value(json_object_get(p, "next_offset"));
             next = rest_call(cli, "GET", NULL,
                              "/leat/v1/clusters/%s/topics/%s/records?from=offset&offset=%lld"
-                             "&partition=%lld&limit=500",
-                             rest_escape(cli_cluster(cli)), rest_escape(cli->words[0]), at, id);
+                             "&partition=%lld&limit=500%s%s",
+                             rest_escape(cli_cluster(cli)), rest_escape(cli->words[0]), at, id,
+                             filter ? "&filter=" : "", filter ? rest_escape(filter) : "");
             json_t *row;
             size_t k;
             json_array_foreach(json_object_get(next, "data"), k, row) print_record(cli, row);
@@ -320,7 +372,7 @@ static int follow(struct cli *cli, json_t *answer)
 int verb_consume(struct cli *cli)
 {
     const char *from = cli_option(cli, "from"), *limit = cli_option(cli, "limit");
-    const char *partition = cli_option(cli, "partition");
+    const char *partition = cli_option(cli, "partition"), *filter = cli_option(cli, "filter");
     int64_t offset;
     char where[128];
     if (!from) from = "newest";
@@ -331,10 +383,11 @@ int verb_consume(struct cli *cli)
     else
         return cli_wrong("--from takes newest, oldest or an offset");
     json_t *answer =
-        rest_call(cli, "GET", NULL, "/leat/v1/clusters/%s/topics/%s/records?%s&limit=%s%s%s",
+        rest_call(cli, "GET", NULL, "/leat/v1/clusters/%s/topics/%s/records?%s&limit=%s%s%s%s%s",
                   rest_escape(cli_cluster(cli)), rest_escape(cli->words[0]), where,
                   limit ? rest_escape(limit) : "20", partition ? "&partition=" : "",
-                  partition ? rest_escape(partition) : "");
+                  partition ? rest_escape(partition) : "", filter ? "&filter=" : "",
+                  filter ? rest_escape(filter) : "");
     json_t *data = json_object_get(answer, "data");
     bool newest = strcmp(from, "newest") == 0; /* shown in the order they were written */
     for (size_t i = 0, n = json_array_size(data); i < n; i++)

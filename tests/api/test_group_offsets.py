@@ -1,11 +1,12 @@
 """Moving and forgetting what a group committed, as a real consumer (kcat) meets it."""
 import contextlib
+import os
 import subprocess
 import time
 
 import client
 from client import text, wait_for
-from leatd import kcat
+from leatd import BIN, kcat
 
 
 class Groups:
@@ -126,6 +127,24 @@ def test_a_group_with_members_is_not_reset_and_the_sentence_names_them(t):
         finally:
             consumer.terminate()
     assert t.committed("busy") == {("reset", 0): 10}
+
+
+def test_the_command_line_shows_the_plan_and_moves_with_yes(t):
+    def leat(*args):
+        env = {**os.environ, "LEAT_URL": t.s.base, "LEAT_API_KEY": t.s.cloud[0], "LEAT_API_SECRET": t.s.cloud[1],
+               "LEAT_CLUSTER": t.id, "ASAN_OPTIONS": "detect_leaks=0"}  # it gives memory back by leaving
+        return subprocess.run([os.path.join(BIN, "leat"), *args], capture_output=True, text=True, env=env, timeout=60,
+                              check=False)
+    shown = leat("groups", "reset", "by-hand", "--offset", "7", "--topic", "reset")
+    assert shown.returncode == 0 and "add --yes" in shown.stderr and " 7 " in shown.stdout, shown
+    t.s.refused(404, "GET", f"{t.leat}/groups/by-hand")
+    assert leat("groups", "reset", "by-hand", "--offset", "7", "--topic", "reset", "--yes").returncode == 0
+    assert leat("groups", "reset", "by-hand", "--shift", "-2", "--yes").returncode == 0
+    assert t.committed("by-hand") == {("reset", 0): 5}
+    assert leat("groups", "reset", "by-hand").returncode == 2
+    assert leat("groups", "reset", "by-hand", "--to", "latest", "--shift", "1").returncode == 2
+    found = leat("consume", "reset", "--filter", "value >= 8", "--from", "oldest")
+    assert [line.split()[-1] for line in found.stdout.splitlines()] == ["8", "9"], found
 
 
 def test_a_reset_that_cannot_be_understood_says_why(t):

@@ -32,7 +32,7 @@ function recipes({ path, cluster }: Recipe): { what: string; curl: string; cli?:
       { what: 'Make a topic', curl: send('POST', `${kafka}/topics`, { topic_name: 'orders', partitions_count: 6 }), cli: `leat topics create orders --partitions 6${on}` },
     ];
     case 'groups': return name ? [{ what: 'Lag of this group by partition', curl: read(`${kafka}/consumer-groups/${seg(name)}/lags`), cli: `leat groups show ${name}${on}` },
-      { what: 'What a reset to the oldest record would do', curl: send('POST', `/leat/v1/clusters/${id}/groups/${seg(name)}:reset-offsets`, { to: 'earliest', dry_run: true }) }]
+      { what: 'What a reset to the oldest record would do', curl: send('POST', `/leat/v1/clusters/${id}/groups/${seg(name)}:reset-offsets`, { to: 'earliest', dry_run: true }), cli: `leat groups reset ${name} --to earliest${on}` }]
       : [{ what: 'List groups with lag', curl: read(`/leat/v1/clusters/${id}/groups`), cli: `leat groups${on}` }];
     case 'access': return [
       { what: 'Make a service account', curl: send('POST', '/iam/v2/service-accounts', { display_name: 'orders-api', description: '' }), cli: 'leat accounts create orders-api' },
