@@ -148,6 +148,7 @@ static bool read_spec(struct api_request *rq, const json_t *spec, bool create, s
     return control_str(rq, spec, "display_name", "/spec/display_name", create, &out->display_name) &&
            control_str(rq, spec, "description", "/spec/description", false, &out->description) &&
            control_ref_id(rq, spec, "cluster", "/spec/cluster/id", create, &out->cluster_id) &&
+           control_ref_id(rq, spec, "environment", "/spec/environment/id", false, &out->environment_id) &&
            read_rate(rq, throughput, "ingress_byte_rate", &out->ingress_bytes_per_s) &&
            read_rate(rq, throughput, "egress_byte_rate", &out->egress_bytes_per_s) &&
            read_principals(rq, spec, out);

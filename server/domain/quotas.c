@@ -101,6 +101,13 @@ static status check_rates(int64_t ingress, int64_t egress, struct why *why)
     return FAIL(PRECONDITION);
 }
 
+static status check_environment(const struct quota_spec *spec, const char *environment_id, struct why *why)
+{
+    if (!spec->environment_id.data || str_eq_c(spec->environment_id, environment_id)) return OK;
+    why_set(why, "The cluster of this quota is not in the environment %.*s.", STR_ARG(spec->environment_id));
+    return FAIL(PRECONDITION);
+}
+
 /* --- rows and records ---------------------------------------------------------------------------- */
 
 /* Takes the quota's principals out of the table and the image. */
@@ -155,6 +162,7 @@ static status create(struct domain *domain, const struct actor *actor, const str
         why_set(why, "There is no cluster %.*s.", STR_ARG(spec->cluster_id));
         return FAIL(PRECONDITION);
     }
+    TRY(check_environment(spec, c.environment_id, why));
     TRY(quotas_count(db, spec->cluster_id, &count));
     if (count >= QUOTAS_PER_CLUSTER_MAX) {
         why_set(why, "The cluster has %d quotas already, which is the limit "
@@ -241,6 +249,7 @@ static status update(struct domain *domain, const struct actor *actor, struct st
     struct client_quota cq;
     struct db *db = domain->db;
     TRY(quotas_get(db, id, &cq));
+    TRY(check_environment(spec, cq.environment_id, why));
     if (spec->display_name.data) {
         TRY(name_check(spec->display_name, why));
         str_copy(cq.display_name, sizeof cq.display_name, spec->display_name);

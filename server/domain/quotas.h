@@ -15,6 +15,7 @@ struct client_quota {
 };
 struct quota_spec {
     struct str cluster_id;                 /* create only */
+    struct str environment_id;             /* null: any; else the cluster's, or PRECONDITION */
     struct str display_name, description;  /* null: stays */
     int64_t ingress_bytes_per_s, egress_bytes_per_s; /* -2: stays */
     const struct str *principals;          /* sa-…, u-… or <default>; NULL: stay */

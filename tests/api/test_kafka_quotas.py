@@ -142,6 +142,8 @@ def test_client_quotas_are_listed_by_cluster_and_environment(t):
     changed = t.s.good("PATCH", f"{base}/{quota['id']}", {"spec": {
         "environment": {"id": t.environment}, "throughput": {"ingress_byte_rate": "3000", "egress_byte_rate": "2000"}}}, status=200)
     assert changed["spec"]["throughput"]["ingress_byte_rate"] == "3000"
+    elsewhere = {"spec": {"environment": {"id": t.s.make_environment("elsewhere")}, "display_name": "moved"}}
+    t.s.refused(422, "PATCH", f"{base}/{quota['id']}", elsewhere)
     t.s.good("DELETE", f"{base}/{quota['id']}", status=204)
 
 
