@@ -18,7 +18,8 @@ const struct cli_option cli_options[] = {
     { "partition", true },    { "follow", false },     { "yes", false },
     { "record-key", true },   { "to", true },          { "offset", true },
     { "timestamp", true },    { "shift", true },       { "from-group", true },
-    { "filter", true },       { NULL, false },
+    { "filter", true },       { "plan", true },        { "reason", true },
+    { NULL, false },
 };
 
 int cli_wrong(const char *format, ...)

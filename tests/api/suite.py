@@ -30,6 +30,7 @@ MODULES = (
     "test_topic_policies",
     "test_topic_requests",
     "test_costs",
+    "test_cli_governance",
     "test_away",
     "test_exercised",
 )
