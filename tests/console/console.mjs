@@ -504,7 +504,7 @@ const tests = [
   ['every control has a name, on every page, light and dark', async () => {
     for (const scheme of ['light', 'dark']) {
       await page.emulateMedia({ colorScheme: scheme });
-      for (const path of ['/', '/audit', '/environments', '/plans', '/requests', base(), `${base()}/limits`, `${base()}/topics`, `${base()}/topics/payments`, `${base()}/topics/payments?tab=messages`,
+      for (const path of ['/', '/audit', '/environments', '/plans', '/requests', '/people', '/profile', base(), `${base()}/limits`, `${base()}/topics`, `${base()}/topics/payments`, `${base()}/topics/payments?tab=messages`,
         `${base()}/topics/payments?tab=groups`, `${base()}/topics/payments?tab=configuration`, `${base()}/groups`, `${base()}/groups/counter`,
         `${base()}/access`, `${base()}/access/${account.id}`, `${base()}/quotas`]) {
         await page.goto(path);
@@ -518,6 +518,65 @@ const tests = [
       }
     }
     await page.emulateMedia({ colorScheme: 'light' });
+  }],
+
+  ['somebody is invited by a link, joins, is given a role, and changes the password', async () => {
+    await visit('/people', 'People');
+    await button('Invite').click();
+    await inDialog().getByLabel('E-mail').fill('guest@example.com');
+    await inDialog().getByRole('button', { name: 'Make the link' }).click();
+    const link = (await inDialog().locator('dd .mono').innerText()).trim();
+    await inDialog().getByRole('button', { name: 'Done' }).click();
+    const people = page.getByRole('table', { name: 'People' });
+    await people.getByRole('row').filter({ hasText: 'guest@example.com' }).filter({ hasText: 'invited' }).waitFor();
+
+    const context = await page.context().browser().newContext({ baseURL: leatd.base });
+    const guest = await context.newPage();
+    await guest.goto(link);
+    await guest.getByLabel('Name').fill('Guest Person');
+    await guest.getByLabel('Password').fill('a long enough guest password');
+    await guest.getByRole('button', { name: 'Join' }).click();
+    await guest.getByRole('heading', { level: 1, name: 'Clusters' }).waitFor();
+    assert.equal(await guest.getByRole('link', { name: cluster.display_name, exact: true }).count(), 0);
+
+    await visit('/people', 'People');
+    await button('Give a role').click();
+    await inDialog().getByLabel('To').selectOption({ label: 'Guest Person' });
+    await inDialog().getByLabel('Role').selectOption('Operator');
+    await inDialog().getByLabel('On').selectOption('cloud-cluster');
+    await inDialog().getByLabel('Cluster').selectOption(cluster.id);
+    await inDialog().getByRole('button', { name: 'Give the role' }).click();
+    await page.getByRole('table', { name: 'Roles given' }).getByRole('row').filter({ hasText: 'Guest Person' }).filter({ hasText: cluster.display_name }).waitFor();
+    await guest.goto('/');
+    await guest.getByRole('link', { name: cluster.display_name, exact: true }).first().waitFor();
+
+    await guest.goto('/profile');
+    await guest.getByLabel('Current password').fill('a long enough guest password');
+    await guest.getByLabel('New password').fill('another long guest password');
+    await guest.getByRole('button', { name: 'Change the password' }).click();
+    await guest.getByText('The password is changed.').waitFor();
+    await guest.getByRole('table', { name: 'Sessions' }).getByText('this one').waitFor();
+    await context.close();
+  }],
+
+  ['the audit log is searched and its chain checked', async () => {
+    await visit('/audit', 'Audit');
+    await page.getByRole('searchbox', { name: 'Search' }).fill('guest@example.com');
+    const table = page.getByRole('table', { name: 'Audit' });
+    await waitFor(async () => (await table.locator('tbody tr').allInnerTexts()).every(t => t.includes('guest@example.com')), 'every row fits the search');
+    assert.ok((await table.locator('tbody tr').count()) >= 1);
+    await button('Check the chain').click();
+    await page.getByText('Intact.').waitFor();
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Export' }).click()]);
+    const lines = readFileSync(await download.path(), 'utf8').trim().split('\n').map(l => JSON.parse(l));
+    assert.ok(lines.some(l => l.operation === 'invitation.create'), 'the export has the invitation');
+  }],
+
+  ['the access page says what guards which door', async () => {
+    await visit(`${base()}/access`, 'Access');
+    const doors = page.getByRole('table', { name: 'Doors' });
+    await doors.getByRole('row').filter({ hasText: 'Kafka port' }).filter({ hasText: 'ACLs' }).waitFor();
+    await doors.getByRole('row').filter({ hasText: 'this console' }).filter({ hasText: 'roles' }).waitFor();
   }],
 
   ['deleting a topic asks for its name', async () => {

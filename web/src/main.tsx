@@ -19,6 +19,8 @@ import { Environments } from './pages/environments';
 import { ClusterLimits } from './pages/limits';
 import { Plans } from './pages/plans';
 import { Quotas } from './pages/quotas';
+import { People } from './pages/people';
+import { AcceptInvitation, Profile } from './pages/profile';
 import { Requests } from './pages/requests';
 import { Audit } from './pages/audit';
 
@@ -34,7 +36,8 @@ function theme() {
 
 function page(path: string[], query: URLSearchParams, cluster: Cluster | undefined, reload: () => void) {
   if (path.length === 0) return <Fleet />;
-  if (path[0] === 'audit') return <Audit />;
+  if (path[0] === 'audit') return <Audit query={query} />;
+  if (path[0] === 'people') return <People />;
   if (path[0] === 'environments') return <Environments />;
   if (path[0] === 'plans') return <Plans />;
   if (path[0] === 'requests') return <Requests query={query} />;
@@ -48,7 +51,7 @@ function page(path: string[], query: URLSearchParams, cluster: Cluster | undefin
     case 'access': return path[3] ? <AccountPage c={c} id={path[3]} /> : <Access c={c} />;
     case 'quotas': return <Quotas c={c} />;
     case 'limits': return <ClusterLimits c={c} reload={reload} />;
-    case 'audit': return <Audit c={c} />;
+    case 'audit': return <Audit c={c} query={query} />;
     default: return <Missing />;
   }
 }
@@ -86,7 +89,7 @@ function Switcher({ id, c }: { id: string; c?: Cluster }) {
 
 // What is beside the clusters.
 const places: [string, string, string][] = [
-  ['environments', 'environments', 'Environments'], ['plans', 'plans', 'Plans'], ['requests', 'requests', 'Topic requests'], ['audit', 'audit', 'Audit'],
+  ['environments', 'environments', 'Environments'], ['plans', 'plans', 'Plans'], ['requests', 'requests', 'Topic requests'], ['people', 'access', 'People'], ['audit', 'audit', 'Audit'],
 ];
 
 function Frame({ session, leave }: { session: Session; leave: () => void }) {
@@ -118,7 +121,7 @@ function Frame({ session, leave }: { session: Session; leave: () => void }) {
           <a href="/" aria-current={path.length === 0 ? 'page' : undefined}><Icon name="clusters" />{id ? 'All clusters' : 'Clusters'}</a>
           {!id && places.map(([key, icon, word]) => <a href={`/${key}`} aria-current={path[0] === key ? 'page' : undefined}><Icon name={icon} />{word}</a>)}
         </nav>
-        <div class="who"><span class="face" aria-hidden="true">{session.user.login.slice(0, 2).toUpperCase()}</span><span class="wrap">{session.user.login}</span><Button kind="quiet" icon="out" aria-label="Sign out" title="Sign out" onClick={signOut} /></div>
+        <div class="who"><span class="face" aria-hidden="true">{session.user.login.slice(0, 2).toUpperCase()}</span><a class="wrap" href="/profile" title="Password and sessions">{session.user.login}</a><Button kind="quiet" icon="out" aria-label="Sign out" title="Sign out" onClick={signOut} /></div>
       </aside>
       <div>
         <div class={`top ${c ? tagWord(c.tag) : ''}`}>
@@ -128,7 +131,7 @@ function Frame({ session, leave }: { session: Session; leave: () => void }) {
           <Button kind="quiet" icon="theme" aria-label="Light or dark" title="Light or dark" onClick={theme} />
         </div>
         <main id="main">
-          {id && cluster.error && !c ? <div class="empty"><p class="empty-title">{cluster.error}</p><a href="/">All clusters</a></div> : page(path, query, c, cluster.reload)}
+          {id && cluster.error && !c ? <div class="empty"><p class="empty-title">{cluster.error}</p><a href="/">All clusters</a></div> : path[0] === 'profile' ? <Profile user={session.user} /> : page(path, query, c, cluster.reload)}
         </main>
       </div>
       {automate && <Automate recipe={recipe} onClose={() => setAutomate(false)} />}
@@ -145,7 +148,9 @@ function App() {
     get<Session>('/leat/v1/session').then(enter, () => enter(null));
     document.addEventListener('click', followLinks);
   }, []);
+  const { path } = useLocation();
   if (session === undefined) return null;
+  if (path[0] === 'invitation') return <AcceptInvitation />;
   if (!session) return <Login done={s => { enter(s); if (location.pathname === '/login') go('/', true); }} />;
   return <Frame session={session} leave={() => enter(null)} />;
 }

@@ -5,6 +5,7 @@ import { all, call, del, post, useGet } from '../api';
 import { dateTime, plural } from '../format';
 import { go, seg } from '../router';
 import { Icon } from '../icons';
+import { Doors } from '../doors';
 import type { Cluster } from '../types';
 import { ScramUsers } from './scram';
 import { Banner, Button, Copy, DeleteOverlay, Empty, Field, FormOverlay, Head, Overlay, Section, Skeleton, Table, toast } from '../ui';
@@ -173,6 +174,7 @@ export function Access({ c }: { c: Cluster }) {
       <Section title="ACLs of this cluster" note="a deny beats every allow">
         {!acls.value ? <Skeleton /> : list.length === 0 ? <Empty title="No ACL yet">Open a service account and grant it access.</Empty> : <AclTable c={c} rows={list} reload={acls.reload} names={names} withPrincipal />}
       </Section>
+      <Doors />
     </>
   );
 }
