@@ -2,6 +2,8 @@
  * for domain_post and domain_wall. */
 #include "domain/domain.h"
 
+#include "collect/history.h"
+
 #include "base/log.h"
 #include "domain/admin.h"
 #include "domain/audit.h"
@@ -103,6 +105,9 @@ status domain_start(struct domain *domain)
     TRY(lifetimes_start(domain));
     TRY(usage_start(domain));
     certificates_start(domain);
+    status history = history_start(domain->options.data_dir, domain->loop, domain->db, domain->engine,
+                                   domain->supervisor, &domain->history);
+    if (failed(history)) log_error("there will be no history: %s", status_text(history));
     return logins_start(domain);
 }
 
@@ -121,6 +126,7 @@ void domain_free(struct domain *domain)
     logins_stop(domain);
     certificates_close(domain);
     loop_free(domain->loop);
+    history_stop(domain->history);
     db_free(domain->db);
     room_free(domain->room);
     mem_free(domain->lockout);

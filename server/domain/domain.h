@@ -16,6 +16,8 @@
 #include "store/db.h"
 #include "supervise/supervisor.h"
 
+struct history;
+
 struct domain_options {
     const char *data_dir;         /* absolute */
     const char *bin_dir;          /* where leat-broker and leat are */
@@ -53,6 +55,7 @@ struct domain {
     struct refusals *refusals;         /* refusals.c's own */
     struct usage *usage;               /* usage.c's own */
     struct lifetimes *lifetimes;       /* lifetimes.c's own */
+    struct history *history;      /* NULL: there is none */
     void *watchers;               /* watchers.c's own */
     int searches;                 /* under way, see records_search.h */
     void *lags;                   /* lags.c's own */

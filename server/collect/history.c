@@ -1,0 +1,570 @@
+/* history.c - one row a cluster and minute: the series that had a value, as varints. Taking on the domain
+ * thread, writing on a lane; the lane's tables are touched by nobody else. */
+#include "collect/history.h"
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "wire/varint.h"
+
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MINUTE_MS 60000
+#define MINUTES_KEPT (7 * 24 * 60)
+#define HOURS_KEPT (90 * 24)
+#define CLUSTERS_MAX 5000
+#define TOPICS_MAX 200          /* of a cluster, with series of their own; the others share one */
+#define PRINCIPALS_MAX 100
+#define SERIES_MAX 1000000      /* remembered */
+#define FILE_MAX (4LL << 30)    /* bytes; above it minutes are kept for a day less each hour */
+#define TAKE_MAX (256u << 20)
+#define OTHERS "(others)"
+
+const struct series_type series_types[] = {
+#define SERIES(symbol, number, name, kind, label, unit, text)                                      \
+    { number, name, SERIES_##kind, SERIES_##label, unit, text },
+#include "collect/series.def"
+#undef SERIES
+};
+const size_t series_type_count = ARRAY_LEN(series_types);
+
+enum {
+#define SERIES(symbol, number, name, kind, label, unit, text) S_##symbol = number,
+#include "collect/series.def"
+#undef SERIES
+};
+
+const struct series_type *series_by_name(struct str name)
+{
+    if (str_starts(name, STR(SERIES_PREFIX)))
+        name = (struct str){ name.data + sizeof SERIES_PREFIX - 1, name.len - (sizeof SERIES_PREFIX - 1) };
+    for (size_t i = 0; i < series_type_count; i++)
+        if (str_eq_c(name, series_types[i].name)) return &series_types[i];
+    return NULL;
+}
+
+static const struct series_type *type_of(int number)
+{
+    for (size_t i = 0; i < series_type_count; i++)
+        if (series_types[i].number == number) return &series_types[i];
+    return NULL;
+}
+
+const char *series_label_name(enum series_label label)
+{
+    return label == SERIES_TOPIC ? "topic" : label == SERIES_PRINCIPAL ? "principal_id" : NULL;
+}
+
+static const char schema[] =
+    "PRAGMA synchronous = NORMAL; PRAGMA auto_vacuum = INCREMENTAL;"
+    "CREATE TABLE IF NOT EXISTS cluster (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE) STRICT;"
+    "CREATE TABLE IF NOT EXISTS series (number INTEGER PRIMARY KEY, cluster INTEGER NOT NULL, type INTEGER "
+    "NOT NULL, label TEXT NOT NULL, UNIQUE (cluster, type, label)) STRICT;"
+    "CREATE TABLE IF NOT EXISTS minute (cluster INTEGER NOT NULL, at INTEGER NOT NULL, data BLOB NOT NULL, "
+    "PRIMARY KEY (cluster, at)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS hour (cluster INTEGER NOT NULL, at INTEGER NOT NULL, data BLOB NOT NULL, "
+    "PRIMARY KEY (cluster, at)) STRICT, WITHOUT ROWID;";
+
+struct known_series {
+    int64_t number; /* of its row */
+    int64_t last;   /* total when it was last taken */
+    bool told;      /* last is known */
+    UT_hash_handle hh;
+    char key[];     /* cluster, type, label */
+};
+struct history {
+    struct loop *loop;
+    struct db *db, *file; /* file: the lane's */
+    struct engine *engine;
+    struct supervisor *supervisor;
+    struct timer timer;
+    struct job job;
+    int64_t started_at;   /* ms since 1970 */
+    bool busy;
+    struct buf taken;     /* what the lane works on */
+    int64_t minute;       /* of `taken`, since 1970 */
+    /* the lane's: */
+    struct known_series *series;
+    int64_t hour;         /* up to which hours are made */
+    int64_t minutes_kept;
+    bool first;           /* of a total from before this process it is not known what is news */
+};
+
+static int64_t wall_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* --- taking: one entry after the other in a buffer ---------------------------------------------- */
+
+struct entry { /* then `cluster_len` bytes (0: as before) and `label_len` bytes */
+    int64_t value;
+    uint16_t cluster_len, label_len;
+    uint8_t type;
+    bool fresh; /* a total that began at 0 while this leatd ran: all of it is news */
+};
+
+struct taking {
+    struct buf *out;
+    const char *cluster;
+    bool fresh;
+};
+
+static void put(const struct taking *t, int type, const char *label, int64_t value)
+{
+    struct entry e = { value, (uint16_t)strlen(t->cluster), (uint16_t)strlen(label), (uint8_t)type,
+                      t->fresh };
+    buf_put(t->out, &e, sizeof e);
+    buf_put(t->out, t->cluster, e.cluster_len);
+    buf_put(t->out, label, e.label_len);
+}
+
+static void put_topics(const struct taking *to, const struct engine_figures *f)
+{
+    struct engine_topic_figures rest = { .bytes_in = 0 };
+    for (size_t i = 0; i < f->topic_count; i++) {
+        const struct engine_topic_figures *t = &f->topics[i];
+        if (i >= TOPICS_MAX) {
+            rest.bytes_in += t->bytes_in;
+            rest.bytes_out += t->bytes_out;
+            rest.records_in += t->records_in;
+            rest.records_out += t->records_out;
+            rest.bytes_stored += t->bytes_stored;
+        }
+        if (i >= TOPICS_MAX && i + 1 < f->topic_count) continue;
+        if (i >= TOPICS_MAX) t = &rest;
+        const char *label = t == &rest ? OTHERS : t->name;
+        put(to, S_RECEIVED_BYTES, label, t->bytes_in);
+        put(to, S_SENT_BYTES, label, t->bytes_out);
+        put(to, S_RECEIVED_RECORDS, label, t->records_in);
+        put(to, S_SENT_RECORDS, label, t->records_out);
+        put(to, S_RETAINED_BYTES, label, t->bytes_stored);
+    }
+}
+
+static void put_principals(const struct taking *to, const struct engine_figures *f)
+{
+    for (size_t i = 0; i < f->principal_count && i < PRINCIPALS_MAX; i++) {
+        const struct engine_principal_figures *p = &f->principals[i];
+        put(to, S_REQUEST_BYTES, p->principal, p->bytes_in);
+        put(to, S_RESPONSE_BYTES, p->principal, p->bytes_out);
+        put(to, S_THROTTLE_MS, p->principal, p->throttle_ms);
+    }
+}
+
+static void put_cluster(struct history *h, const char *id, int64_t partitions)
+{
+    char proc[64];
+    struct proc_info info = { 0 };
+    const struct engine_figures *f = engine_figures(h->engine, id);
+    if (!f || !f->known) return;
+    snprintf(proc, sizeof proc, "%.40s-1", id);
+    bool runs = supervisor_info(h->supervisor, proc, &info) && info.pid > 0;
+    const struct taking to = { &h->taken, id, runs && !info.adopted && info.started_at >= h->started_at };
+    put_topics(&to, f);
+    put_principals(&to, f);
+    put(&to, S_REQUEST_COUNT, "", f->requests);
+    put(&to, S_ERROR_COUNT, "", f->errors);
+    put(&to, S_CONNECTIONS, "", f->connections);
+    put(&to, S_PARTITIONS, "", partitions);
+    if (!runs) return;
+    put(&to, S_CPU_MS, "", info.cpu_ms);
+    put(&to, S_MEMORY_BYTES, "", info.memory_bytes);
+}
+
+/* --- writing: on the lane ------------------------------------------------------------------------ */
+
+static status number_of_cluster(struct db *db, struct str id, int64_t *ret)
+{
+    TRY(db_run(DB(db, "INSERT OR IGNORE INTO cluster (id) VALUES (?)", id)));
+    return db_one_i64(DB(db, "SELECT number FROM cluster WHERE id = ?", id), ret);
+}
+
+static status number_of_series(struct db *db, int64_t cluster, int type, struct str label, int64_t *ret)
+{
+    static const char find[] = "SELECT number FROM series WHERE cluster = ? AND type = ? AND label = ?";
+    status found = db_one_i64(DB(db, find, cluster, (int64_t)type, label), ret);
+    if (found.code != E_NOT_FOUND) return found;
+    TRY(db_run(DB(db, "INSERT INTO series (cluster, type, label) VALUES (?, ?, ?)", cluster, (int64_t)type,
+                  label)));
+    return db_one_i64(DB(db, find, cluster, (int64_t)type, label), ret);
+}
+
+static status series_of(struct history *h, int64_t cluster, const struct entry *e, const char *label,
+                        struct known_series **ret)
+{
+    char key[sizeof(int64_t) + 1 + 300];
+    struct known_series *s = NULL;
+    size_t label_len = e->label_len < 300 ? e->label_len : 300, len = sizeof cluster + 1 + label_len;
+    memcpy(key, &cluster, sizeof cluster);
+    key[sizeof cluster] = (char)e->type;
+    memcpy(key + sizeof cluster + 1, label, label_len);
+    HASH_FIND(hh, h->series, key, len, s);
+    *ret = s;
+    if (s || HASH_COUNT(h->series) >= SERIES_MAX) return OK;
+    s = mem_zalloc(sizeof *s + len);
+    if (!s) return FAIL(NO_MEMORY);
+    memcpy(s->key, key, len);
+    status result = number_of_series(h->file, cluster, e->type, (struct str){ label, label_len },
+                                     &s->number);
+    if (is_ok(result)) HASH_ADD_KEYPTR(hh, h->series, s->key, len, s);
+    if (failed(result) || !HASH_ADDED(hh, s)) {
+        mem_free(s);
+        return failed(result) ? result : FAIL(NO_MEMORY);
+    }
+    *ret = s;
+    return OK;
+}
+
+static void put_pair(struct buf *out, int64_t series, int64_t value)
+{
+    uint8_t bytes[24];
+    size_t n = varint_write(bytes, series);
+    n += varint_write(bytes + n, value);
+    buf_put(out, bytes, n);
+}
+
+/* The value of the minute: what a counter gained, what a gauge stands at. */
+static int64_t value_of(const struct history *h, struct known_series *s, const struct entry *e)
+{
+    const struct series_type *type = type_of(e->type);
+    if (!type || type->kind == SERIES_GAUGE) return e->value;
+    bool told = s->told;
+    bool same_life = told && e->value >= s->last; /* a new one begins at 0 */
+    int64_t gained = same_life ? e->value - s->last : e->value;
+    s->last = e->value;
+    s->told = true;
+    return told || e->fresh || !h->first ? gained : 0;
+}
+
+static status write_row(struct history *h, int64_t cluster, struct buf *row)
+{
+    status result = buf_check(row);
+    if (is_ok(result) && row->len)
+        result = db_run(DB(h->file, "INSERT OR REPLACE INTO minute VALUES (?, ?, ?)", cluster, h->minute,
+                           buf_bytes(row)));
+    buf_clear(row);
+    return result;
+}
+
+static status write_taken(struct history *h)
+{
+    struct buf row;
+    int64_t cluster = 0;
+    struct str id = STR_NULL;
+    status result = OK;
+    buf_init(&row, 16 << 20);
+    for (size_t at = 0; at < h->taken.len && is_ok(result);) {
+        struct entry e;
+        struct known_series *s = NULL;
+        memcpy(&e, h->taken.data + at, sizeof e);
+        const char *text = (const char *)h->taken.data + at + sizeof e, *label = text + e.cluster_len;
+        at += sizeof e + e.cluster_len + e.label_len;
+        if (!id.data || !str_eq(id, (struct str){ text, e.cluster_len })) {
+            result = write_row(h, cluster, &row);
+            id = (struct str){ text, e.cluster_len };
+            if (is_ok(result)) result = number_of_cluster(h->file, id, &cluster);
+        }
+        if (is_ok(result)) result = series_of(h, cluster, &e, label, &s);
+        int64_t value = is_ok(result) && s ? value_of(h, s, &e) : 0;
+        if (value) put_pair(&row, s->number, value);
+    }
+    if (is_ok(result)) result = write_row(h, cluster, &row);
+    buf_done(&row);
+    h->first = false;
+    return result;
+}
+
+/* --- hours ----------------------------------------------------------------------------------------- */
+
+struct hour_sum {
+    int64_t series, sum, count;
+    UT_hash_handle hh;
+};
+
+static bool next_pair(struct bytes *left, int64_t *ret_series, int64_t *ret_value)
+{
+    size_t n = varint_get(*left, ret_series);
+    if (!n || n > left->len) return false;
+    struct bytes rest = bytes_of(left->data + n, left->len - n);
+    size_t m = varint_get(rest, ret_value);
+    if (!m || m > rest.len) return false;
+    *left = bytes_of(rest.data + m, rest.len - m);
+    return true;
+}
+
+static status add_minute(struct hour_sum **sums, struct bytes data)
+{
+    int64_t series, value;
+    while (next_pair(&data, &series, &value)) {
+        struct hour_sum *s = NULL;
+        HASH_FIND(hh, *sums, &series, sizeof series, s);
+        if (!s) {
+            s = mem_zalloc(sizeof *s);
+            if (!s) return FAIL(NO_MEMORY);
+            s->series = series;
+            HASH_ADD(hh, *sums, series, sizeof s->series, s);
+            if (!HASH_ADDED(hh, s)) {
+                mem_free(s);
+                return FAIL(NO_MEMORY);
+            }
+        }
+        s->sum += value;
+        s->count++;
+    }
+    return OK;
+}
+
+static bool is_gauge(struct db *db, int64_t series)
+{
+    int64_t type = 0;
+    (void)db_one_i64(DB(db, "SELECT type FROM series WHERE number = ?", series), &type);
+    const struct series_type *t = type_of((int)type);
+    return t && t->kind == SERIES_GAUGE;
+}
+
+/* A counter's hour is the sum of its minutes, a gauge's their mean. */
+static status write_hour(struct history *h, int64_t cluster, int64_t hour)
+{
+    struct hour_sum *sums = NULL, *s, *next;
+    struct buf row;
+    status result = OK;
+    struct db_query *q = DB(h->file, "SELECT data FROM minute WHERE cluster = ? AND at >= ? AND at < ?",
+                            cluster,
+                            hour * 60, hour * 60 + 60);
+    while (is_ok(result) && db_next(q)) result = add_minute(&sums, db_bytes(q, 0));
+    status ended = db_end(q);
+    if (is_ok(result)) result = ended;
+    buf_init(&row, 16 << 20);
+    HASH_ITER(hh, sums, s, next) {
+        put_pair(&row, s->series, is_gauge(h->file, s->series) ? s->sum / s->count : s->sum);
+        HASH_DEL(sums, s);
+        mem_free(s);
+    }
+    if (is_ok(result)) result = buf_check(&row);
+    if (is_ok(result) && row.len)
+        result = db_run(DB(h->file, "INSERT OR REPLACE INTO hour VALUES (?, ?, ?)", cluster, hour,
+                           buf_bytes(&row)));
+    buf_done(&row);
+    return result;
+}
+
+static status forget_old(struct history *h)
+{
+    int64_t pages = 0, page_size = 0;
+    TRY(db_one_i64(DB(h->file, "PRAGMA page_count"), &pages));
+    TRY(db_one_i64(DB(h->file, "PRAGMA page_size"), &page_size));
+    bool large = pages * page_size > FILE_MAX && h->minutes_kept > 24 * 60;
+    h->minutes_kept = large ? h->minutes_kept - 24 * 60 : MINUTES_KEPT;
+    if (large) log_warn("history.db is full: minutes are kept for %lld h", (long long)h->minutes_kept / 60);
+    TRY(db_run(DB(h->file, "DELETE FROM minute WHERE at < ?", h->minute - h->minutes_kept)));
+    TRY(db_run(DB(h->file, "DELETE FROM hour WHERE at < ?", h->minute / 60 - HOURS_KEPT)));
+    return db_script(h->file, "PRAGMA incremental_vacuum(2000)");
+}
+
+static status write_hours(struct history *h)
+{
+    int64_t numbers[CLUSTERS_MAX], upto = h->minute / 60;
+    size_t count = 0;
+    if (h->hour >= upto) return OK;
+    struct db_query *q = DB(h->file, "SELECT DISTINCT cluster FROM minute WHERE at >= ?", h->hour * 60);
+    while (count < CLUSTERS_MAX && db_next(q)) numbers[count++] = db_i64(q, 0);
+    TRY(db_end(q));
+    for (; h->hour < upto; h->hour++)
+        for (size_t i = 0; i < count; i++) TRY(write_hour(h, numbers[i], h->hour));
+    return forget_old(h);
+}
+
+static void work(struct job *job)
+{
+    struct history *h = CONTAINER_OF(job, struct history, job);
+    status result = db_begin(h->file);
+    if (is_ok(result)) result = write_taken(h);
+    if (is_ok(result)) result = write_hours(h);
+    if (is_ok(result)) result = db_commit(h->file);
+    else db_rollback(h->file);
+    if (failed(result)) log_warn("history: a minute was not written: %s", status_text(result));
+}
+
+static void written(struct job *job)
+{
+    struct history *h = CONTAINER_OF(job, struct history, job);
+    h->busy = false;
+    buf_done(&h->taken);
+    buf_init(&h->taken, TAKE_MAX);
+}
+
+/* --- the minute -------------------------------------------------------------------------------------- */
+
+void history_take(struct history *h, int64_t now_wall)
+{
+    if (h->busy) return; /* the disk is slow: this minute is left out, counters come with the next */
+    struct db_query *q = DB(h->db, "SELECT c.id, coalesce(sum(t.partitions), 0) FROM cluster c LEFT JOIN "
+                                   "topic t ON t.cluster_id = c.id AND t.internal = 0 GROUP BY c.id LIMIT ?",
+                            CLUSTERS_MAX);
+    while (db_next(q)) {
+        char id[64];
+        DB_COPY(q, 0, id);
+        put_cluster(h, id, db_i64(q, 1));
+    }
+    (void)db_end(q); /* logged; what was taken counts */
+    h->minute = (now_wall - MINUTE_MS / 2) / MINUTE_MS; /* the one that is over */
+    if (failed(buf_check(&h->taken)) || !h->taken.len) {
+        buf_clear(&h->taken);
+        return;
+    }
+    h->job.work = work;
+    h->job.done = written;
+    h->busy = is_ok(loop_submit(h->loop, &h->job, LANE_BACKGROUND));
+    if (!h->busy) buf_clear(&h->taken);
+}
+
+static void set_timer(struct history *h)
+{
+    int64_t now = wall_ms();
+    (void)loop_timer_set(h->loop, &h->timer, loop_now(h->loop) + MINUTE_MS - now % MINUTE_MS);
+}
+
+static void on_minute(struct timer *timer)
+{
+    struct history *h = CONTAINER_OF(timer, struct history, timer);
+    history_take(h, wall_ms());
+    set_timer(h);
+}
+
+static status open_file(const char *data_dir, struct db **ret_db)
+{
+    static const char *const beside[] = { "-wal", "-shm" };
+    char path[512], aside[540];
+    snprintf(path, sizeof path, "%s/history.db", data_dir);
+    for (int tries = 0;; tries++) {
+        status result = db_open_writer(path, ret_db);
+        if (is_ok(result)) result = db_script(*ret_db, schema);
+        if (is_ok(result) || tries == 1) return result;
+        db_free(*ret_db);
+        *ret_db = NULL;
+        snprintf(aside, sizeof aside, "%s.broken", path);
+        log_warn("%s cannot be used (%s): it is put aside as %s and made anew", path, status_text(result),
+                 aside);
+        if (rename(path, aside) != 0) return result;
+        for (size_t i = 0; i < ARRAY_LEN(beside); i++) { /* would be taken for the new file's */
+            snprintf(aside, sizeof aside, "%s%s", path, beside[i]);
+            unlink(aside);
+        }
+    }
+}
+
+status history_start(const char *data_dir, struct loop *loop, struct db *db, struct engine *engine,
+                     struct supervisor *supervisor, struct history **ret_history)
+{
+    struct history *h = mem_zalloc(sizeof *h);
+    if (!h) return FAIL(NO_MEMORY);
+    *h = (struct history){ .loop = loop, .db = db, .engine = engine, .supervisor = supervisor,
+                          .first = true,
+                           .minutes_kept = MINUTES_KEPT, .started_at = wall_ms() };
+    buf_init(&h->taken, TAKE_MAX);
+    timer_init(&h->timer, on_minute);
+    status result = open_file(data_dir, &h->file);
+    if (is_ok(result))
+        result = db_one_i64(DB(h->file, "SELECT coalesce(max(at) + 1, unixepoch() / 3600) FROM hour"),
+                            &h->hour);
+    if (failed(result)) {
+        history_stop(h);
+        return result;
+    }
+    set_timer(h);
+    *ret_history = h;
+    return OK;
+}
+
+void history_stop(struct history *h)
+{
+    if (!h) return;
+    struct known_series *s, *next;
+    HASH_ITER(hh, h->series, s, next) {
+        HASH_DEL(h->series, s);
+        mem_free(s);
+    }
+    buf_done(&h->taken);
+    db_free(h->file);
+    mem_free(h);
+}
+
+/* --- reading -------------------------------------------------------------------------------------- */
+
+struct label {
+    int64_t series;
+    UT_hash_handle hh;
+    size_t len;
+    char text[];
+};
+
+static status read_labels(struct db *db, int64_t cluster, int type, struct label **labels)
+{
+    struct db_query *q = DB(db, "SELECT number, label FROM series WHERE cluster = ? AND type = ?", cluster,
+                            (int64_t)type);
+    status result = OK;
+    while (is_ok(result) && db_next(q)) {
+        struct str text = db_text(q, 1);
+        struct label *l = mem_zalloc(sizeof *l + text.len + 1);
+        if (!l) result = FAIL(NO_MEMORY);
+        if (!l) break;
+        l->series = db_i64(q, 0);
+        l->len = text.len;
+        memcpy(l->text, text.data, text.len);
+        HASH_ADD(hh, *labels, series, sizeof l->series, l);
+        if (!HASH_ADDED(hh, l)) mem_free(l);
+    }
+    status ended = db_end(q);
+    return failed(result) ? result : ended;
+}
+
+static void read_row(struct label *labels, int64_t at, struct bytes data,
+                     void (*point)(void *arg, const struct history_point *p), void *arg)
+{
+    int64_t series, value;
+    while (next_pair(&data, &series, &value)) {
+        struct label *l = NULL;
+        HASH_FIND(hh, labels, &series, sizeof series, l);
+        if (l) point(arg, &(struct history_point){ at, { l->text, l->len }, value });
+    }
+}
+
+/* Is all of [from, …) kept by the minute? */
+static bool by_minute(int64_t from) { return from >= wall_ms() - (int64_t)MINUTES_KEPT * MINUTE_MS; }
+
+status history_read(const char *data_dir, struct str cluster_id, const struct series_type *type,
+                    int64_t from,
+                    int64_t to, void (*point)(void *arg, const struct history_point *p), void *arg,
+                    int64_t *ret_step)
+{
+    char path[512];
+    struct label *labels = NULL, *l, *next;
+    int64_t cluster = 0;
+    CLEANUP(db) struct db *db = NULL;
+    snprintf(path, sizeof path, "%s/history.db", data_dir);
+    if (access(path, R_OK) != 0) return FAIL(NOT_FOUND);
+    TRY(db_open_reader(path, &db));
+    bool minutes = by_minute(from);
+    int64_t step = minutes ? MINUTE_MS : 60 * (int64_t)MINUTE_MS;
+    *ret_step = step;
+    status result = db_one_i64(DB(db, "SELECT number FROM cluster WHERE id = ?", cluster_id), &cluster);
+    if (result.code == E_NOT_FOUND) return OK;
+    if (is_ok(result)) result = read_labels(db, cluster, type->number, &labels);
+    if (is_ok(result)) {
+        const char *sql =
+            minutes ? "SELECT at, data FROM minute WHERE cluster = ? AND at >= ? AND at < ? ORDER BY at"
+                    : "SELECT at, data FROM hour WHERE cluster = ? AND at >= ? AND at < ? ORDER BY at";
+        struct db_query *q = DB(db, sql, cluster, (from + step - 1) / step, (to + step - 1) / step);
+        while (db_next(q)) read_row(labels, db_i64(q, 0) * step, db_bytes(q, 1), point, arg);
+        result = db_end(q);
+    }
+    HASH_ITER(hh, labels, l, next) {
+        HASH_DEL(labels, l);
+        mem_free(l);
+    }
+    return result;
+}

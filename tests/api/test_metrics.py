@@ -1,0 +1,116 @@
+"""The history in the metrics dialect: what was produced comes back as the minutes it was produced in."""
+import contextlib
+import os
+import re
+
+import client
+from client import text, wait_for
+
+PREFIX = "io.confluent.kafka.server/"
+
+
+class Metrics:
+    def __init__(self, server):
+        self.s = server
+        environment = server.make_environment("metrics")
+        self.cluster = server.make_cluster(environment)["id"]
+        self.other = server.make_cluster(environment, "other")["id"]
+        for topic, records in (("orders", 40), ("returns", 5)):
+            server.good("POST", f"/kafka/v3/clusters/{self.cluster}/topics", {"topic_name": topic, "partitions_count": 3})
+            server.produce(self.cluster, topic, *[text(f"{i}") for i in range(records)])
+        wait_for(lambda: self.query("received_records"), "the minute is over and written", 90)
+
+    def body(self, metric, **more):
+        return {"aggregations": [{"metric": PREFIX + metric, "agg": "SUM"}], "granularity": "ALL",
+                "intervals": ["now-1h/now"], "filter": {"op": "EQ", "field": "resource.kafka.id", "value": self.cluster},
+                **more}
+
+    def query(self, metric, **more):
+        return self.s.good("POST", "/v2/metrics/cloud/query", self.body(metric, **more))["data"]
+
+    def refused(self, field, value, status=400):
+        body = self.body("received_bytes")
+        body[field] = value
+        errors = self.s.refused(status, "POST", "/v2/metrics/cloud/query", body)["errors"]
+        return errors[0]["detail"]
+
+
+@contextlib.contextmanager
+def fixture():
+    with client.running() as server:
+        yield Metrics(server)
+
+
+def test_what_was_produced_is_in_its_minute_by_topic(t):
+    assert [p["value"] for p in t.query("received_records")] == [45]
+    by_topic = {p["metric.topic"]: p["value"] for p in t.query("received_records", group_by=["metric.topic"])}
+    assert by_topic == {"orders": 40, "returns": 5}
+    only = {"op": "AND", "filters": [{"op": "EQ", "field": "resource.kafka.id", "value": t.cluster},
+                                     {"op": "EQ", "field": "metric.topic", "value": "returns"}]}
+    assert [p["value"] for p in t.query("received_records", filter=only, granularity="PT1M")] == [5]
+    without = {"op": "AND", "filters": [{"op": "EQ", "field": "resource.kafka.id", "value": t.cluster},
+                                        {"op": "NOT", "filter": {"op": "EQ", "field": "metric.topic", "value": "returns"}}]}
+    assert [p["value"] for p in t.query("received_records", filter=without)] == [40]
+    grouped = t.query("received_records", format="GROUPED", group_by=["metric.topic"], granularity="PT1H")
+    assert {g["metric.topic"]: sum(p["value"] for p in g["points"]) for g in grouped} == {"orders": 40, "returns": 5}
+
+
+def test_gauges_are_what_they_stood_at(t):
+    assert [p["value"] for p in t.query("partition_count")] == [6]
+    stored = t.query("retained_bytes", group_by=["metric.topic", "resource.kafka.id"])
+    assert {(p["metric.topic"], p["resource.kafka.id"]) for p in stored} == {("orders", t.cluster), ("returns", t.cluster)}
+    assert all(p["value"] > 0 for p in stored)
+
+
+def test_intervals_are_absolute_and_relative_and_end(t):
+    for interval in ("now-1h/now", "PT1H/now", "now-90m/PT2H", "2020-01-01T00:00:00Z/2020-12-01T00:00:00+02:00",
+                     "P1D/now-2h|h"):
+        t.query("received_records", intervals=[interval])
+    assert t.query("received_records", intervals=["PT1H/now-1d"]) == []
+    for wrong in ("", "now", "now/now-1h", "PT1H/later", "P/now", "2020-01-01/P1D", "2026-13-01T00:00:00Z/PT1H", "P9999D/now"):
+        assert "intervals" in t.refused("intervals", [wrong]), wrong
+
+
+def test_what_is_not_understood_is_refused_in_a_sentence(t):
+    assert "descriptors" in t.refused("aggregations", [{"metric": "nothing"}])
+    assert "granularity" in t.refused("granularity", "PT2M")
+    assert "limit" in t.refused("limit", 5000)
+    assert "name the clusters" in t.refused("filter", {"op": "EQ", "field": "metric.topic", "value": "orders"})
+    assert "filter" in t.refused("filter", {"op": "AND", "filters": [
+        {"op": "EQ", "field": "resource.kafka.id", "value": t.cluster}, {"op": "GT", "field": "value", "value": 1}]})
+    assert "grouped" in t.refused("group_by", ["metric.principal_id"])
+    assert t.query("received_bytes", filter={"op": "EQ", "field": "resource.kafka.id", "value": "lkc-nobody"}) == []
+
+
+def test_attributes_and_descriptors_name_what_there_is(t):
+    found = t.s.good("POST", "/v2/metrics/cloud/attributes", {
+        "metric": PREFIX + "received_bytes", "group_by": ["metric.topic"], "intervals": ["now-1h/now"],
+        "filter": {"op": "EQ", "field": "resource.kafka.id", "value": t.cluster}})["data"]
+    assert sorted(a["metric.topic"] for a in found) == ["orders", "returns"]
+    names = {d["name"]: d for d in t.s.good("GET", "/v2/metrics/cloud/descriptors/metrics?resource_type=kafka")["data"]}
+    assert names[PREFIX + "received_bytes"]["type"] == "COUNTER_INT64"
+    assert t.s.good("GET", "/v2/metrics/cloud/descriptors/resources")["data"][0]["type"] == "kafka"
+
+
+def test_the_export_is_prometheus_text_of_a_whole_minute(t):
+    def export():
+        answer = t.s.call("GET", f"/v2/metrics/cloud/export?resource.kafka.id={t.cluster}&resource.kafka.id={t.other}")
+        assert answer.status == 200 and answer.headers["Content-Type"].startswith("text/plain")
+        return answer.body.decode()
+    wanted = f'confluent_kafka_server_partition_count{{kafka_id="{t.cluster}"}} 6 '
+    lines = wait_for(lambda: (out := export()) and wanted in out and out, "the newest minute is exported", 90).splitlines()
+    for line in lines:
+        assert line.startswith("# ") or re.fullmatch(r'\w+\{kafka_id="lkc-\w+"(,\w+="[^"]*")?\} -?\d+ \d{13}', line), line
+    t.s.refused(400, "GET", "/v2/metrics/cloud/export")
+
+
+def test_a_history_that_cannot_be_read_is_put_aside_at_the_next_start(t):
+    t.s.kill()
+    for end in ("-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{t.s.data}/history.db{end}")
+    with open(f"{t.s.data}/history.db", "r+b") as f:
+        f.write(b"not a database, not at all" * 100)
+    t.s.start()
+    assert "put aside" in t.s.log_tail()
+    assert t.s.call("POST", "/v2/metrics/cloud/query", t.body("received_records")).status == 200
