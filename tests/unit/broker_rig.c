@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -70,6 +71,7 @@ void rig_start_managed(struct rig *rig)
     rig_prepare(rig);
     snprintf(rig->run, sizeof rig->run, "%s/run", rig->dir);
     rig->options.run_dir = rig->run;
+    assert_int_equal(mkdir(rig->run, 0700), 0); /* leatd makes it */
     rig->options.cluster_id = "lkc-test";
     rig->options.endpoints[0].security = SECURITY_SASL_PLAINTEXT;
     rig_open(rig);

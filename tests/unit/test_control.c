@@ -129,6 +129,7 @@ static int setup(void **state)
     if (!mkdtemp(folder)) return 1;
     snprintf(data_dir, sizeof(data_dir), "%s/data", folder);
     snprintf(run_dir, sizeof(run_dir), "%s/run", folder);
+    if (mkdir(data_dir, 0700) || mkdir(run_dir, 0700)) return 1; /* leatd makes them */
     broker_up();
     leatd_dial(&leatd);
     return 0;
