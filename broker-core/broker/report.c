@@ -242,6 +242,10 @@ static void add_totals(struct broker *b, struct control_report *out)
     out->storage_state = b->store ? (int8_t)store_state(b->store) : 0;
     out->memory_bytes = b->memory_used;
     out->authentication_failures = s->authentication_failures;
+    const struct loop_turns *turns = loop_turns(b->loop);
+    out->turns_over1_ms = (int64_t)turns->over_1ms;
+    out->turns_over10_ms = (int64_t)turns->over_10ms;
+    out->longest_turn_us = turns->longest_ns / 1000;
     out->authorization_failures = s->authorization_failures;
 }
 

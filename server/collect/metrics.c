@@ -136,6 +136,14 @@ static void put_totals(const struct scrape *s)
           offsetof(struct engine_figures, bytes_stored) },
         { "leat_damaged_partitions", "gauge", "Partitions with files that are damaged.",
           offsetof(struct engine_figures, damaged_partitions) },
+        { "leat_broker_turns_over_1ms_total", "counter",
+          "Turns of the broker's event loop that kept everybody else waiting for more than 1 ms.",
+          offsetof(struct engine_figures, turns_over_1ms) },
+        { "leat_broker_turns_over_10ms_total", "counter", "The same, for more than 10 ms.",
+          offsetof(struct engine_figures, turns_over_10ms) },
+        { "leat_broker_longest_turn_us", "gauge",
+          "The longest turn of the broker's event loop since it started, in microseconds.",
+          offsetof(struct engine_figures, longest_turn_us) },
     };
     for (size_t r = 0; r < ARRAY_LEN(rows); r++) {
         put_family(s->out, rows[r].name, rows[r].type, rows[r].help);

@@ -82,6 +82,7 @@ struct engine_figures {
     int64_t bytes_in, bytes_out, records_in, records_out, requests, errors, throttle_ms;
     double in_per_s, out_per_s, requests_per_s;
     int64_t connections, bytes_stored, memory_bytes; /* bytes_stored: without internal topics */
+    int64_t turns_over_1ms, turns_over_10ms, longest_turn_us; /* of the broker's event loop */
     enum engine_storage { ENGINE_STORAGE_OPEN, ENGINE_STORAGE_AT_LIMIT, ENGINE_STORAGE_HELD,
                           ENGINE_STORAGE_FULL } storage; /* may clients append, and why not */
     struct engine_topic_figures *topics;      size_t topic_count;

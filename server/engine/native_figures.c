@@ -203,6 +203,9 @@ void figures_apply(struct figures *f, const struct control_report *r)
                      ? (enum engine_storage)r->storage_state
                      : ENGINE_STORAGE_OPEN;
     e->memory_bytes = r->memory_bytes;
+    e->turns_over_1ms = r->turns_over1_ms;
+    e->turns_over_10ms = r->turns_over10_ms;
+    e->longest_turn_us = r->longest_turn_us;
     apply_damage(e, r);
     for (int32_t i = 0; i < r->topics_count; i++) apply_topic(f, &r->topics[i], s);
     for (int32_t i = 0; i < r->topics_gone_count; i++) topic_gone(f, r->topics_gone[i]);

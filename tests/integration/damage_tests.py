@@ -1,6 +1,7 @@
 """Files that were changed behind a broker's back: what was hit is refused and told, all else is served."""
 import glob
 import os
+import re
 import signal
 import subprocess
 
@@ -80,7 +81,9 @@ def test_a_flipped_byte_is_refused_told_and_all_around_it_is_served():
         told = wait_for(lambda: damage(leat, cluster["id"])["first"], "REST tells of it")
         assert [(t["topic_name"], t["partition_id"], t["offline"]) for t in told] == [("hit", 0, False)]
         assert f"offset {2 * RECORDS} " in told[0]["reason"]
-        assert b"\nleat_damaged_partitions" in leat.call("GET", "/metrics").body
+        metrics = leat.call("GET", "/metrics").body
+        assert b"\nleat_damaged_partitions" in metrics
+        assert re.search(rb"\nleat_broker_longest_turn_us\{[^}]*\} [1-9]", metrics)
         found, error = read(config(cluster, key), "hit", 2 * RECORDS, RECORDS)
         assert error is None and found == values("hit", 2)
 
