@@ -1,6 +1,7 @@
 """Searching records by server-sent events: what is found, in which order, within which bounds."""
 import contextlib
 import json
+import random
 import time
 import urllib.parse
 
@@ -153,6 +154,49 @@ def test_compressed_records_are_found_and_a_bomb_is_only_counted(t):
     assert code == 0, err
     found, end = t.search("packed", filter="value starts with 'line 1999 '", **{"from": "oldest"})
     assert len(found) == 1 and end["unreadable_batches"] == 1 and end["complete"], end
+
+
+def test_every_record_is_found_once_however_its_time_lies(t):
+    t.s.make_topic(t.id, "mixed", 5)
+    random.seed(7)
+    sent = []
+    for chunk in range(6):
+        records = []
+        for i in range(400):
+            when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(1700000000 + random.randrange(1000)))
+            records.append({"partition_id": random.choice((0, 1, 1, 2, 4)), "timestamp": when, **text(f"{chunk}-{i}")})
+            sent.append(records[-1]["value"]["data"])
+        t.s.produce(t.id, "mixed", *records)
+    for query in ({"from": "oldest"}, {"from": "newest"}):
+        found, end = t.search("mixed", limit=10000, **query)
+        assert end["complete"] and end["scanned"]["records"] == len(sent), end
+        assert sorted(r["value"]["data"] for r in found) == sorted(sent)
+        some, _ = t.search("mixed", limit=10000, filter="partition == 4 and value contains '-1'", **query)
+        assert len(some) == sum(r["partition"] == 4 and "-1" in r["value"]["data"] for r in found)
+    pages, at = [], 0
+    while True:  # one partition, forty records at a time
+        page, end = t.search("mixed", partition=1, limit=10000, max_records=40, **{"from": "offset", "offset": at})
+        pages += [r["offset"] for r in page]
+        if end["complete"]:
+            break
+        at = end["partitions"][0]["next_offset"]
+    assert sorted(pages) == list(range(end["partitions"][0]["end_offset"]))
+
+
+def test_what_compaction_left_is_found_from_both_sides(t):
+    path = f"/kafka/v3/clusters/{t.id}/topics"
+    t.s.good("POST", path, {"topic_name": "last", "partitions_count": 1, "configs": [
+        {"name": "cleanup.policy", "value": "compact"}, {"name": "min.cleanable.dirty.ratio", "value": "0.01"},
+        {"name": "segment.ms", "value": "200"}]}, status=201)
+    def newest():
+        t.s.produce(t.id, "last", *[text(f"v{i}", key=f"k{i % 3}") for i in range(60)])
+        found, end = t.search("last", limit=10000, **{"from": "oldest"})
+        last = end["partitions"][0]
+        return found if end["complete"] and len(found) < last["end_offset"] - last["start_offset"] else None
+    found = wait_for(newest, "compaction leaves holes", 60)
+    back, end = t.search("last", limit=10000)
+    assert end["complete"] and {r["offset"] for r in back} <= {r["offset"] for r in found}
+    assert {"k0", "k1", "k2"} == {r["key"]["data"] for r in back}
 
 
 def test_closing_the_connection_ends_the_search(t):
