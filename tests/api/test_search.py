@@ -214,3 +214,19 @@ def test_closing_the_connection_ends_the_search(t):
         assert wait_for(begun, "a search begins") in ("progress", "end")
     found, end = t.search("long", filter="value starts with '29999 '", **{"from": "oldest"})
     assert len(found) == 1 and end["complete"]
+
+
+def test_who_reads_slowly_gets_everything(t):
+    t.s.make_topic(t.id, "wide", 2)
+    lines = "".join(f"{i} {'w' * 1000}\n" for i in range(6000))
+    code, _, err = kcat(t.cluster["bootstrap_servers"], t.key, "-P", "-t", "wide", data=lines, timeout=60)
+    assert code == 0, err
+    with stream(t.s, t.path("wide", limit=10000, **{"from": "oldest"})) as following:
+        for _ in range(50):  # meanwhile the queue of the stream, 1 MiB, is full several times over
+            assert t.s.good("GET", f"/leat/v1/clusters/{t.id}")["state"]["name"] == "running"
+        found, name = 0, "record"
+        while name != "end":
+            name, data = following()
+            found += name == "record"
+            assert name in ("record", "progress", "end"), (name, data)
+    assert found == 6000 and data["complete"] and data["found"] == 6000, data
