@@ -35,6 +35,8 @@
 #define ARGV_MAX 24
 #define LOGS_LOOK_MS 10000
 
+#define FIGURES_AGE_MS 1000
+
 struct proc {
     struct supervisor *supervisor;
     struct proc_spec spec; /* argv owned */
@@ -45,6 +47,8 @@ struct proc {
     int64_t since, started_at, started_mono;
     struct why reason, verdict, end_reason;
     int64_t ended_at;
+    int figures_pid;         /* whose figures these are; 0: none were read */
+    int64_t figures_at, memory_bytes, cpu_ms;
     struct timer step;
     struct watch exit;
     void (*stopped)(void *arg);
@@ -502,6 +506,16 @@ void supervisor_stop_all(struct supervisor *supervisor, void (*done)(void *arg),
     loop_defer(supervisor->loop, &supervisor->all_stopped);
 }
 
+/* A fleet of a thousand is asked for as a whole, and often. */
+static void figures_refresh(struct proc *p)
+{
+    int64_t now = loop_now(p->supervisor->loop);
+    if (p->figures_pid == p->pid && now - p->figures_at < FIGURES_AGE_MS) return;
+    p->figures_pid = p->pid;
+    p->figures_at = now;
+    process_figures(p->pid, &p->memory_bytes, &p->cpu_ms);
+}
+
 bool supervisor_info(struct supervisor *supervisor, const char *proc_id, struct proc_info *ret_info)
 {
     struct proc *p = find(supervisor, proc_id);
@@ -513,7 +527,9 @@ bool supervisor_info(struct supervisor *supervisor, const char *proc_id, struct 
     memcpy(ret_info->end_reason, p->end_reason.text, sizeof ret_info->end_reason);
     static_assert(sizeof ret_info->reason == sizeof p->reason.text, "the same sentence");
     memcpy(ret_info->reason, p->reason.text, sizeof ret_info->reason);
-    process_figures(p->pid, &ret_info->memory_bytes, &ret_info->cpu_ms);
+    figures_refresh(p);
+    ret_info->memory_bytes = p->memory_bytes;
+    ret_info->cpu_ms = p->cpu_ms;
     return true;
 }
 

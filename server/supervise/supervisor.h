@@ -28,7 +28,7 @@ struct proc_info {
     int64_t since;       /* ms since 1970: in this state */
     int64_t started_at;
     int restarts;
-    int64_t memory_bytes, cpu_ms; /* of /proc, read when asked */
+    int64_t memory_bytes, cpu_ms; /* of /proc, at most a second old */
     bool adopted;
     int64_t ended_at;    /* the last time it ended unasked, and why; 0 never since this leatd began */
     char end_reason[256];
