@@ -42,7 +42,7 @@ struct api_request {
     struct str body;
     struct str base_url;             /* "http://host:port" of this request, for self links */
     const char *content_type;        /* NULL when absent */
-    char request_id[40];
+    char request_id[64];
     char address[64];
     struct api_caller caller;
     struct arena *arena;             /* lives until the answer was sent */

@@ -8,6 +8,9 @@
 #include "http/http.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
+
+#define DESCRIPTORS 65536
 
 struct run {
     struct options options;
@@ -73,6 +76,17 @@ static status start(struct run *run, struct why *why)
     return domain_start(run->domain);
 }
 
+/* Connections of the door and of clusters are descriptors. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
+    rlim_t wanted = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+    if (wanted <= limit.rlim_cur) return;
+    limit.rlim_cur = wanted;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int main(int argc, char **argv)
 {
     static struct run run;
@@ -82,6 +96,7 @@ int main(int argc, char **argv)
     if (failed(result)) return complain(&why, result, 2);
     if (help) return 0;
     if (run.options.show) return show(&run.options);
+    raise_descriptors();
     lifecycle_block_signals();
     result = options_claim_folder(&run.options, &why);
     if (failed(result)) return complain(&why, result, 1);

@@ -27,6 +27,7 @@ static ssize_t read_events(void *arg, uint64_t position, char *out, size_t max)
         memcpy(out, x->stream.data, (size_t)n);
         memmove(x->stream.data, x->stream.data + n, x->stream.len - (size_t)n);
         x->stream.len -= (size_t)n;
+        if (x->stream_ended) peer_enter(x->peer, PEER_ANSWER); /* what is left has an end */
     } else if (x->stream_ended) {
         n = MHD_CONTENT_READER_END_OF_STREAM;
     } else {

@@ -64,6 +64,7 @@ struct exchange *exchange_new(struct http *http, struct MHD_Connection *connecti
     pthread_mutex_init(&x->lock, NULL);
     struct str whole = arena_str(&x->arena, str_c(uri));
     const char *mark = whole.data ? memchr(whole.data, '?', whole.len) : NULL;
+    x->target_len = whole.len;
     x->rq.path = (struct str){ whole.data, mark ? (size_t)(mark - whole.data) : whole.len };
     x->rq.raw_query = mark ? (struct str){ mark + 1, whole.len - x->rq.path.len - 1 } : STR("");
     x->rq.arena = &x->arena;
@@ -72,6 +73,9 @@ struct exchange *exchange_new(struct http *http, struct MHD_Connection *connecti
     x->rq.domain = http->domain;
     name_request(x);
     name_address(x);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    x->peer = info ? info->socket_context : NULL;
     pthread_mutex_lock(&http->lock);
     DL_APPEND(http->exchanges, x);
     pthread_mutex_unlock(&http->lock);
@@ -265,6 +269,10 @@ static void http_metrics(struct api_request *rq, struct buf *out)
     buf_printf(out, "# HELP leat_http_limited_total Requests refused because of their rate.\n"
                     "# TYPE leat_http_limited_total counter\nleat_http_limited_total %lld\n",
                (long long)atomic_load(&http->limited));
+    buf_printf(out, "# HELP leat_http_cut_total Connections cut off: too slow, or idle "
+                    "while the door was nearly full.\n"
+                    "# TYPE leat_http_cut_total counter\nleat_http_cut_total %lld\n",
+               (long long)peers_cut(http->peers));
     buf_printf(out, "# HELP leat_http_waiting Requests waiting for the domain thread.\n"
                     "# TYPE leat_http_waiting gauge\nleat_http_waiting %d\n",
                atomic_load(&http->at_domain));
@@ -315,6 +323,8 @@ enum MHD_Result exchange_send(struct exchange *x)
     x->response = NULL;
     pthread_mutex_unlock(&x->lock);
     if (!response) return MHD_NO; /* no memory even for an answer: close */
+    if (!x->streaming) peer_enter(x->peer, PEER_ANSWER);
+    if (code >= 500) log_info("http: request %s was answered %d", x->rq.request_id, code);
     exchange_common_headers(x, response);
     MHD_add_response_header(response, "Cache-Control", "no-store");
     if (x->must_close) MHD_add_response_header(response, "Connection", "close");

@@ -113,6 +113,7 @@ enum MHD_Result files_send(struct exchange *x)
     MHD_add_response_header(response, "Content-Type", type_of(name));
     MHD_add_response_header(response, "Cache-Control", "no-cache"); /* ask, and mostly hear 304 */
     atomic_fetch_add(&x->http->by_class[same ? 3 : 2], 1);
+    peer_enter(x->peer, PEER_ANSWER);
     enum MHD_Result result = MHD_queue_response(x->connection, same ? 304 : 200, response);
     MHD_destroy_response(response);
     return result;

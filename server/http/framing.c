@@ -60,6 +60,19 @@ static enum MHD_Result count_header(void *arg, enum MHD_ValueKind kind, const ch
     return MHD_YES;
 }
 
+/* len: of path and query as C text. The line is parsed in place, so the version stands right behind them,
+ * unless there is a NUL within or no version at all. */
+const char *framing_target_fault(const char *url, size_t len, const char *version)
+{
+    if (!parses_loosely() || version == url + len + 1) return NULL;
+    return "The first line is not METHOD, one space, path, one space, HTTP/1.1.";
+}
+
+int framing_headers(struct MHD_Connection *connection)
+{
+    return MHD_get_connection_values(connection, MHD_HEADER_KIND, NULL, NULL);
+}
+
 const char *framing_fault(struct MHD_Connection *connection, const char *version)
 {
     struct count c = { 0 };

@@ -15,6 +15,7 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -97,11 +98,41 @@ static void no_route(struct exchange *x, status why)
     else api_fail_at(&x->rq, http, NULL, detail, NULL, NULL);
 }
 
-/* Everything that can be decided from the headers. True: go on to the body and the handler. */
-static bool admit(struct exchange *x, const char *method, const char *version)
+/* A name that the client gave, when it can stand in a log and in a header. */
+static void take_request_id(struct exchange *x)
+{
+    const char *id = exchange_header(x, "X-Request-Id");
+    size_t n = id ? strlen(id) : 0;
+    if (n == 0 || n >= sizeof x->rq.request_id) return;
+    for (const char *p = id; *p; p++) {
+        bool fine = (*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+                    strchr(".-_:", *p);
+        if (!fine) return;
+    }
+    memcpy(x->rq.request_id, id, n + 1);
+}
+
+static bool too_long(struct exchange *x)
 {
     static const struct api_route none = { .dialect = CONTROL };
-    const char *fault = framing_fault(x->connection, version);
+    int http = 0;
+    if (x->rq.path.len + x->rq.raw_query.len > HTTP_TARGET_MAX) http = 414;
+    else if (framing_headers(x->connection) > HTTP_HEADER_COUNT_MAX) http = 431;
+    if (!http) return false;
+    x->rq.route = &none;
+    x->must_close = true;
+    api_fail_at(&x->rq, http, NULL,
+                http == 414 ? "The path and query are longer than 8192 bytes."
+                            : "There are more than 100 headers.", NULL, NULL);
+    return true;
+}
+
+/* Everything that can be decided from the headers. True: go on to the body and the handler. */
+static bool admit(struct exchange *x, const char *url, const char *method, const char *version)
+{
+    static const struct api_route none = { .dialect = CONTROL };
+    const char *fault = framing_target_fault(url, x->target_len, version);
+    if (!fault) fault = framing_fault(x->connection, version);
     if (fault) {
         x->rq.route = &none;
         x->must_close = true; /* where this message ends is not known */
@@ -114,6 +145,8 @@ static bool admit(struct exchange *x, const char *method, const char *version)
         api_fail_at(&x->rq, 405, NULL, "This method is not used here.", NULL, NULL);
         return false;
     }
+    if (too_long(x)) return false;
+    take_request_id(x);
     base_url(x);
     if (!files_is_api(x->rq.path)) return true;
     status found = api_match(&x->rq);
@@ -187,11 +220,14 @@ static bool body_add(struct exchange *x, const char *data, size_t n)
 
 static void *on_uri(void *arg, const char *uri, struct MHD_Connection *connection)
 {
-    return exchange_new(arg, connection, uri);
+    struct exchange *x = exchange_new(arg, connection, uri);
+    if (x) peer_enter(x->peer, PEER_HEADERS);
+    return x;
 }
 
 static enum MHD_Result run_handler(struct exchange *x)
 {
+    peer_enter(x->peer, PEER_SERVICE);
     if (!x->rq.route) return files_send(x);
     x->rq.body = bytes_str(buf_bytes(&x->body));
     if (x->rq.route->where == DOMAIN) {
@@ -208,13 +244,13 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
                                   size_t *upload_size, void **context)
 {
     (void)arg;
-    (void)url;
     (void)connection;
     struct exchange *x = *context;
     if (!x || x->magic != EXCHANGE_MAGIC || !x->rq.path.data) return MHD_NO;
     if (!x->routed) {
         x->routed = true;
-        if (admit(x, method, version) && body_announced(x)) return MHD_YES;
+        peer_enter(x->peer, PEER_BODY);
+        if (admit(x, url, method, version) && body_announced(x)) return MHD_YES;
         x->rejected = true;
         if (drains(x)) return MHD_YES;
         if (announced(x) > 0) x->must_close = true;
@@ -222,6 +258,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     }
     if (*upload_size) {
         size_t n = *upload_size;
+        peer_sent(x->peer, n);
         *upload_size = 0;
         if (!x->rejected && !body_add(x, upload, n)) x->rejected = true;
         if (x->rejected) x->discarded += n; /* the answer can be sent once the upload ended */
@@ -242,12 +279,28 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **co
     struct exchange *x = *context;
     if (!x) return;
     *context = NULL;
+    peer_enter(x->peer, PEER_IDLE);
+    x->peer = NULL;
     pthread_mutex_lock(&x->lock);
     x->closed = true;
     x->suspended = false;
     pthread_mutex_unlock(&x->lock);
     events_closed(x);
     exchange_unref(x);
+}
+
+static void on_connection(void *arg, struct MHD_Connection *connection, void **socket_context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct http *http = arg;
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        peer_gone(*socket_context);
+        *socket_context = NULL;
+        return;
+    }
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    *socket_context = info ? peer_new(http->peers, info->connect_fd) : NULL;
 }
 
 /* Paths and queries are decoded by the router, segment by segment. */
@@ -318,12 +371,22 @@ void http_release(struct http *http)
     if (http->web_fd >= 0) close(http->web_fd);
     tls_files_close(http->tls);
     pthread_mutex_destroy(&http->lock);
+    peers_free(http->peers);
     rate_limit_free(http->rates);
     mem_free(http->data_dir);
     mem_free(http);
 }
 
 #define PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+
+/* So that accept() never runs out of descriptors: a door that cannot accept could only spin. */
+static int connections_max(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return HTTP_CONNECTIONS_MAX;
+    rlim_t half = limit.rlim_cur / 2;
+    return half < HTTP_CONNECTIONS_MAX ? (int)half : HTTP_CONNECTIONS_MAX;
+}
 
 static status daemon_start(struct http *http, int fd, struct why *why)
 {
@@ -334,11 +397,15 @@ static status daemon_start(struct http *http, int fd, struct why *why)
         { MHD_OPTION_END, 0, NULL },
     };
     if (!http->tls) tls[0].option = MHD_OPTION_END;
+    int max = connections_max();
+    http->peers = mem_must(peers_new(max));
     http->daemon = MHD_start_daemon(
         http->tls ? flags | MHD_USE_TLS : flags, http->port, NULL, NULL, on_request, http,
         MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
         MHD_OPTION_THREAD_POOL_SIZE, (unsigned)HTTP_THREADS, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_TIMEOUT_S,
+        (unsigned)max, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        (unsigned)HTTP_ADDRESS_CONNECTIONS_MAX,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_TIMEOUT_S,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(32 * 1024), MHD_OPTION_STRICT_FOR_CLIENT, 1,
         MHD_OPTION_URI_LOG_CALLBACK, on_uri, http, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
         MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, NULL, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);

@@ -6,6 +6,7 @@
  * sides have let go (refs). */
 #pragma once
 #include "api/api.h"
+#include "http/peers.h"
 #include "http/http.h"
 #include "http/rate_limit.h"
 #include "io/loop.h"
@@ -16,7 +17,10 @@
 #include <stdatomic.h>
 
 #define HTTP_THREADS 2
-#define HTTP_CONNECTIONS_MAX 1000
+#define HTTP_CONNECTIONS_MAX 4000      /* or half of the descriptors that the process may have */
+#define HTTP_ADDRESS_CONNECTIONS_MAX 1000 /* of one address; more are closed */
+#define HTTP_HEADER_COUNT_MAX 100      /* of a request; the library's pool bounds their bytes */
+#define HTTP_TARGET_MAX 8192           /* bytes of its path and query */
 #define HTTP_TIMEOUT_S 60
 #define HTTP_BODY_MAX (1u << 20)
 #define HTTP_PRODUCE_BODY_MAX (20u << 20)
@@ -33,9 +37,11 @@ struct exchange {
     uint32_t magic;
     struct http *http;
     struct MHD_Connection *connection;
+    struct peer *peer;   /* HTTP thread, while the connection is open; NULL: not watched */
     atomic_int refs;
     struct arena arena;
     struct api_request rq;
+    size_t target_len;       /* path and query, with the question mark */
     bool routed;             /* headers were looked at */
     bool rejected;           /* answered before its handler: what is uploaded is thrown away */
     bool must_close;         /* the connection cannot go on after the answer */
@@ -69,6 +75,7 @@ struct http {
     uint16_t port;
     char authority[128];     /* for self links when a request names no usable host */
     char *data_dir;
+    struct peers *peers; /* connections, and how long each may take */
     int web_fd;              /* -1: no console */
 
     pthread_mutex_t lock;    /* exchanges, readers */
@@ -116,7 +123,10 @@ bool limits_admit(struct exchange *x);
 /* One more failed authentication from this address; false: answered with 429 */
 bool limits_failed_auth(struct exchange *x);
 
-/* framing.c: NULL, or what is wrong with the message's framing */
+/* framing.c: how many headers the request has */
+int framing_headers(struct MHD_Connection *connection);
+/* NULL, or what is wrong with the message's framing */
+const char *framing_target_fault(const char *url, size_t len, const char *version);
 const char *framing_fault(struct MHD_Connection *connection, const char *version);
 
 /* files.c */

@@ -19,6 +19,7 @@ MODULES = (
     "test_secrets",
     "test_errors",
     "test_framing",
+    "test_clients",
     "test_events",
     "test_group_offsets",
     "test_scram_users",

@@ -106,3 +106,51 @@ def test_a_chunked_body_is_read(s):
     chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
     out = talk(s, post(b"Host: a", b"Transfer-Encoding: chunked", b"Connection: close", body=chunks))
     assert out.startswith(b"HTTP/1.1 401"), out[:200]
+
+
+def test_bad_chunks_are_refused(s):
+    for chunks in (b"zz\r\nabc\r\n0\r\n\r\n", b"-1\r\na\r\n0\r\n\r\n", b"ffffffffffffffffff\r\na\r\n0\r\n\r\n",
+                   b"0x3\r\nabc\r\n0\r\n\r\n", b"3\r\nabcdef\r\n0\r\n\r\n"):
+        refused(s, post(b"Host: a", b"Transfer-Encoding: chunked", body=chunks))
+
+
+def status_of(server, raw):
+    out = talk(server, raw)
+    return int(out.split(b" ")[1]) if out else None
+
+
+def test_a_nul_ends_nothing(s):
+    for line in (b"GET /healthz\0/x HTTP/1.1", b"GET /healthz HTTP/1.1\r\nX\0Y: a", b"GET /healthz%00x HTTP/1.1"):
+        assert status_of(s, line + b"\r\nHost: a\r\nConnection: close\r\n\r\n") in (None, 400, 404), line
+
+
+def test_a_path_has_one_spelling(s):
+    for path in (b"//healthz", b"/healthz/", b"/healthz;a=b", b"/./healthz", b"/x/../healthz", b"/%2e/healthz", b"/HEALTHZ",
+                 b"/healthz%2f", b"/healthz/x", b"/leat/v1//info", b"/leat/v1/%2e%2e/v1/info", b"/leat%2fv1%2finfo",
+                 b"/leat/v1/info/", b"/LEAT/v1/info", b"/leat/v1/info%20", b"/leat\\v1\\info"):
+        out = talk(s, b"GET " + path + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert b'"status":"ok"' not in out and b'"version"' not in out, (path, out[-200:])
+    assert status_of(s, b"GET http://elsewhere/healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") in (400, 404)
+    assert status_of(s, b"CONNECT elsewhere:443 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") in (400, 404, 405)
+
+
+def test_long_targets_are_414_and_many_headers_431(s):
+    close = b"Host: a\r\nConnection: close\r\n"
+    assert status_of(s, b"GET /healthz?" + b"a" * 9000 + b" HTTP/1.1\r\n" + close + b"\r\n") == 414
+    many = b"".join(b"X-%d: a\r\n" % i for i in range(120))
+    out = talk(s, b"GET /healthz HTTP/1.1\r\n" + close + many + b"\r\n")
+    assert out.split(b" ")[1] == b"431" and b"100 headers" in out, out[:200]
+    assert status_of(s, b"GET /healthz HTTP/1.1\r\n" + close + many[:many.index(b"X-90")] + b"\r\n") == 200
+
+
+def test_a_request_keeps_the_name_that_its_client_gave(s):
+    named = s.call("GET", "/leat/v1/info", headers={"X-Request-Id": "job-7:step.2_a"})
+    assert named.headers["X-Request-Id"] == "job-7:step.2_a"
+    for bad in ("a b", "a<b>", "x" * 64, "\u00e4".encode().decode("latin-1"), ""):
+        answer = s.call("GET", "/leat/v1/info", headers={"X-Request-Id": bad})
+        assert answer.headers["X-Request-Id"] != bad and len(answer.headers["X-Request-Id"]) == 36, bad
+    made = s.call("POST", "/org/v2/environments", {"display_name": "named"}, headers={"X-Request-Id": "n" * 63})
+    assert made.status == 201 and made.headers["X-Request-Id"] == "n" * 63
+    assert any(a["request_id"] == "n" * 63 for a in s.call("GET", "/leat/v1/audit?page_size=10").json["data"])
+    refusal = s.call("GET", "/leat/v1/nothing", headers={"X-Request-Id": "asked-for-nothing"})
+    assert refusal.json["errors"][0]["id"] == "asked-for-nothing"
