@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #define ROUTES_MAX 512
+#define PRINCIPALS_MAX 100
 
 struct access {
     const struct access_rule *rule;
@@ -209,18 +210,30 @@ static bool refuse(struct api_request *rq, const struct role_scope *target)
 
 /* --- the decision ------------------------------------------------------------------------------- */
 
+/* Who asks, and the groups that an identity provider says it is in. */
+static size_t principals_of(struct api_request *rq, struct str principals[PRINCIPALS_MAX])
+{
+    size_t n = 1;
+    principals[0] = arena_printf(rq->arena, "User:%s", rq->caller.owner);
+    const char *at = rq->caller.groups;
+    for (const char *end; n < PRINCIPALS_MAX && (end = strchr(at, '\n')); at = end + 1)
+        principals[n++] = arena_printf(rq->arena, "Group:%.*s", (int)(end - at), at);
+    return n;
+}
+
 bool access_check(struct api_request *rq, struct db *db)
 {
     struct access *access = ARENA_NEW(rq->arena, struct access);
-    struct str principal = arena_printf(rq->arena, "User:%s", rq->caller.owner);
-    status result = access && principal.data ? OK : FAIL(NO_MEMORY);
+    struct str principals[PRINCIPALS_MAX];
+    size_t count = principals_of(rq, principals);
+    status result = access && principals[0].data ? OK : FAIL(NO_MEMORY);
     struct role_scope target = { .name = STR("") };
     bool own = false;
     if (rq->caller.door == DOOR_CLUSTER_KEY) return true;
     if (is_ok(result)) {
         *access = (struct access){ .rule = access_rule(rq->route) };
         rq->access = access;
-        result = roles_load(db, &principal, 1, rq->arena, &access->roles);
+        result = roles_load(db, principals, count, rq->arena, &access->roles);
     }
     if (failed(result)) {
         api_fail(rq, result, NULL);

@@ -24,6 +24,7 @@ struct api_caller {
     char owner[40];       /* u-… or sa-… */
     char key_id[24];      /* API key, or "" */
     char cluster_id[40];  /* cluster key: the one cluster it opens */
+    char groups[1024];    /* session: the groups of who is signed in, each with a newline behind it */
     char principal[48];   /* for the Kafka door: "User:sa-…" with a cluster key, else "User:leat" */
 };
 

@@ -4,7 +4,7 @@
 #include "broker/authorizer.h"
 
 #include "base/mem.h"
-#include "broker/jwt.h"
+#include "cluster/jwt.h"
 #include "broker/oauth.h"
 
 #include <assert.h>

@@ -17,6 +17,7 @@
 #include "domain/usage.h"
 #include "domain/isolation.h"
 #include "domain/lags.h"
+#include "domain/oidc.h"
 #include "domain/refusals.h"
 #include "domain/logins.h"
 #include "domain/rolling.h"
@@ -85,6 +86,7 @@ status domain_new(const struct domain_options *options, struct why *why, struct 
     domain->passwords.loop = domain->loop;
     TRY(open_database(domain, why));
     TRY(refusals_start(domain));
+    TRY(oidc_start(domain, options->oidc_file, why));
     *ret_domain = TAKE(domain);
     return OK;
 }
@@ -114,6 +116,7 @@ status domain_start(struct domain *domain)
 void domain_free(struct domain *domain)
 {
     if (!domain) return;
+    oidc_stop(domain);
     refusals_stop(domain);
     disk_watch_stop(domain);
     rolling_stop(domain);

@@ -23,6 +23,7 @@ struct domain_options {
     const char *bin_dir;          /* where leat-broker and leat are */
     const char *web_dir;          /* the console's files */
     const char *listen;           /* "127.0.0.1:8080" */
+    const char *oidc_file;        /* see oidc.h; NULL: none */
     bool https;                   /* the door; with the service's own certificate unless these are given */
     const char *https_chain, *https_key;
     const char *advertise;        /* host that Kafka clients are told; NULL: 127.0.0.1 and loopback only */
@@ -52,6 +53,7 @@ struct domain {
     struct rolling *rolling;           /* rolling.c's own */
     bool own_users;               /* brokers run as users of their own; isolation.c */
     struct why no_own_users;      /* why not */
+    struct oidc *oidc;                 /* oidc.c's own; NULL: not configured */
     struct refusals *refusals;         /* refusals.c's own */
     struct usage *usage;               /* usage.c's own */
     struct lifetimes *lifetimes;       /* lifetimes.c's own */

@@ -19,7 +19,9 @@ struct transfer {
     struct fetcher *fetcher;
     pthread_t thread;
     char url[URL_MAX];
-    bool insecure;
+    bool insecure, posts;
+    struct buf form;
+    char user[256], secret[512];
     struct buf body;
     status result;
     struct why why;
@@ -47,6 +49,8 @@ status fetcher_new(struct loop *loop, struct fetcher **ret_fetcher)
 static void transfer_free(struct transfer *t)
 {
     buf_done(&t->body);
+    buf_done(&t->form);
+    explicit_bzero(t->secret, sizeof t->secret);
     mem_free(t);
 }
 
@@ -121,6 +125,16 @@ static void configure(struct transfer *t, CURL *curl)
 {
     curl_easy_setopt(curl, CURLOPT_URL, t->url);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, t->insecure ? "http,https" : "https");
+    if (t->posts) {
+        curl_easy_setopt(curl, CURLOPT_POST, 1L);
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)t->form.len);
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, t->form.data);
+    }
+    if (t->posts && t->secret[0]) {
+        curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+        curl_easy_setopt(curl, CURLOPT_USERNAME, t->user);
+        curl_easy_setopt(curl, CURLOPT_PASSWORD, t->secret);
+    }
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(curl, CURLOPT_PROXY, "");
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -173,6 +187,22 @@ static void transfer_done(struct job *job)
 
 status fetch(struct fetcher *f, struct str url, bool insecure, size_t max, fetch_done done, void *arg)
 {
+    return fetch_with(f, url, insecure, max, NULL, done, arg);
+}
+
+static bool take_post(struct transfer *t, const struct fetch_post *post)
+{
+    buf_init(&t->form, 64u << 10);
+    if (!post) return true;
+    t->posts = true;
+    buf_put(&t->form, post->form.data, post->form.len);
+    return !t->form.failed && str_copy(t->user, sizeof t->user, post->user) &&
+           str_copy(t->secret, sizeof t->secret, post->secret);
+}
+
+status fetch_with(struct fetcher *f, struct str url, bool insecure, size_t max, const struct fetch_post *post,
+                  fetch_done done, void *arg)
+{
     size_t place = 0;
     while (place < FETCH_MAX && f->running[place]) place++;
     if (place == FETCH_MAX) return FAIL(BUSY);
@@ -181,7 +211,8 @@ status fetch(struct fetcher *f, struct str url, bool insecure, size_t max, fetch
     *t = (struct transfer){ .fetcher = f, .insecure = insecure, .done = done, .arg = arg };
     t->job.done = transfer_done;
     buf_init(&t->body, max);
-    if (!str_copy(t->url, sizeof t->url, url) || pthread_create(&t->thread, NULL, transfer_run, t) != 0) {
+    if (!str_copy(t->url, sizeof t->url, url) || !take_post(t, post) ||
+        pthread_create(&t->thread, NULL, transfer_run, t) != 0) {
         transfer_free(t);
         return FAIL(BUSY);
     }

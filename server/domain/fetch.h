@@ -19,3 +19,8 @@ status fetch_check(struct str url, bool insecure, struct why *why);
 typedef void (*fetch_done)(void *arg, status result, const struct why *why, struct bytes body);
 /* BUSY: too many at a time; done() is not called then. */
 status fetch(struct fetcher *fetcher, struct str url, bool insecure, size_t max, fetch_done done, void *arg);
+/* The same as a POST of a form (application/x-www-form-urlencoded), with Basic authentication unless
+ * secret is empty. Copies what it is given. */
+struct fetch_post { struct bytes form; struct str user, secret; };
+status fetch_with(struct fetcher *fetcher, struct str url, bool insecure, size_t max,
+                  const struct fetch_post *post, fetch_done done, void *arg);

@@ -25,6 +25,8 @@ static const char usage[] =
     "  --https              HTTPS, with a certificate of the service's own CA (DIR/tls/ca.pem)\n"
     "  --https-cert FILE    HTTPS with this certificate chain (PEM), read again when it changes,\n"
     "  --https-key FILE     and its key\n"
+    "  --oidc FILE          people may sign in by an OpenID provider; a JSON object with issuer, client_id,\n"
+    "                       client_secret … (server/domain/oidc.h)\n"
     "  --rate-limit N[:B]   requests a second of a key, a user or an unknown address, and at once\n"
     "                       (default 200:1000; 0: no limit)\n"
     "  --liveness SECONDS   a broker that runs and answers nothing for so long is killed and started again\n"
@@ -140,6 +142,7 @@ static status parse_value(struct options *options, const char *name, const char 
     else if (strcmp(name, "--broker-users") == 0) return parse_users(value, o, why);
     else if (strcmp(name, "--min-free") == 0) return parse_size(value, &o->min_free, why);
     else if (strcmp(name, "--https-cert") == 0) o->https_chain = value;
+    else if (strcmp(name, "--oidc") == 0) o->oidc_file = value;
     else if (strcmp(name, "--https-key") == 0) o->https_key = value;
     else if (strcmp(name, "--rate-limit") == 0) return parse_rate(value, options, why);
     else if (strcmp(name, "--listen") == 0) return parse_listen(value, o, why);
@@ -151,7 +154,7 @@ static bool takes_value(const char *name)
 {
     static const char *const names[] = { "--data", "--web", "--broker-ports", "--listen",
                                          "--advertise", "--min-free", "--broker-users",
-                                         "--rate-limit", "--https-cert", "--https-key",
+                                         "--rate-limit", "--oidc", "--https-cert", "--https-key",
                                          "--liveness" };
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         if (strcmp(name, names[i]) == 0) return true;

@@ -40,6 +40,7 @@ static void caller_set(struct api_caller *caller, enum api_door door, const stru
     str_copy(caller->owner, sizeof caller->owner, str_c(who->owner));
     str_copy(caller->key_id, sizeof caller->key_id, str_c(who->key_id));
     str_copy(caller->cluster_id, sizeof caller->cluster_id, str_c(who->cluster_id));
+    str_copy(caller->groups, sizeof caller->groups, str_c(who->groups));
     if (door == DOOR_CLUSTER_KEY) {
         snprintf(caller->principal, sizeof caller->principal, "User:%s", who->owner);
     } else {

@@ -34,7 +34,7 @@ status identity_session(struct db *db, struct str token, struct identity *ret)
     uint8_t hash[SECRET_HASH];
     if (token.len != SECRET_TEXT - 1) return FAIL(UNAUTHENTICATED);
     secret_token_hash(token, hash);
-    struct db_query *q = DB(db, "SELECT s.user_id, u.login, u.full_name, s.csrf, s.expires_at "
+    struct db_query *q = DB(db, "SELECT s.user_id, u.login, u.full_name, s.csrf, s.expires_at, s.groups "
                                 "FROM session s JOIN user u ON u.id = s.user_id "
                                 "WHERE s.token_hash = ? AND s.expires_at > ?",
                             bytes_of(hash, sizeof hash), wall_ms());
@@ -45,6 +45,7 @@ status identity_session(struct db *db, struct str token, struct identity *ret)
         DB_COPY(q, 2, id.full_name);
         DB_COPY(q, 3, id.csrf);
         id.expires_at = db_i64(q, 4);
+        DB_COPY(q, 5, id.groups);
     }
     TRY(db_end(q));
     if (!found) return FAIL(UNAUTHENTICATED);

@@ -11,6 +11,7 @@ struct identity {
     char cluster_id[40];   /* "" = cloud key or session */
     char login[128];       /* session: what was typed at the login page */
     char full_name[128];
+    char groups[1024];     /* session: of an identity provider, each name with a newline behind it */
     char csrf[SECRET_TEXT];/* session */
     int64_t expires_at;    /* session: ms since 1970 */
 };

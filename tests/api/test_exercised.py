@@ -6,6 +6,7 @@ import contract
 
 REFUSED = {  # always: a broker's configs are its plan's, and with one broker nothing moves
     "updateKafkaClusterConfigs", "getKafkaClusterConfig", "updateKafkaClusterConfig", "deleteKafkaClusterConfig",
+    "beginSignIn", "endSignIn",  # without a provider; tests/console walks through one
     "updateKafkaBrokerConfigBatch", "updateKafkaBrokerConfig", "deleteKafkaBrokerConfig", "getKafkaReassignment"}
 
 

@@ -147,3 +147,9 @@ def test_the_last_organization_admin_is_not_removed(t):
     t.bind(second)
     t.s.refused(403, "DELETE", "/iam/v2/users/" + second, key=False, headers=session)
     t.s.good("DELETE", "/iam/v2/users/" + second, status=204)
+
+
+def test_without_a_provider_nobody_signs_in_by_one(t):
+    assert t.s.good("GET", "/leat/v1/oidc", key=False) == {"configured": False, "name": None}
+    for path in ("/leat/v1/oidc:login", "/leat/v1/oidc:callback?state=x&code=y"):
+        t.s.refused(404, "GET", path, key=False)

@@ -7,6 +7,9 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from leatd import Leatd  # noqa: E402
 
-with Leatd(demo="--demo" in sys.argv) as leatd:
+server = Leatd(demo="--demo" in sys.argv)
+if "--oidc" in sys.argv:
+    server.more += ["--oidc", sys.argv[sys.argv.index("--oidc") + 1]]
+with server as leatd:
     print(json.dumps({"base": leatd.base, "data": leatd.data, "quickstart": leatd.quickstart}), flush=True)
     sys.stdin.read()

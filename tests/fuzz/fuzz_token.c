@@ -4,7 +4,7 @@
 #include "fuzz.h"
 
 #include "base/jsontext.h"
-#include "broker/jwt.h"
+#include "cluster/jwt.h"
 #include "broker/oauth.h"
 
 #include <openssl/err.h>

@@ -1,7 +1,7 @@
 /* Bearer tokens against a key set, made here with OpenSSL: good ones of every algorithm, and a table of
  * everything that may be wrong with one. */
 #include "base/mem.h"
-#include "broker/jwt.h"
+#include "cluster/jwt.h"
 #include "broker/oauth.h"
 
 #include <setjmp.h>

@@ -1,8 +1,8 @@
 // Sign in. Contour lines with one leat: only here, never behind data.
 import { useEffect, useState } from 'preact/hooks';
-import { ApiError, post } from '../api';
+import { ApiError, post, useGet } from '../api';
 import { Mark } from '../icons';
-import { Button, Field } from '../ui';
+import { Banner, Button, Field } from '../ui';
 
 const lines = Array.from({ length: 30 }, (_, i) => {
   const y = i * 32 - 10;
@@ -10,11 +10,20 @@ const lines = Array.from({ length: 30 }, (_, i) => {
   return `M-20 ${y + swell} C 180 ${y - swell}, 330 ${y + swell * 2.4}, 540 ${y + swell} S 860 ${y - swell * 0.6}, 1020 ${y - swell * 0.2}`;
 });
 
+const words: Record<string, string> = {
+  expired: 'That sign-in took too long, or began in another browser. Begin again.',
+  refused: 'The identity provider did not let you in, or its answer was not good.',
+  taken: 'Somebody who signs in by password has this name here already.',
+  unreachable: 'The identity provider does not answer.',
+};
+
 export function Login({ done }: { done: (session: any) => void }) {
   const [login, setLogin] = useState('');
   const [password, setPassword] = useState('');
   const [error, setError] = useState('');
   const [busy, setBusy] = useState(false);
+  const provider = useGet<{ configured: boolean; name: string | null }>('/leat/v1/oidc').value;
+  const word = words[new URLSearchParams(location.search).get('signin') || ''];
   useEffect(() => { document.title = 'Sign in · Leat'; }, []);
   const submit = async (e: Event) => {
     e.preventDefault();
@@ -35,6 +44,8 @@ export function Login({ done }: { done: (session: any) => void }) {
           <Field label="Login" help="">{(id, d) => <input id={id} aria-describedby={d} class="in" value={login} autocomplete="username" autofocus required onInput={e => setLogin(e.currentTarget.value)} />}</Field>
           <Field label="Password" error={error} help="The first one is in quickstart.json in the data folder.">{(id, d) => <input id={id} aria-describedby={d} aria-invalid={!!error} class="in" type="password" value={password} autocomplete="current-password" required onInput={e => setPassword(e.currentTarget.value)} />}</Field>
           <Button type="submit" kind="primary" disabled={busy}>{busy ? 'Signing in…' : 'Sign in'}</Button>
+          {provider?.configured && <a class="btn" href="/leat/v1/oidc:login" target="_self">Sign in with {provider.name}</a>}
+          {word && <Banner kind="warn">{word}</Banner>}
         </form>
         <p class="help">Brokers serve on, also while this console is down.</p>
       </main>

@@ -2,7 +2,7 @@
  *
  * The signature is checked before anything the payload says is looked at. What may sign is decided by
  * the key set: a token names one of its keys and an algorithm of that key's kind, or is refused. */
-#include "broker/jwt.h"
+#include "cluster/jwt.h"
 
 #include "base/jsontext.h"
 #include "base/mem.h"
