@@ -68,7 +68,6 @@ status process_folders(const struct proc_spec *spec, struct why *why)
 struct proc_stat {
     int64_t started;   /* clock ticks since boot */
     int64_t cpu_ticks;
-    int64_t resident;  /* pages */
 };
 
 static bool stat_read(int pid, struct proc_stat *ret)
@@ -83,13 +82,12 @@ static bool stat_read(int pid, struct proc_stat *ret)
     text[n] = 0;
     const char *rest = strrchr(text, ')'); /* the name may contain anything */
     unsigned long long user = 0, system_ticks = 0, started = 0;
-    long long resident = 0;
     if (!rest || sscanf(rest + 1,
                         " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d"
-                        " %*d %*d %llu %*u %lld",
-                        &user, &system_ticks, &started, &resident) != 4)
+                        " %*d %*d %llu",
+                        &user, &system_ticks, &started) != 3)
         return false;
-    *ret = (struct proc_stat){ (int64_t)started, (int64_t)(user + system_ticks), (int64_t)resident };
+    *ret = (struct proc_stat){ (int64_t)started, (int64_t)(user + system_ticks) };
     return true;
 }
 
@@ -276,12 +274,21 @@ void process_reason(const struct proc_spec *spec, int pidfd, struct why *why)
     why_set(why, "ended%s%s", *line ? "; its last words: " : "", line);
 }
 
+/* Memory is statm's: the same figure of stat lags behind by what each CPU has not told yet. */
 void process_figures(int pid, int64_t *ret_memory_bytes, int64_t *ret_cpu_ms)
 {
-    struct proc_stat stat = { 0 };
-    if (pid > 0) (void)stat_read(pid, &stat);
+    char path[64];
+    long long resident = 0;
+    struct proc_stat stat;
+    *ret_memory_bytes = *ret_cpu_ms = 0;
+    if (pid <= 0 || !stat_read(pid, &stat)) return;
     *ret_cpu_ms = stat.cpu_ticks * 1000 / sysconf(_SC_CLK_TCK);
-    *ret_memory_bytes = stat.resident * sysconf(_SC_PAGESIZE);
+    snprintf(path, sizeof path, "/proc/%d/statm", pid);
+    FILE *f = fopen(path, "re");
+    if (!f) return;
+    if (fscanf(f, "%*s %lld", &resident) == 1)
+        *ret_memory_bytes = (int64_t)resident * sysconf(_SC_PAGESIZE);
+    fclose(f);
 }
 
 /* "Name:  123 kB" of a file of /proc/PID; -1: it may not be read, or has no such line. */

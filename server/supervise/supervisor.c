@@ -506,11 +506,12 @@ void supervisor_stop_all(struct supervisor *supervisor, void (*done)(void *arg),
     loop_defer(supervisor->loop, &supervisor->all_stopped);
 }
 
-/* A fleet of a thousand is asked for as a whole, and often. */
+/* A fleet of a thousand is asked for as a whole, and often. One that has just begun has no memory yet. */
 static void figures_refresh(struct proc *p)
 {
     int64_t now = loop_now(p->supervisor->loop);
-    if (p->figures_pid == p->pid && now - p->figures_at < FIGURES_AGE_MS) return;
+    bool fresh = p->figures_pid == p->pid && now - p->figures_at < FIGURES_AGE_MS;
+    if (fresh && (p->memory_bytes > 0 || !p->pid)) return;
     p->figures_pid = p->pid;
     p->figures_at = now;
     process_figures(p->pid, &p->memory_bytes, &p->cpu_ms);
