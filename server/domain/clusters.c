@@ -171,7 +171,8 @@ status clusters_insert(struct domain *domain, const struct cluster_spec *spec, s
         return FAIL(LIMIT);
     }
     TRY(cluster_run_port(domain, &port, why));
-    secret_id_new("lkc-", id);
+    if (!spec->id.data) secret_id_new("lkc-", id);
+    else if (!str_copy(id, sizeof id, spec->id)) return FAIL(INVALID);
     struct db_query *q = db_query(db, "INSERT INTO cluster (id, environment_id, display_name, plan, kind, "
                                       "cku, availability, cloud, region, deletion_protection, "
                                       "metadata_version, created_at, updated_at, plan_since) "

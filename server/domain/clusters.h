@@ -35,6 +35,7 @@ struct str clusters_bootstrap_tls(const struct domain *domain, const struct clus
 void clusters_proc_id(const char *cluster_id, char ret_id[64]); /* of its broker, for the supervisor */
 
 struct cluster_spec {
+    struct str id;  /* null: a new one */
     struct str environment_id, display_name, kind, availability, cloud, region;
     int64_t cku;
     int deletion_protection;

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "domain/admin.h"
 #include "domain/audit.h"
+#include "domain/backups.h"
 #include "domain/certificates.h"
 #include "domain/cluster_image.h"
 #include "domain/cluster_run.h"
@@ -101,6 +102,7 @@ status domain_start(struct domain *domain)
     TRY(engine_new(domain->loop, domain->supervisor, &events, &domain->engine));
     engine_set_liveness(domain->engine, domain->options.liveness_ms);
     isolation_start(domain);
+    TRY(backups_tidy(domain));
     TRY(clusters_resume(domain));
     rolling_start(domain);
     TRY(disk_watch_start(domain));
@@ -120,6 +122,7 @@ void domain_free(struct domain *domain)
     refusals_stop(domain);
     disk_watch_stop(domain);
     rolling_stop(domain);
+    backups_stop(domain);
     lifetimes_stop(domain);
     usage_stop(domain);
     engine_free(domain->engine);

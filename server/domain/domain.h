@@ -50,6 +50,7 @@ struct domain {
     struct logins_state *logins;       /* logins.c's own; NULL before domain_start */
     struct room *room;                 /* for the database, when the disk is full */
     struct disk_watch *disk_watch;     /* disk_watch.c's own */
+    struct backup_work *backup;        /* backups.c's own: the one under way */
     struct rolling *rolling;           /* rolling.c's own */
     bool own_users;               /* brokers run as users of their own; isolation.c */
     struct why no_own_users;      /* why not */

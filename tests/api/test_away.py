@@ -130,3 +130,22 @@ def test_all_clusters_are_started_anew_one_at_a_time(t):
     wait_for(lambda: t.s.good("GET", "/leat/v1/clusters:rolling-restart")["phase"] == "DONE", "all are back", 60)
     after = [t.s.running(c)["state"]["pid"] for c in (t.cluster, t.other)]
     assert not set(before) & set(after), (before, after)
+
+
+def test_a_cluster_is_backed_up_restored_and_the_backup_deleted(t):
+    t.s.produce(t.cluster, "t", text("kept"))
+    backup = t.s.good("POST", f"/leat/v1/clusters/{t.cluster}/backups", {"description": "by a test"}, status=201)
+    t.s.running(t.cluster)
+    assert backup in t.s.good("GET", "/leat/v1/backups")["data"]
+    path = f"/leat/v1/backups/{backup['id']}"
+    t.s.refused(400, "POST", path + ":restore", {"display_name": "copy", "cluster_id": "lkc-another"})
+    made = t.s.good("POST", path + ":restore", {"display_name": "copy"}, status=202)
+    t.s.running(made["cluster_id"])
+    records = t.s.good("GET", f"/leat/v1/clusters/{made['cluster_id']}/topics/t/records?from=oldest")["data"]
+    assert records[-1]["value"]["data"] == "kept", records
+    copy = t.s.good("POST", "/leat/v1/database:backup", status=201)
+    assert copy["bytes"] > 0 and os.path.getsize(copy["path"]) == copy["bytes"], copy
+    t.s.good("DELETE", path, status=204)
+    t.s.refused(404, "DELETE", path)
+    t.s.refused(404, "POST", "/leat/v1/backups/x:restore")
+    t.s.good("DELETE", f"/cmk/v2/clusters/{made['cluster_id']}?environment={t.environment}", status=204)
