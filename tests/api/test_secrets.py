@@ -23,7 +23,7 @@ class Planted:
         self.secrets["cluster secret"] = secret
         self.people()
         self.keep("PUT", f"/leat/v1/clusters/{self.cluster}/scram-users/canary", {"password": SCRAM})
-        self.keep("PUT", f"/leat/v1/clusters/{self.cluster}/scram-users/canary", {"password": SCRAM, "mechanisms": "no list"})
+        self.keep("PUT", f"/leat/v1/clusters/{self.cluster}/scram-users/canary", {"password": SCRAM, "mechanism": "none"})
         bootstrap = server.good("GET", f"/leat/v1/clusters/{self.cluster}")["bootstrap_servers"]
         client.leatd.kcat(bootstrap, (key, secret), "-L")
         client.leatd.kcat(bootstrap, (key, TYPED), "-L", "-m", "3")
