@@ -151,7 +151,7 @@ static status take_rows(struct db *db, const char *database, const char *cluster
 
 static status write_info(const char *path, const struct backup_info *i)
 {
-    char name[BACKUP_PATH + 16];
+    char name[BACKUP_PATH + 48];
     snprintf(name, sizeof name, "%s/backup.json", path);
     json_t *json = json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "format",
                              (json_int_t)BACKUP_FORMAT, "id", i->id, "cluster_id", i->cluster_id,
@@ -166,7 +166,7 @@ static status write_info(const char *path, const struct backup_info *i)
 
 static status make(const char *path, const char *folder, const char *database, struct backup_info *info)
 {
-    char name[BACKUP_PATH + 16], data[BACKUP_PATH];
+    char name[BACKUP_PATH + 48], data[BACKUP_PATH];
     CLEANUP(db) struct db *db = NULL;
     snprintf(name, sizeof name, "%s/data", path);
     if (mkdir(path, 0700) != 0 || mkdir(name, 0700) != 0) return status_from_errno(errno);
@@ -210,7 +210,7 @@ static void copy_member(const json_t *json, const char *name, char *field, size_
 
 status backup_files_info(const char *path, struct backup_info *ret)
 {
-    char name[BACKUP_PATH + 16];
+    char name[BACKUP_PATH + 48];
     json_error_t error;
     snprintf(name, sizeof name, "%s/backup.json", path);
     json_t *json = json_load_file(name, 0, &error);
@@ -251,7 +251,7 @@ static status put_back(int from, int to, const char *path, int64_t bytes)
 
 static status put_all_back(const char *path, int from, int to)
 {
-    char name[BACKUP_PATH + 16], file[BACKUP_PATH];
+    char name[BACKUP_PATH + 48], file[BACKUP_PATH];
     CLEANUP(db) struct db *db = NULL;
     status result = OK;
     snprintf(name, sizeof name, "%s/backup.db", path);
@@ -267,7 +267,7 @@ static status put_all_back(const char *path, int from, int to)
 
 status backup_files_restore(const char *path, const char *data, struct bytes image)
 {
-    char name[BACKUP_PATH + 16];
+    char name[BACKUP_PATH + 48];
     struct fs *fs = NULL;
     snprintf(name, sizeof name, "%s/data", path);
     int from = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
