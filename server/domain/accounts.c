@@ -114,7 +114,9 @@ status accounts_describe(struct domain *domain, const struct actor *actor, struc
     TRY(accounts_get(domain->db, id, &a));
     TRY(db_run(DB(domain->db, "UPDATE service_account SET description = ?, updated_at = ? WHERE id = ?",
                   str_is_null(description) ? STR("") : description, domain_wall(), id)));
-    TRY(change_audit(change, "service_account.update", a.id, NULL));
+    const struct audit_field field = { "description", str_c(a.description),
+                                       str_is_null(description) ? STR("") : description };
+    TRY(change_audit_fields(change, "service_account.update", a.id, &field, 1));
     return change_commit_now(&change);
 }
 

@@ -160,7 +160,9 @@ status api_keys_update(struct domain *domain, const struct actor *actor, struct 
     TRY(db_run(DB(domain->db, "UPDATE api_key SET display_name = coalesce(?, display_name), "
                               "description = coalesce(?, description), updated_at = ? WHERE id = ?",
                   display_name, description, domain_wall(), id)));
-    TRY(change_audit(change, "api_key.update", k.id, NULL));
+    const struct audit_field fields[] = { { "display_name", str_c(k.display_name), display_name },
+                                          { "description", str_c(k.description), description } };
+    TRY(change_audit_fields(change, "api_key.update", k.id, fields, ARRAY_LEN(fields)));
     return change_commit_now(&change);
 }
 

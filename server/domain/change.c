@@ -114,6 +114,25 @@ status change_audit_with(struct change *change, const char *operation, const cha
     return result;
 }
 
+status change_audit_fields(struct change *change, const char *operation, const char *resource,
+                           const struct audit_field *fields, size_t count)
+{
+    json_t *before = json_object(), *after = json_object();
+    for (size_t i = 0; i < count; i++) {
+        const struct audit_field *f = &fields[i];
+        if (str_is_null(f->after) || str_eq(f->before, f->after)) continue;
+        const char *was = f->before.data ? f->before.data : "";
+        json_object_set_new(before, f->name, json_stringn(was, f->before.len));
+        json_object_set_new(after, f->name, json_stringn(f->after.data, f->after.len));
+    }
+    json_t *detail = json_pack("{s:o, s:o}", "before", before, "after", after);
+    char *text = detail ? json_dumps(detail, JSON_COMPACT) : NULL;
+    json_decref(detail);
+    status result = text ? change_audit(change, operation, resource, text) : FAIL(NO_MEMORY);
+    free(text); /* tidy: allowed, jansson's */
+    return result;
+}
+
 static void change_finished(void *arg, status result)
 {
     struct change *change = arg;

@@ -109,6 +109,10 @@ status change_audit(struct change *change, const char *operation, const char *re
 /* The same with {"name": "value"} as detail. */
 status change_audit_with(struct change *change, const char *operation, const char *resource,
                          const char *name, struct str value);
+/* {"before": {…}, "after": {…}} of what changed; after null: it stays. */
+struct audit_field { const char *name; struct str before, after; };
+status change_audit_fields(struct change *change, const char *operation, const char *resource,
+                           const struct audit_field *fields, size_t count);
 void change_commit(struct change *change, domain_done done, void *arg); /* takes change; done may be NULL */
 /* For changes without records, which are done at commit: takes *change. */
 status change_commit_now(struct change **change);

@@ -118,9 +118,11 @@ status environments_update(struct domain *domain, const struct actor *actor, str
     TRY(change_begin(domain, NULL, actor, &change));
     TRY(environments_get(domain->db, id, &e));
     TRY(write_row(domain->db, &e, write, why));
-    bool renamed = !str_is_null(write->display_name);
-    TRY(change_audit_with(change, "environment.update", e.id, renamed ? "display_name" : "package",
-                          renamed ? write->display_name : write->package));
+    const struct audit_field fields[] = {
+        { "display_name", str_c(e.display_name), write->display_name },
+        { "package", str_c(e.package), write->package },
+    };
+    TRY(change_audit_fields(change, "environment.update", e.id, fields, ARRAY_LEN(fields)));
     return change_commit_now(&change);
 }
 

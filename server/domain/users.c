@@ -59,7 +59,8 @@ status users_rename(struct domain *domain, const struct actor *actor, struct str
     TRY(users_get(domain->db, id, &u));
     TRY(db_run(DB(domain->db, "UPDATE user SET full_name = ?, updated_at = ? WHERE id = ?", full_name,
                   domain_wall(), id)));
-    TRY(change_audit_with(change, "user.update", u.id, "full_name", full_name));
+    const struct audit_field field = { "full_name", str_c(u.full_name), full_name };
+    TRY(change_audit_fields(change, "user.update", u.id, &field, 1));
     return change_commit_now(&change);
 }
 

@@ -36,6 +36,20 @@ def test_a_change_is_told_with_who_by_which_door_and_from_where(s):
     assert len(row["hash"]) == 64
 
 
+def test_a_change_is_told_with_what_was_before_and_after(s):
+    environment = s.good("POST", "/org/v2/environments", {"display_name": "before"})["id"]
+    s.good("PATCH", f"/org/v2/environments/{environment}", {"display_name": "after"})
+    account = s.good("POST", "/iam/v2/service-accounts", {"display_name": "told of", "description": "one"})["id"]
+    s.good("PATCH", f"/iam/v2/service-accounts/{account}", {"description": "two"})
+    key = s.good("POST", "/iam/v2/api-keys", {"spec": {"owner": {"id": account}, "resource": {"id": "cloud"}, "display_name": "k"}})["id"]
+    s.good("PATCH", f"/iam/v2/api-keys/{key}", {"spec": {"description": "new"}})
+    for resource, before, after in ((environment, {"display_name": "before"}, {"display_name": "after"}),
+                                    (account, {"description": "one"}, {"description": "two"}),
+                                    (key, {"description": ""}, {"description": "new"})):
+        row = next(r for r in rows(s, resource=resource) if r["operation"].endswith(".update"))
+        assert row["detail"] == {"before": before, "after": after}, row
+
+
 def test_logins_and_those_turned_away_are_told(s):
     def login(password, user="admin"):
         return s.call("POST", "/leat/v1/session", {"login": user, "password": password}, key=False)
