@@ -9,6 +9,7 @@ import (
 
 	quotas "github.com/confluentinc/ccloud-sdk-go-v2/kafka-quotas/v1"
 	kafkarest "github.com/confluentinc/ccloud-sdk-go-v2/kafkarest/v3"
+	metrics "github.com/confluentinc/ccloud-sdk-go-v2/metrics/v2"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 )
@@ -29,6 +30,7 @@ var dataSteps = []step{
 	{"a group's lag is what it has not read", lag},
 	{"a client quota is made, changed and listed", quota},
 	{"service quotas tell the cluster's limits and their use", serviceQuotas},
+	{"metrics are described, and a query by topic and minute is answered", measured},
 }
 
 // endSteps delete everything in the order in which tools do.
@@ -252,6 +254,34 @@ func serviceQuotas(l *life) error {
 		err = fmt.Errorf("partitions %+v", one)
 	}
 	return err
+}
+
+func measured(l *life) error {
+	const metric = "io.confluent.kafka.server/received_records"
+	api := l.figures.Version2Api
+	described, _, err := api.V2MetricsDatasetDescriptorsMetricsGet(l.control, "cloud").PageSize(1000).Execute()
+	if err != nil {
+		return err
+	}
+	known := false
+	for _, d := range described.Data {
+		known = known || d.Name == metric
+	}
+	resources, _, err := api.V2MetricsDatasetDescriptorsResourcesGet(l.control, "cloud").Execute()
+	if err != nil || !known || len(resources.Data) == 0 || resources.Data[0].Type != "kafka" {
+		return fmt.Errorf("described: %v, resources %+v, %w", known, resources, said(err))
+	}
+	value := metrics.StringAsFieldFilterValue(&l.cluster)
+	filter := metrics.FieldFilterAsFilter(&metrics.FieldFilter{Op: "EQ", Field: ref("resource.kafka.id"), Value: value})
+	query := metrics.NewQueryRequest([]metrics.Aggregation{{Metric: metric}}, metrics.PT1_M, []string{"now-1h/now"})
+	query.SetFilter(filter)
+	query.SetGroupBy([]string{"metric.topic"})
+	// An empty answer is an error of the SDK's own, since it fits both forms that it knows: the status tells.
+	_, answer, err := api.V2MetricsDatasetQueryPost(l.control, "cloud").QueryRequest(*query).Execute()
+	if answer == nil || answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("query: %w", said(err))
+	}
+	return nil
 }
 
 func dataDeleted(l *life) error {

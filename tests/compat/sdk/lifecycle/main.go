@@ -21,6 +21,7 @@ import (
 	quotas "github.com/confluentinc/ccloud-sdk-go-v2/kafka-quotas/v1"
 	kafkarest "github.com/confluentinc/ccloud-sdk-go-v2/kafkarest/v3"
 	mds "github.com/confluentinc/ccloud-sdk-go-v2/mds/v2"
+	metrics "github.com/confluentinc/ccloud-sdk-go-v2/metrics/v2"
 	org "github.com/confluentinc/ccloud-sdk-go-v2/org/v2"
 	servicequota "github.com/confluentinc/ccloud-sdk-go-v2/service-quota/v1"
 )
@@ -37,6 +38,7 @@ type life struct {
 	quotas  *quotas.APIClient
 	limits  *servicequota.APIClient
 	roles   *mds.APIClient
+	figures *metrics.APIClient
 	rest    *kafkarest.APIClient
 	control context.Context // with the cloud key, for the modules of the control plane
 	data    context.Context // with the cluster key, for kafkarest
@@ -60,6 +62,9 @@ func newLife() *life {
 	r := mds.NewConfiguration()
 	r.Servers[0].URL = l.url
 	l.roles = mds.NewAPIClient(r)
+	m := metrics.NewConfiguration()
+	m.Servers[0].URL = l.url
+	l.figures = metrics.NewAPIClient(m)
 	l.org, l.cmk, l.iam, l.keys, l.quotas = org.NewAPIClient(o), cmk.NewAPIClient(c), iam.NewAPIClient(i), apikeys.NewAPIClient(k), quotas.NewAPIClient(q)
 	l.control = authenticated(context.Background(), l.user, l.secret)
 	return l
@@ -73,6 +78,7 @@ func authenticated(ctx context.Context, user, secret string) context.Context {
 	ctx = context.WithValue(ctx, apikeys.ContextBasicAuth, apikeys.BasicAuth{UserName: user, Password: secret})
 	ctx = context.WithValue(ctx, quotas.ContextBasicAuth, quotas.BasicAuth{UserName: user, Password: secret})
 	ctx = context.WithValue(ctx, mds.ContextBasicAuth, mds.BasicAuth{UserName: user, Password: secret})
+	ctx = context.WithValue(ctx, metrics.ContextBasicAuth, metrics.BasicAuth{UserName: user, Password: secret})
 	ctx = context.WithValue(ctx, servicequota.ContextBasicAuth, servicequota.BasicAuth{UserName: user, Password: secret})
 	return context.WithValue(ctx, kafkarest.ContextBasicAuth, kafkarest.BasicAuth{UserName: user, Password: secret})
 }
@@ -105,7 +111,7 @@ func refused(err error, answer *http.Response, status int, words string) error {
 	return nil
 }
 
-// until polls as Terraform does; a step has half a minute.
+// until polls as Terraform does, for half a minute.
 func until(what string, done func() (bool, error)) error {
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		yes, err := done()
