@@ -14,6 +14,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <utlist.h>
 
 struct change {
     struct domain *domain;
@@ -23,6 +24,7 @@ struct change {
     struct buf records;
     size_t empty_len;         /* of the records without any but the first */
     bool open;
+    struct hold hold;
     const char *what;         /* watchers are told; NULL: whoever made the change tells them */
     struct why why;
     domain_done done;
@@ -53,7 +55,7 @@ status change_begin(struct domain *domain, const char *cluster_id, const struct 
     copy_text(change->door, sizeof change->door, actor->door);
     copy_text(change->address, sizeof change->address, actor->address);
     copy_text(change->request_id, sizeof change->request_id, actor->request_id);
-    TRY(db_begin(domain->db));
+    TRY(domain->engine ? db_begin_grouped(domain->db) : db_begin(domain->db));
     change->open = true;
     if (cluster_id) {
         copy_text(change->cluster_id, sizeof change->cluster_id, cluster_id);
@@ -140,6 +142,36 @@ static void change_finished(void *arg, status result)
     change_free(change);
 }
 
+/* --- one sync for the changes of a turn ---------------------------------------------------------- */
+
+static void sync_changes(struct deferred *deferred)
+{
+    struct domain *domain = CONTAINER_OF(deferred, struct domain, syncing);
+    status durable = db_sync(domain->db);
+    domain->unsynced = false;
+    struct hold *hold, *all = domain->holds;
+    domain->holds = NULL;
+    while ((hold = all)) {
+        DL_DELETE(all, hold);
+        hold->run(hold, durable);
+    }
+}
+
+bool domain_hold(struct domain *domain, struct hold *hold)
+{
+    if (!domain->unsynced) return false;
+    DL_APPEND(domain->holds, hold);
+    return true;
+}
+
+static void sync_later(struct domain *domain)
+{
+    if (!domain->engine || domain->unsynced) return;
+    domain->unsynced = true;
+    domain->syncing.run = sync_changes;
+    loop_defer(domain->loop, &domain->syncing);
+}
+
 static status commit(struct change *change)
 {
     struct db *db = change->domain->db;
@@ -147,7 +179,23 @@ static status commit(struct change *change)
     if (change->records.len > change->empty_len)
         TRY(db_run(DB(db, "UPDATE cluster SET metadata_version = ? WHERE id = ?", change->version,
                       (const char *)change->cluster_id)));
-    return db_commit(db);
+    TRY(db_commit(db));
+    sync_later(change->domain);
+    return OK;
+}
+
+/* The change stands, and is durable: the broker may hear of it. */
+static void go_on(struct hold *hold, status durable)
+{
+    struct change *change = CONTAINER_OF(hold, struct change, hold);
+    struct engine *engine = change->domain->engine;
+    if (failed(durable)) why_set(&change->why, "The disk did not take the change.");
+    if (failed(durable) || !engine || change->records.len <= change->empty_len) {
+        change_finished(change, durable);
+        return;
+    }
+    engine_push(engine, change->cluster_id, change->version, buf_bytes(&change->records),
+                change_finished, change);
 }
 
 void change_commit(struct change *change, domain_done done, void *arg)
@@ -159,15 +207,14 @@ void change_commit(struct change *change, domain_done done, void *arg)
     failpoint("change.committed");
     if (failed(result)) db_rollback(change->domain->db);
     change->open = false;
-    struct engine *engine = change->domain->engine;
     if (is_ok(result) && change->what && change->cluster_id[0])
         watchers_tell(change->domain, change->cluster_id, change->what);
-    if (failed(result) || !engine || change->records.len <= change->empty_len) {
-        change_finished(change, result);
+    if (failed(result) || change->records.len <= change->empty_len) {
+        change_finished(change, result); /* what it answers is held */
         return;
     }
-    engine_push(engine, change->cluster_id, change->version, buf_bytes(&change->records),
-                change_finished, change);
+    change->hold.run = go_on;
+    if (!domain_hold(change->domain, &change->hold)) go_on(&change->hold, OK);
 }
 
 static void keep_result(void *arg, status result, const struct why *why)

@@ -18,6 +18,12 @@
 
 struct history;
 
+/* What waits until the changes before it are durable: run() on the domain thread at the end of the turn. */
+struct hold {
+    void (*run)(struct hold *hold, status durable);
+    struct hold *prev, *next;
+};
+
 struct domain_options {
     const char *data_dir;         /* absolute */
     const char *bin_dir;          /* where leat-broker and leat are */
@@ -60,6 +66,9 @@ struct domain {
     struct lifetimes *lifetimes;       /* lifetimes.c's own */
     struct history *history;      /* NULL: there is none */
     void *watchers;               /* watchers.c's own */
+    struct hold *holds;           /* first first */
+    struct deferred syncing;      /* at the end of a turn with changes: one sync for all of them */
+    bool unsynced;                /* a change was committed and not synced yet */
     int searches;                 /* under way, see records_search.h */
     void *lags;                   /* lags.c's own */
 };
@@ -116,6 +125,9 @@ status change_audit_fields(struct change *change, const char *operation, const c
 void change_commit(struct change *change, domain_done done, void *arg); /* takes change; done may be NULL */
 /* For changes without records, which are done at commit: takes *change. */
 status change_commit_now(struct change **change);
+/* False: all changes are durable, go on at once. Else run() comes, once what was committed is synced: no
+ * answer leaves, and no broker hears of a change, before that. Changes of one turn share one sync. */
+bool domain_hold(struct domain *domain, struct hold *hold);
 void change_abort(struct change *change);                               /* rolls back; takes it; NULL ok */
 static inline void change_abort_p(struct change **p) { change_abort(*p); }
 #define CLEANUP_CHANGE __attribute__((cleanup(change_abort_p)))

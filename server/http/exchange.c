@@ -114,6 +114,21 @@ void exchange_let_go(struct exchange *x)
     else loop_defer(x->http->domain->loop, &x->letting_go);
 }
 
+struct MHD_Response *exchange_plain_error(const struct exchange *x, int http, const char *detail)
+{
+    bool kafka = x->rq.route && x->rq.route->dialect == KAFKA;
+    char text[400];
+    int n = kafka ? snprintf(text, sizeof text, "{\"error_code\":%d,\"message\":\"%s\"}", http, detail)
+                  : snprintf(text, sizeof text,
+                             "{\"errors\":[{\"id\":\"%s\",\"status\":\"%d\",\"code\":\"%s\",\"title\":"
+                             "\"%s\",\"detail\":\"%s\",\"source\":{}}]}",
+                             x->rq.request_id, http, http == 503 ? "service_unavailable" : "internal_error",
+                             http == 503 ? "Service unavailable" : "Internal error", detail);
+    struct MHD_Response *r = MHD_create_response_from_buffer((size_t)n, text, MHD_RESPMEM_MUST_COPY);
+    if (r) MHD_add_response_header(r, "Content-Type", "application/json");
+    return r;
+}
+
 /* --- to the domain thread and back ------------------------------------------------------------ */
 
 static void run_at_domain(struct job *job)
@@ -141,7 +156,7 @@ bool exchange_to_domain(struct exchange *x)
 }
 
 /* Stores the answer; wakes the connection when it waits for one. */
-static void answer_with(struct exchange *x, int code, struct MHD_Response *response)
+static void deliver(struct exchange *x, int code, struct MHD_Response *response)
 {
     pthread_mutex_lock(&x->lock);
     if (x->answered && !x->at_domain) abort(); /* a handler answers once */
@@ -158,6 +173,32 @@ static void answer_with(struct exchange *x, int code, struct MHD_Response *respo
         atomic_fetch_sub(&x->http->at_domain, 1);
         exchange_let_go(x);
     }
+}
+
+static void release_held(struct hold *hold, status durable)
+{
+    struct exchange *x = CONTAINER_OF(hold, struct exchange, hold);
+    struct MHD_Response *response = x->held;
+    x->held = NULL;
+    if (is_ok(durable)) {
+        deliver(x, x->held_status, response);
+        return;
+    }
+    if (response) MHD_destroy_response(response);
+    deliver(x, 500, exchange_plain_error(x, 500, "The disk did not take the change."));
+}
+
+/* What a handler at the domain answers leaves once all that it may tell of is durable. */
+static void answer_with(struct exchange *x, int code, struct MHD_Response *response)
+{
+    if (x->held) abort(); /* a handler answers once */
+    if (x->at_domain && !x->http->stopping && domain_hold(x->http->domain, &x->hold)) {
+        x->hold.run = release_held;
+        x->held_status = code;
+        x->held = response;
+        return;
+    }
+    deliver(x, code, response);
 }
 
 /* --- what handlers call ----------------------------------------------------------------------- */

@@ -444,23 +444,6 @@ status http_start(const struct http_options *options, struct domain *domain, str
 
 uint16_t http_port(const struct http *http) { return http->port; }
 
-/* What the handlers would say, which may no more be asked. */
-static struct MHD_Response *ending_response(const struct exchange *x)
-{
-    static const char kafka[] = "{\"error_code\":503,\"message\":\"The service is being stopped.\"}";
-    static const char other[] =
-        "{\"errors\":[{\"id\":\"%s\",\"status\":\"503\",\"code\":\"service_unavailable\",\"title\":"
-        "\"Service unavailable\",\"detail\":\"The service is being stopped.\",\"source\":{}}]}";
-    char text[400];
-    bool is_kafka = x->rq.route && x->rq.route->dialect == KAFKA;
-    int n = is_kafka ? snprintf(text, sizeof text, "%s", kafka)
-                     : snprintf(text, sizeof text, other, x->rq.request_id);
-    struct MHD_Response *r =
-        MHD_create_response_from_buffer((size_t)n, text, MHD_RESPMEM_MUST_COPY);
-    if (r) MHD_add_response_header(r, "Content-Type", "application/json");
-    return r;
-}
-
 /* Answers 503 to all that waits for the domain thread, which has ended. */
 static void release_waiting(struct http *http)
 {
@@ -473,7 +456,7 @@ static void release_waiting(struct http *http)
             if (!x->answered) {
                 x->answered = true;
                 x->status = 503;
-                x->response = ending_response(x);
+                x->response = exchange_plain_error(x, 503, "The service is being stopped.");
             }
             x->stream_ended = true;
             x->suspended = false;

@@ -6,6 +6,7 @@
  * sides have let go (refs). */
 #pragma once
 #include "api/api.h"
+#include "domain/domain.h"
 #include "http/peers.h"
 #include "http/http.h"
 #include "http/rate_limit.h"
@@ -56,6 +57,9 @@ struct exchange {
     bool at_domain;          /* a handler there has not answered yet */
     int status;
     struct MHD_Response *response;
+    struct hold hold;        /* an answer that waits for the change it tells of to be durable */
+    int held_status;
+    struct MHD_Response *held;
     struct job job;          /* to the domain thread */
     struct deferred letting_go; /* the handler's reference, dropped at the end of the turn */
 
@@ -100,6 +104,8 @@ void exchange_unref(struct exchange *x);
 void exchange_let_go(struct exchange *x);
 /* Queues the stored answer on the connection; HTTP thread. */
 enum MHD_Result exchange_send(struct exchange *x);
+/* An error of which no handler can be asked any more; detail is written as it is. */
+struct MHD_Response *exchange_plain_error(const struct exchange *x, int http, const char *detail);
 bool exchange_to_domain(struct exchange *x); /* suspends, and posts; false: answered (busy) */
 const char *exchange_header(const struct exchange *x, const char *name);
 void exchange_common_headers(struct exchange *x, struct MHD_Response *response);

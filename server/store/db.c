@@ -32,6 +32,8 @@ struct db {
     sqlite3 *handle;
     char *path;
     struct room *room;
+    bool grouped; /* the open transaction is */
+    int wal_fd;   /* for db_sync; -1: not opened yet. (SQLite locks other files than this.) */
     struct db_query *queries;
     struct db_query broken; /* what db_query gives when there is no memory */
 };
@@ -90,6 +92,7 @@ static status db_open(const char *path, int flags, struct db **ret_db)
 {
     CLEANUP(db) struct db *db = mem_zalloc(sizeof *db);
     if (!db) return FAIL(NO_MEMORY);
+    db->wal_fd = -1;
     db->path = mem_strdup(path);
     if (!db->path) return FAIL(NO_MEMORY);
     flags |= SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
@@ -128,6 +131,7 @@ void db_free(struct db *db)
         mem_free(q);
     }
     sqlite3_close(db->handle);
+    if (db->wal_fd >= 0) close(db->wal_fd);
     mem_free(db->path);
     mem_free(db);
 }
@@ -136,22 +140,53 @@ const char *db_path(const struct db *db) { return db->path; }
 
 void db_set_room(struct db *db, struct room *room) { db->room = room; }
 
+/* Outside of a transaction: what comes next is synced by itself again. */
+static void group_end(struct db *db)
+{
+    if (!db->grouped || db_in_transaction(db)) return;
+    db->grouped = false;
+    (void)db_script(db, "PRAGMA synchronous = FULL");
+}
+
 status db_begin(struct db *db)
 {
     room_make(db->room);
     return db_run(DB(db, "BEGIN IMMEDIATE"));
 }
 
+status db_begin_grouped(struct db *db)
+{
+    TRY(db_script(db, "PRAGMA synchronous = NORMAL")); /* not to be changed within a transaction */
+    db->grouped = true;
+    status result = db_begin(db);
+    if (failed(result)) group_end(db);
+    return result;
+}
+
+status db_sync(struct db *db)
+{
+    if (db->wal_fd < 0) {
+        char path[1100];
+        snprintf(path, sizeof path, "%s-wal", db->path);
+        db->wal_fd = open(path, O_RDWR | O_CLOEXEC);
+    }
+    if (db->wal_fd >= 0 && fdatasync(db->wal_fd) == 0) return OK;
+    log_error("database: the journal cannot be synced: %s", strerror(errno));
+    return FAIL(IO);
+}
+
 status db_commit(struct db *db)
 {
     status result = db_run(DB(db, "COMMIT"));
     if (failed(result)) db_rollback(db);
+    group_end(db);
     return result;
 }
 
 void db_rollback(struct db *db)
 {
     if (db_in_transaction(db)) (void)db_run(DB(db, "ROLLBACK"));
+    group_end(db);
 }
 
 bool db_in_transaction(const struct db *db) { return !sqlite3_get_autocommit(db->handle); }

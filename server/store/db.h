@@ -42,6 +42,10 @@ status db_script(struct db *db, const char *sql);
 
 /* --- transactions: writer only, not nested -------------------------------------------------------- */
 status db_begin(struct db *db); /* IMMEDIATE */
+/* A transaction whose db_commit survives a kill of the process, and a loss of power only from the next
+ * db_sync (or commit of another kind) on: so that several share one sync. */
+status db_begin_grouped(struct db *db);
+status db_sync(struct db *db);
 status db_commit(struct db *db); /* failed: rolled back */
 void db_rollback(struct db *db); /* none open: ok */
 bool db_in_transaction(const struct db *db);

@@ -76,6 +76,30 @@ static void test_broken_constraints_are_told_apart(void **state)
     assert_int_equal(db_run(DB(db, "SELECT nothing FROM nowhere")).code, E_UNKNOWN_SERVER_ERROR);
 }
 
+static int64_t synchronous(struct db *db)
+{
+    int64_t level = -1;
+    assert_true(is_ok(db_one_i64(DB(db, "PRAGMA synchronous"), &level)));
+    return level;
+}
+
+static void test_only_grouped_changes_leave_their_sync_to_later(void **state)
+{
+    struct db *db = ((struct rig *)*state)->db;
+    for (int commits = 0; commits < 2; commits++) {
+        assert_true(is_ok(db_begin_grouped(db)));
+        assert_int_equal(synchronous(db), 1);
+        assert_true(is_ok(insert(db, commits ? "a" : "b", 1)));
+        if (commits) assert_true(is_ok(db_commit(db)));
+        else db_rollback(db);
+        assert_int_equal(synchronous(db), 2);
+    }
+    assert_true(is_ok(db_sync(db)));
+    assert_true(is_ok(db_begin(db)));
+    assert_int_equal(synchronous(db), 2);
+    db_rollback(db);
+}
+
 static void test_one_statement_may_be_used_twice_at_once(void **state)
 {
     struct db *db = ((struct rig *)*state)->db;
@@ -201,6 +225,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_values_come_back_as_they_were_bound),
         T(test_broken_constraints_are_told_apart),
+        T(test_only_grouped_changes_leave_their_sync_to_later),
         T(test_one_statement_may_be_used_twice_at_once),
         T(test_a_rolled_back_change_is_not_seen_and_a_committed_one_is),
         T(test_a_reader_cannot_write),
