@@ -378,6 +378,16 @@ static status write_hours(struct history *h)
     return forget_old(h);
 }
 
+static void forget_series(struct history *h)
+{
+    struct known_series *s, *next;
+    HASH_ITER(hh, h->series, s, next) {
+        HASH_DEL(h->series, s);
+        mem_free(s);
+    }
+}
+
+/* What was remembered of a minute that was not written names rows that are not there. */
 static void work(struct job *job)
 {
     struct history *h = CONTAINER_OF(job, struct history, job);
@@ -386,7 +396,10 @@ static void work(struct job *job)
     if (is_ok(result)) result = write_hours(h);
     if (is_ok(result)) result = db_commit(h->file);
     else db_rollback(h->file);
-    if (failed(result)) log_warn("history: a minute was not written: %s", status_text(result));
+    if (is_ok(result)) return;
+    log_warn("history: a minute was not written: %s", status_text(result));
+    forget_series(h);
+    h->first = true;
 }
 
 static void written(struct job *job)
@@ -483,11 +496,7 @@ status history_start(const char *data_dir, struct loop *loop, struct db *db, str
 void history_stop(struct history *h)
 {
     if (!h) return;
-    struct known_series *s, *next;
-    HASH_ITER(hh, h->series, s, next) {
-        HASH_DEL(h->series, s);
-        mem_free(s);
-    }
+    forget_series(h);
     buf_done(&h->taken);
     db_free(h->file);
     mem_free(h);
