@@ -54,6 +54,24 @@ static bool is_safe(struct str path)
     return path.len > 1 && !start && path.len < 512;
 }
 
+static int hex(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+}
+
+/* May it be an address of the console? A whole URL, a broken escape or a NUL is none. */
+static bool is_page(struct str path)
+{
+    if (!path.len || path.data[0] != '/') return false;
+    for (size_t i = 0; i < path.len; i++) {
+        if (path.data[i] <= ' ' || path.data[i] == '\\' || path.data[i] == 127) return false;
+        if (path.data[i] != '%') continue;
+        if (i + 2 >= path.len || hex(path.data[i + 1]) < 0 || hex(path.data[i + 2]) < 0) return false;
+        if (path.data[i + 1] == '0' && path.data[i + 2] == '0') return false;
+    }
+    return true;
+}
+
 /* A file of the console, open; index.html when the path names none. -1: there is no console. */
 static int file_open(struct exchange *x, char *ret_name, size_t size, struct stat *ret_stat)
 {
@@ -91,6 +109,7 @@ enum MHD_Result files_send(struct exchange *x)
     char name[512], etag[64];
     struct stat st;
     if (x->rq.method != GET) return send_text(x, 405, "Only GET is possible here.\n");
+    if (!is_page(x->rq.path)) return send_text(x, 404, "There is no such page.\n");
     int fd = file_open(x, name, sizeof name, &st);
     if (fd < 0) {
         return send_text(x, 404, "There is no console here: leatd was started without --web.\n");
