@@ -143,7 +143,8 @@ def main():
             stack.callback(benches[c.name][1].close)
         for done in [pool.submit(job, c, ready[c.name], benches[c.name], o.wanted, outcomes) for c in chosen]:
             done.result()
-        if o.sdk:
+    if o.sdk:
+        with Leatd() as leat:  # of its own: the clusters of all clients leave no port
             sdk = official_sdk.run(leat, tell)
     printed = table(chosen, outcomes, o.wanted)
     if chosen:
