@@ -39,9 +39,9 @@ static void test_time_is_cut_at_midnights(void **state)
     int64_t days = domain_rig_count("SELECT count(*) FROM usage_day");
     assert_in_range(days, 3, 4); /* fifty hours touch three days, or four */
     assert_int_equal(domain_rig_count("SELECT max(base_hours) <= 24.0001 FROM usage_day"), 1);
-    assert_in_range((int64_t)(sum("SELECT sum(base_hours) FROM usage_day") * 1000), 50000, 50010);
-    assert_in_range((int64_t)(sum("SELECT sum(partition_hours) FROM usage_day") * 1000), 200000, 200040);
-    assert_in_range((int64_t)(sum("SELECT sum(storage_byte_hours) FROM usage_day") / 1e6), 50000, 50010);
+    assert_in_range((int64_t)(sum("SELECT sum(base_hours) FROM usage_day") * 1000 + 0.5), 50000, 50010);
+    assert_in_range((int64_t)(sum("SELECT sum(partition_hours) FROM usage_day") * 1000 + 0.5), 200000, 200040);
+    assert_in_range((int64_t)(sum("SELECT sum(storage_byte_hours) FROM usage_day") / 1e6 + 0.5), 50000, 50010);
 }
 
 static void test_what_was_counted_is_not_counted_again(void **state)
@@ -51,7 +51,7 @@ static void test_what_was_counted_is_not_counted_again(void **state)
     domain_rig_cluster(id);
     see(id, domain_wall() - HOUR, 0, 1);
     for (int i = 0; i < 5; i++) usage_now(RIG);
-    assert_in_range((int64_t)(sum("SELECT sum(base_hours) FROM usage_day") * 1000), 1000, 1010);
+    assert_in_range((int64_t)(sum("SELECT sum(base_hours) FROM usage_day") * 1000 + 0.5), 1000, 1010);
 }
 
 static void test_a_paused_cluster_stores_but_does_not_serve(void **state)
