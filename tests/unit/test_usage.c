@@ -40,8 +40,10 @@ static void test_time_is_cut_at_midnights(void **state)
     assert_in_range(days, 3, 4); /* fifty hours touch three days, or four */
     assert_int_equal(domain_rig_count("SELECT max(base_hours) <= 24.0001 FROM usage_day"), 1);
     assert_in_range((int64_t)(sum("SELECT sum(base_hours) FROM usage_day") * 1000 + 0.5), 50000, 50010);
-    assert_in_range((int64_t)(sum("SELECT sum(partition_hours) FROM usage_day") * 1000 + 0.5), 200000, 200040);
-    assert_in_range((int64_t)(sum("SELECT sum(storage_byte_hours) FROM usage_day") / 1e6 + 0.5), 50000, 50010);
+    assert_in_range((int64_t)(sum("SELECT sum(partition_hours) FROM usage_day") * 1000 + 0.5), 200000,
+                    200040);
+    assert_in_range((int64_t)(sum("SELECT sum(storage_byte_hours) FROM usage_day") / 1e6 + 0.5), 50000,
+                    50010);
 }
 
 static void test_what_was_counted_is_not_counted_again(void **state)
