@@ -10,7 +10,9 @@
 struct sync_gate {
     pthread_mutex_t lock;
     pthread_cond_t open;
-    uint32_t syncs; /* under way */
+    uint32_t syncs;    /* under way */
+    int64_t closed_at; /* ns, of the last commit */
+    int64_t paid_at;   /* ns; what was read beside commits is paid for then */
 };
 
 void sync_gate_init(struct sync_gate *gate);
@@ -19,3 +21,6 @@ void sync_gate_close(struct sync_gate *gate); /* a commit begins to write */
 void sync_gate_open(struct sync_gate *gate);  /* it is synced, or failed */
 /* Returns when no commit is being synced, and after max_ns at the latest. */
 void sync_gate_wait(struct sync_gate *gate, int64_t max_ns);
+/* Call before each step that moves bytes. Beside commits of the last 20 ms such work gets 400 MB a second:
+ * what is too fast takes the disk, and the processor, from the producers. Nothing waits when nobody commits. */
+void sync_gate_pace(struct sync_gate *gate, int64_t bytes);

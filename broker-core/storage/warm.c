@@ -59,6 +59,7 @@ static status warm_bytes(const struct warm_task *w, struct fs *fs)
     struct sync_gate *gate = &w->task.store->gate;
     int64_t at = w->at, end = at + (int64_t)w->len;
     for (; at < end; at += WARM_CHUNK) {
+        sync_gate_pace(gate, least(end - at, WARM_CHUNK));
         sync_gate_wait(gate, COMMITS_FIRST);
         TRY(warm_chunk(w, fs, at, least(end - at, WARM_CHUNK)));
     }
