@@ -209,12 +209,15 @@ static status apply_record(struct store *store, const struct frame_record *r)
     if (r->end > log->journaled) log->journaled = r->end;
     if (r->end <= log->rp.offset && !BREAK(REPLAY_BELOW_POINT)) return OK;
     struct fs *fs = store->fs;
-    status made = fs->ops->mkdir(fs, log->folder);
-    if (failed(made) && made.code != E_EXISTS) return made;
     char path[PATH_SIZE];
     snprintf(path, sizeof path, "%s/%020lld.log", log->folder, (long long)r->segment);
     struct file *file;
-    TRY(fs->ops->open(fs, path, FS_WRITE | FS_CREATE, &file));
+    s = fs->ops->open(fs, path, FS_WRITE | FS_CREATE, &file);
+    if (s.code == E_NOT_FOUND) { /* the folder was not durable */
+        TRY(fs->ops->mkdir(fs, log->folder));
+        s = fs->ops->open(fs, path, FS_WRITE | FS_CREATE, &file);
+    }
+    TRY(s);
     s = fs->ops->pwrite(fs, file, r->data.data, r->data.len, r->position);
     fs->ops->close(fs, file);
     return s;
@@ -342,9 +345,19 @@ static status write_checkpoint(struct store *store)
     return s;
 }
 
+/* When it is clear that a sync of everything will be needed, no file is synced by itself before it. */
+static void expect_syncs(struct store *store)
+{
+    int32_t written = 0;
+    for (const struct plog *log = store->logs; log; log = log->hh.next)
+        written += log->journaled > log->rp.offset;
+    if (written > store->tuning.recovery_syncs) store->recovery_syncs = store->tuning.recovery_syncs + 1;
+}
+
 static status recover_logs(struct store *store, struct recovered *list, size_t *ret_count)
 {
     struct plog *log, *next;
+    expect_syncs(store);
     HASH_ITER(hh, store->logs, log, next)
     {
         struct recovered *r = &list[*ret_count];

@@ -246,6 +246,7 @@ static status take_tail(struct scan *sc)
     struct plog *log = sc->r->log;
     struct segment *s = sc->segment;
     TRY(file_size(s, &sc->file_size));
+    if (sc->file_size != log->rp.position) sc->r->same = false;
     if (s->base == log->rp.segment) {
         if (sc->file_size < log->rp.position)
             return bad(sc->r, "bytes below the recovery point are missing");
@@ -390,18 +391,11 @@ static status load_producers(struct recovered *r, const struct folder *f, int64_
     return match_aborted(r, f);
 }
 
-/* Nothing lies above the recovery point, and no cut may have come undone. */
-static status find_same(struct recovered *r, const struct folder *f)
+/* Whether nothing may lie above the recovery point, and no cut can have come undone; the size of the file,
+ * which decides, is looked at when it is open. (Where the journal had more, the replay has put it there.) */
+static bool may_be_same(const struct plog *log, const struct folder *f)
 {
-    struct plog *log = r->log;
-    if (log->cut || f->bases[f->count - 1] != log->rp.segment) return OK;
-    struct segment *probe = segment_new(&log->store->files, log->folder, log->rp.segment);
-    int64_t size = -1;
-    if (!probe) return FAIL(NO_MEMORY);
-    status s = file_size(probe, &size);
-    segment_free(probe);
-    r->same = size == log->rp.position;
-    return s;
+    return !log->cut && log->journaled <= log->rp.offset && f->bases[f->count - 1] == log->rp.segment;
 }
 
 static status take_segments(struct recovered *r, const struct folder *f, int64_t now,
@@ -438,7 +432,7 @@ static status load_and_take(struct recovered *r, struct folder *f)
     struct buf snapshot;
     buf_init(&snapshot, SIZE_MAX / 2);
     status s = load_producers(r, f, now, &snapshot, &index);
-    if (is_ok(s)) s = find_same(r, f);
+    r->same = may_be_same(r->log, f);
     if (is_ok(s)) s = take_segments(r, f, now, index);
     buf_done(&snapshot);
     return s;
