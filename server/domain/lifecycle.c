@@ -8,8 +8,12 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define READY_LOOK_MS 10
@@ -41,6 +45,23 @@ void lifecycle_block_signals(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
+/* Tells the service manager that started us, when there is one: one datagram to the socket it named
+ * (sd_notify(3); a name that begins with @ is an abstract one). */
+static void tell_manager(const char *state)
+{
+    struct sockaddr_un to = { .sun_family = AF_UNIX };
+    const char *path = getenv("NOTIFY_SOCKET");
+    if (!path || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof to.sun_path) return;
+    memcpy(to.sun_path, path, strlen(path));
+    if (path[0] == '@') to.sun_path[0] = 0;
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return;
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+    if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&to, size) < 0)
+        log_warn("the service manager's socket %s takes no message: %s", path, strerror(errno));
+    close(fd);
+}
+
 static void all_stopped(void *arg)
 {
     struct lifecycle *l = arg;
@@ -54,6 +75,7 @@ static void on_signal(struct watch *watch, uint32_t events)
     struct signalfd_siginfo info;
     (void)events;
     if (read(watch->fd, &info, sizeof info) != (ssize_t)sizeof info) return;
+    tell_manager("STOPPING=1");
     if (info.ssi_signo == SIGINT && !l->domain->stopping) {
         l->domain->stopping = true;
         log_info("stopping all brokers, then leatd");
@@ -86,6 +108,7 @@ static void look_whether_ready(struct timer *timer)
     if (!serves) log_warn("the demo's broker does not serve yet: %s", info.reason);
     cluster_run_helper_may_start(l->domain, l->cluster_id);
     l->ready(l->arg);
+    tell_manager("READY=1");
 }
 
 status lifecycle_run(struct domain *domain, const char *cluster_id, void (*ready)(void *arg), void *arg)

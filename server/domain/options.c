@@ -16,7 +16,7 @@ static const char usage[] =
     "  --listen ADDR:PORT   console and REST (default 127.0.0.1:8080)\n"
     "  --broker-ports A-B   Kafka ports to give out (default 19092-29091)\n"
     "  --advertise HOST     the host Kafka clients are told; without it brokers bind loopback only\n"
-    "  --web DIR            the console's files\n"
+    "  --web DIR            the console's files (default: those installed beside it)\n"
     "  --broker-users A-B   when leatd is root, each broker gets a user and group of its own from these\n"
     "                       numbers, which should be nobody else's (default 40000-49999; none: all root)\n"
     "  --min-free BYTES     with less than this free on the disk of --data, the appends of the largest\n"
@@ -173,6 +173,18 @@ static status find_bin_dir(struct options *options)
     return OK;
 }
 
+/* PREFIX/bin/leatd has its console in PREFIX/share/leat/web. */
+static void find_web_dir(struct options *options)
+{
+    char index[sizeof options->web_dir + 16];
+    if (options->domain.web_dir) return;
+    snprintf(options->web_dir, sizeof options->web_dir, "%.*s/share/leat/web",
+             (int)(strrchr(options->bin_dir, '/') ? strrchr(options->bin_dir, '/') - options->bin_dir : 0),
+             options->bin_dir);
+    snprintf(index, sizeof index, "%s/index.html", options->web_dir);
+    if (access(index, R_OK) == 0) options->domain.web_dir = options->web_dir;
+}
+
 status options_parse(struct options *options, int argc, char **argv, bool *ret_help, struct why *why)
 {
     *options = (struct options){ .domain = { .listen = "127.0.0.1:8080", .broker_port_first = 19092,
@@ -212,7 +224,9 @@ status options_parse(struct options *options, int argc, char **argv, bool *ret_h
         return FAIL(INVALID);
     }
     options->domain.https |= options->domain.https_chain != NULL;
-    return find_bin_dir(options);
+    TRY(find_bin_dir(options));
+    find_web_dir(options);
+    return OK;
 }
 
 static status lock_folder(const char *path, struct why *why)
