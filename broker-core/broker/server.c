@@ -144,13 +144,8 @@ static void topic_changed(struct broker *b, const struct topic *topic)
 
 static void topic_deleted(struct broker *b, struct topic *topic)
 {
-    for (int32_t p = 0; p < topic->partitions; p++) {
-        struct plog *log = store_find(b->store, topic->id, p);
-        if (log) parked_log_ends(log);
-    }
     if (b->groups) group_coordinator_topic_deleted(b->groups, topic);
-    store_delete_topic(b->store, topic->id);
-    stats_forget_topic(&b->stats, topic->id);
+    endings_add(b, topic->id, topic->partitions);
 }
 
 static void limits_changed(struct broker *b)
@@ -442,6 +437,7 @@ void broker_free(struct broker *b)
         if (b->options.standalone && b->controller) local_controller_stop(b);
         loop_timer_clear(b->loop, &b->retention);
         loop_timer_clear(b->loop, &b->trim);
+        endings_finish(b);
         if (b->store && b->exit_code == 0) {
             status stopped = store_stop(b->store);
             if (failed(stopped))

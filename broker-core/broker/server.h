@@ -5,6 +5,7 @@
  * struct is open to the files of this folder; nothing outside it looks inside (see leat.h). */
 #pragma once
 #include "broker/controller.h"
+#include "broker/ending.h"
 #include "broker/endpoint.h"
 #include "broker/files.h"
 #include "broker/quota.h"
@@ -86,6 +87,7 @@ struct broker {
     int64_t packing;            /* requests whose batches are on a lane */
     bool memory_short;          /* some connections are not read because of it */
     int64_t next_producer;      /* low half of the next producer id */
+    struct endings endings;     /* topics that were deleted */
     struct timer retention;
     struct timer trim;
     bool large;                 /* freed blocks of the heap are to go back */

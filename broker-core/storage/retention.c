@@ -286,9 +286,10 @@ void retention_remove_folder(struct plog *log)
     if (folder) removal_submit(store, folder, NULL, 0, 0, 0);
 }
 
-void store_delete_topic(struct store *store, struct uuid topic)
+void store_delete_topic(struct store *store, struct uuid topic, int32_t from, int32_t to)
 {
-    for (int32_t p = 0; p < store->partitions; p++) {
+    if (to > store->partitions) to = store->partitions;
+    for (int32_t p = from; p < to; p++) {
         struct plog *log = store_find(store, topic, p);
         if (!log) continue;
         log->holds++;

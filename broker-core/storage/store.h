@@ -93,9 +93,10 @@ void store_reclaim(struct store *store);
 struct plog *store_log(struct store *store, struct uuid topic, int32_t partition,
                        const struct log_config *config);
 struct plog *store_find(struct store *store, struct uuid topic, int32_t partition); /* or NULL */
-/* The image without this topic is durable: waits fail with UNKNOWN_TOPIC_OR_PARTITION before this
- * returns, folders go in the background. Its plog pointers are dead afterwards. */
-void store_delete_topic(struct store *store, struct uuid topic);
+/* The image without this topic is durable, and its partitions [from, to) go: waits fail with
+ * UNKNOWN_TOPIC_OR_PARTITION before this returns, folders go in the background. Their plog pointers are
+ * dead afterwards. Each takes a microsecond or more: of thousands some at a time. */
+void store_delete_topic(struct store *store, struct uuid topic, int32_t from, int32_t to);
 /* Retention by time and size over all logs; unlinking happens in the background. Returns when (on
  * loop_now's clock, ms) something could next expire, or INT64_MAX: the caller arms a timer. */
 int64_t store_retain(struct store *store);

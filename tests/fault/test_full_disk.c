@@ -191,7 +191,7 @@ static void test_deleting_a_topic_makes_room_on_a_full_disk(void **state)
     struct disk *d = *state;
     fill_up(d, 50000);
     d->kit.known[0] = false;
-    store_delete_topic(d->kit.store, d->kit.topics[0]);
+    store_delete_topic(d->kit.store, d->kit.topics[0], 0, INT32_MAX);
     (void)store_retain(d->kit.store);
     assert_int_equal(store_state(d->kit.store), STORE_OPEN);
     assert_ok(kit_append(&d->kit, kit_log(&d->kit, 2, 0), &(struct kit_batch){ .value_size = 50000 }, NULL));

@@ -141,7 +141,7 @@ static void do_start(struct side *s)
 static void do_other_topic(struct life *l, int step)
 {
     if (step % 8 == 7) {
-        store_delete_topic(l->kit.store, l->kit.topics[3]);
+        store_delete_topic(l->kit.store, l->kit.topics[3], 0, INT32_MAX);
         l->kit.topics[3].b[1]++;
         return;
     }

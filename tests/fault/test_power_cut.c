@@ -402,7 +402,7 @@ static void world_new_topic(struct world *w, int t)
 /* Deletes a topic and makes another in its place; the image is durable in between. */
 static void do_recreate(struct world *w, int t)
 {
-    store_delete_topic(w->kit.store, w->kit.topics[t]);
+    store_delete_topic(w->kit.store, w->kit.topics[t], 0, INT32_MAX);
     world_new_topic(w, t);
 }
 

@@ -278,7 +278,7 @@ static void test_frames_of_a_deleted_topic_are_not_taken_for_its_namesakes(void 
     struct uuid mine = k.topics[0];
     k.topics[0].b[0] ^= 0xff; /* another topic; what stands for the name in breaks.def is the same */
     assert_ok(kit_append(&k, kit_log(&k, 0, 0), &(struct kit_batch){ .records = 3, .tag = 7 }, NULL));
-    store_delete_topic(k.store, k.topics[0]);
+    store_delete_topic(k.store, k.topics[0], 0, INT32_MAX);
     k.topics[0] = mine;
     kit_close(&k);
     sim_crash(k.sim, true);

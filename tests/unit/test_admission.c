@@ -155,7 +155,7 @@ static void test_a_deleted_topic_counts_no_more_at_once(void **state)
     assert_int_equal(one(k, other, 1000).code, E_POLICY_VIOLATION);
     log->holds++; /* a task uses it yet */
     k->known[0] = false;
-    store_delete_topic(k->store, k->topics[0]);
+    store_delete_topic(k->store, k->topics[0], 0, INT32_MAX);
     assert_int_equal(store_bytes(k->store), plog_bytes(other));
     assert_int_equal(store_state(k->store), STORE_OPEN);
     plog_release(log);

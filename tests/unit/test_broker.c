@@ -384,6 +384,49 @@ static void test_a_parked_fetch_learns_that_its_topic_was_deleted(void **state)
     assert_int_equal(answer->responses[0].partitions[0].error_code, 3);
 }
 
+static void test_of_thousands_of_partitions_a_deletion_ends_some_a_turn(void **state)
+{
+    (void)state;
+    enum { PARTITIONS = 4000 };
+    rig_create_topic(&rig, &one, "t", PARTITIONS);
+    struct uuid id = image_topic(rig.broker->image, STR("t"))->id;
+    rig_produce(&rig, &one, "t", 0, rig_batch(1, -1, -1));
+    rig_produce(&rig, &one, "t", PARTITIONS - 1, rig_batch(1, -1, -1));
+    rig_fetch_send(&rig, &one, "t", PARTITIONS - 1, 1, 60000, 1);
+    assert_false(raw_has_frame(&rig, &one));
+    delete_topic("t");
+    assert_non_null(store_find(rig.broker->store, id, PARTITIONS - 1)); /* its turn has not come */
+    rig_create_topic(&rig, &two, "t", 1); /* another one, of which nothing ends */
+    rig_produce(&rig, &two, "t", 0, rig_batch(1, -1, -1));
+    struct fetch_response *answer = raw_receive(&rig, &one, 1, FETCH_VERSION);
+    assert_int_equal(answer->responses[0].partitions[0].error_code, 3);
+    assert_null(store_find(rig.broker->store, id, 0));
+    assert_null(store_find(rig.broker->store, id, PARTITIONS - 1));
+    rig_fetch_send(&rig, &two, "t", 0, 0, 60000, 1);
+    answer = raw_receive(&rig, &two, 1, FETCH_VERSION);
+    assert_int_equal(answer->responses[0].partitions[0].error_code, 0);
+}
+
+static void test_a_stop_ends_what_a_deletion_has_left(void **state)
+{
+    (void)state;
+    enum { PARTITIONS = 4000 };
+    char folder[UUID_TEXT], path[200];
+    rig_create_topic(&rig, &one, "t", PARTITIONS);
+    rig_produce(&rig, &one, "t", PARTITIONS - 1, rig_batch(1, -1, -1));
+    uuid_format(image_topic(rig.broker->image, STR("t"))->id, folder);
+    snprintf(path, sizeof path, "%s/%s-%d", rig.dir, folder, PARTITIONS - 1);
+    assert_int_equal(access(path, F_OK), 0);
+    delete_topic("t");
+    raw_close(&one);
+    raw_close(&two);
+    rig_close(&rig);
+    assert_int_equal(access(path, F_OK), -1);
+    rig_open(&rig);
+    raw_connect(&rig, &one);
+    raw_connect(&rig, &two);
+}
+
 static void test_produce_with_acks_0_has_no_answer_and_its_failure_closes(void **state)
 {
     (void)state;
@@ -728,6 +771,8 @@ int main(void)
         TEST(test_a_fetch_outside_the_log_or_of_nothing_is_answered_at_once),
         TEST(test_a_session_that_never_was_is_not_found),
         TEST(test_a_parked_fetch_learns_that_its_topic_was_deleted),
+        TEST(test_of_thousands_of_partitions_a_deletion_ends_some_a_turn),
+        TEST(test_a_stop_ends_what_a_deletion_has_left),
         TEST(test_produce_with_acks_0_has_no_answer_and_its_failure_closes),
         TEST(test_what_cannot_be_appended_is_refused_by_kafkas_error),
         TEST(test_an_idempotent_batch_sent_twice_is_stored_once),

@@ -505,7 +505,7 @@ static void step(struct world *w)
     } else if (x < 994) {
         reopen(w, chance(w, 30));
     } else if (x < 996) {
-        store_delete_topic(w->kit.store, w->kit.topics[0]);
+        store_delete_topic(w->kit.store, w->kit.topics[0], 0, INT32_MAX);
         new_topic(w);
     }
 }

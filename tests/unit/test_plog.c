@@ -387,7 +387,7 @@ static void test_waits_fire_when_reached_and_when_deleted(void **state)
     assert_int_equal(w[1].calls, 1);
     assert_int_equal(w[2].calls, 0);
     assert_int_equal(k->moved > 0, 1);
-    store_delete_topic(k->store, k->topics[0]);
+    store_delete_topic(k->store, k->topics[0], 0, INT32_MAX);
     assert_int_equal(w[2].calls, 1);
     assert_int_equal(w[2].code, E_UNKNOWN_TOPIC_OR_PARTITION);
     assert_int_equal(w[3].calls, 0);

@@ -135,7 +135,7 @@ static void test_a_deleted_topic_leaves_no_folder(void **state)
     fill(k, kit_log(k, 1, 0), 5);
     assert_int_equal(files_in(k, ".", "-"), 3 + 1 + 1); /* and a journal */
     k->known[0] = false;
-    store_delete_topic(k->store, k->topics[0]);
+    store_delete_topic(k->store, k->topics[0], 0, INT32_MAX);
     assert_int_equal(files_in(k, ".", "-"), 1 + 1);
     kit_reopen(k);
     assert_null(store_find(k->store, k->topics[0], 0));
