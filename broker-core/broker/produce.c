@@ -1,6 +1,8 @@
 /* produce.c - Produce (key 0): one record batch per partition, appended at arrival.
  *
- * Only the answer waits: with acks=all until every appended batch is below the high watermark of
+ * A request of very many partitions (each may need a new folder and file) is appended some partitions a
+ * turn, and what came behind it on its connection waits, so batches keep their order. Otherwise
+ * only the answer waits: with acks=all until every appended batch is below the high watermark of
  * its partition (durable on a flushing topic) or the request's time is over. The body points into
  * the frame (HANDLER_BORROWS), so whatever the answer needs is copied at arrival.
  *
@@ -22,6 +24,7 @@
 #define ABORTABLE_SINCE 11 /* … whose clients know TRANSACTION_ABORTABLE */
 #define TV2_SINCE 12       /* … that adds partitions to transactions */
 #define JOIN_MS 1000       /* at most so long a request waits in the line of its transactional id */
+#define APPENDS_A_TURN_MIN 8 /* partitions; then it depends on how long the turn is already */
 
 typedef struct produce_response_partition_produce_response partition_answer;
 typedef struct produce_response_topic_produce_response topic_answer;
@@ -37,7 +40,11 @@ struct produce { /* of one request, in its arena */
     struct request *request;
     struct produce_response response;
     struct produce_wait *waits;
-    int32_t wait_count, open;
+    int32_t wait_count;
+    int32_t open; /* waits that are not over, and the request itself while it appends */
+    int32_t topic, partition; /* the next to be appended: indexes in the request */
+    int32_t appended; /* partitions, in this turn */
+    struct timer next; /* set: it goes on in the next turn */
     int32_t throttle_ms;
     struct timer timer;
     bool failed; /* some partition was refused */
@@ -49,6 +56,8 @@ struct produce { /* of one request, in its arena */
     status joined;
     struct pack pack; /* batches that were prepared on a lane */
     bool kept;        /* the body lives as long as the request */
+    bool in_line;     /* of its transactional id, where those behind it wait: it is appended at once */
+    bool resting;     /* the connection is held */
 };
 
 /* --- answering ---------------------------------------------------------------------------------- */
@@ -68,6 +77,22 @@ static void produce_wait_done(struct plog_wait *wait, status result)
     w->log = NULL;
     if (failed(result)) w->answer->error_code = status_kafka(result);
     if (--p->open == 0) produce_answer(p);
+}
+
+/* The frame goes when the handler returns; a request that waits before it has appended all needs what
+ * the rest of it says. */
+static void produce_keep(struct produce *p, struct produce_request *body)
+{
+    struct arena *a = p->request->arena;
+    if (p->kept) return;
+    p->kept = true;
+    p->key.id = body->transactional_id = arena_str(a, body->transactional_id);
+    for (int32_t i = p->topic; i < body->topic_data_count; i++) {
+        struct produce_request_topic_produce_data *t = &body->topic_data[i];
+        t->name = arena_str(a, t->name);
+        for (int32_t k = i == p->topic ? p->partition : 0; k < t->partition_data_count; k++)
+            t->partition_data[k].records = arena_bytes(a, t->partition_data[k].records);
+    }
 }
 
 static void produce_stop_waiting(struct produce *p)
@@ -93,6 +118,8 @@ static void produce_abandoned(struct request *r)
     struct produce *p = r->state;
     produce_stop_waiting(p);
     loop_timer_clear(r->broker->loop, &p->timer);
+    loop_timer_clear(r->broker->loop, &p->next);
+    pack_free(&p->pack);
     request_drop(r);
 }
 
@@ -244,16 +271,36 @@ static void produce_partition(struct produce *p, const struct target *topic,
         p->failed = true;
         if (t.stats) t.stats->failed_produce++;
     } else if (body->acks == -1 || (body->acks == 1 && t.topic->config.log.flush_messages == 1)) {
-        p->waits[p->wait_count++] = (struct produce_wait){
-            .wait = { .done = produce_wait_done }, .produce = p, .log = t.log, .answer = answer,
-        };
-        p->waits[p->wait_count - 1].wait.offset = end;
+        struct produce_wait *w = &p->waits[p->wait_count++];
+        *w = (struct produce_wait){ .wait = { .done = produce_wait_done }, .produce = p, .log = t.log,
+                                    .answer = answer };
+        p->open++;
+        plog_wait(w->log, &w->wait, end);
     }
 }
 
 /* --- the request --------------------------------------------------------------------------------------- */
 
-static void produce_topic(struct produce *p, struct produce_request_topic_produce_data *data,
+static bool produce_has_time(struct produce *p)
+{
+    if (p->appended++ < APPENDS_A_TURN_MIN || p->in_line) return true;
+    return !loop_turn_is_long(p->request->broker->loop);
+}
+
+static void produce_topic_begin(struct produce *p, const struct produce_request_topic_produce_data *data,
+                                struct topic_stats *stats, topic_answer *answer)
+{
+    struct arena *a = p->request->arena;
+    int32_t n = data->partition_data_count < 0 ? 0 : data->partition_data_count;
+    if (stats) stats->produce_requests++;
+    answer->name = arena_str(a, data->name);
+    answer->topic_id = data->topic_id;
+    answer->partition_responses = ARENA_ARRAY(a, partition_answer, n);
+    if (answer->partition_responses) answer->partition_responses_count = n;
+}
+
+/* From p->partition on; false: not all of it in this turn. */
+static bool produce_topic(struct produce *p, struct produce_request_topic_produce_data *data,
                           topic_answer *answer)
 {
     struct request *r = p->request;
@@ -266,20 +313,17 @@ static void produce_topic(struct produce *p, struct produce_request_topic_produc
     if (by_id && !t.topic) refused = FAIL(UNKNOWN_TOPIC_ID);
     else if (!authorize(r, OP_WRITE, RES_TOPIC, name)) refused = FAIL(TOPIC_AUTHORIZATION_FAILED);
     if (failed(p->refused)) refused = p->refused;
-    if (is_ok(refused) && t.topic) {
-        t.stats = stats_topic(&b->stats, t.topic->id);
-        t.stats->produce_requests++;
+    if (is_ok(refused) && t.topic) t.stats = stats_topic(&b->stats, t.topic->id);
+    if (!answer->partition_responses) produce_topic_begin(p, data, t.stats, answer);
+    for (int32_t *i = &p->partition; *i < answer->partition_responses_count; (*i)++) {
+        if (!produce_has_time(p)) return false;
+        produce_partition(p, &t, &data->partition_data[*i], refused, &answer->partition_responses[*i]);
     }
-    answer->name = arena_str(r->arena, data->name);
-    answer->topic_id = data->topic_id;
-    int32_t n = data->partition_data_count < 0 ? 0 : data->partition_data_count;
-    answer->partition_responses = ARENA_ARRAY(r->arena, partition_answer, n);
-    if (!answer->partition_responses) return;
-    answer->partition_responses_count = n;
-    for (int32_t i = 0; i < n; i++)
-        produce_partition(p, &t, &data->partition_data[i], refused,
-                          &answer->partition_responses[i]);
+    p->partition = 0;
+    return true;
 }
+
+static void produce_next(struct timer *timer);
 
 static struct produce *produce_new(struct request *r, struct produce_request *body)
 {
@@ -298,7 +342,9 @@ static struct produce *produce_new(struct request *r, struct produce_request *bo
     p->response.responses = topics;
     p->response.responses_count = body->topic_data_count;
     timer_init(&p->timer, produce_late);
+    timer_init(&p->next, produce_next);
     r->state = p;
+    p->open = 1;
     return p;
 }
 
@@ -306,22 +352,42 @@ static struct produce *produce_new(struct request *r, struct produce_request *bo
 static void produce_wait_all(struct produce *p, int32_t timeout_ms)
 {
     struct request *r = p->request;
-    p->open = p->wait_count;
     r->abandoned = produce_abandoned;
     if (failed(loop_timer_set(r->broker->loop, &p->timer,
                               r->arrived + (timeout_ms > 0 ? timeout_ms : 0))))
         log_warn("no memory for the timer of a Produce request: it waits as long as it takes");
-    for (int32_t i = 0; i < p->wait_count; i++)
-        plog_wait(p->waits[i].log, &p->waits[i].wait, p->waits[i].wait.offset);
+}
+
+/* The rest in the next turn; false: without memory it is done now. */
+static bool produce_rest(struct produce *p)
+{
+    struct request *r = p->request;
+    bool first = !p->resting;
+    produce_keep(p, r->body);
+    if (r->arena->failed || failed(loop_timer_set(r->broker->loop, &p->next, loop_now(r->broker->loop))))
+        return false;
+    quota_work_pause(r);
+    p->resting = true;
+    r->state = p;
+    r->abandoned = produce_abandoned;
+    if (first) request_hold(r, true);
+    return true;
 }
 
 static void produce_all(struct produce *p)
 {
     struct request *r = p->request;
     const struct produce_request *body = r->body;
-    for (int32_t i = 0; i < body->topic_data_count; i++)
-        produce_topic(p, &body->topic_data[i], &p->response.responses[i]);
+    for (p->appended = 0; p->topic < body->topic_data_count; p->topic++) {
+        topic_answer *answer = &p->response.responses[p->topic];
+        while (!produce_topic(p, &body->topic_data[p->topic], answer)) {
+            if (produce_rest(p)) return;
+            p->in_line = true; /* no pause any more */
+        }
+    }
     pack_free(&p->pack);
+    r->abandoned = NULL;
+    if (p->resting) request_hold(r, false);
     broker_appended(r->broker);
     p->throttle_ms = quota_produce(r, r->frame_bytes);
     request_throttle(r, p->throttle_ms);
@@ -331,9 +397,17 @@ static void produce_all(struct produce *p)
         else request_no_reply(r, p->throttle_ms);
         return;
     }
+    if (r->arena->failed) produce_stop_waiting(p);
     if (request_out_of_memory(r)) return;
-    if (p->wait_count) produce_wait_all(p, body->timeout_ms);
+    if (--p->open) produce_wait_all(p, body->timeout_ms);
     else produce_answer(p);
+}
+
+static void produce_next(struct timer *timer)
+{
+    struct produce *p = CONTAINER_OF(timer, struct produce, next);
+    quota_work_begin(p->request);
+    produce_all(p);
 }
 
 /* --- transactions --------------------------------------------------------------------------------------- */
@@ -386,21 +460,6 @@ static status produce_collect(struct produce *p, const struct produce_request_to
     return OK;
 }
 
-/* The frame goes when the handler returns; a request in the line needs what it says. */
-static void produce_keep(struct produce *p, struct produce_request *body)
-{
-    struct arena *a = p->request->arena;
-    if (p->kept) return;
-    p->kept = true;
-    p->key.id = body->transactional_id = arena_str(a, body->transactional_id);
-    for (int32_t i = 0; i < body->topic_data_count; i++) {
-        struct produce_request_topic_produce_data *t = &body->topic_data[i];
-        t->name = arena_str(a, t->name);
-        for (int32_t k = 0; k < t->partition_data_count; k++)
-            t->partition_data[k].records = arena_bytes(a, t->partition_data[k].records);
-    }
-}
-
 static void produce_joined(struct txn_wait *join, const struct txn_result *result)
 {
     struct produce *p = CONTAINER_OF(join, struct produce, join);
@@ -447,6 +506,7 @@ static bool produce_join(struct produce *p, struct produce_request *body)
         return false;
     }
     r->abandoned = produce_join_abandoned;
+    p->in_line = true;
     p->join.done = produce_joined;
     timer_init(&p->timer, produce_join_late);
     (void)loop_timer_set(r->broker->loop, &p->timer, loop_now(r->broker->loop) + JOIN_MS);

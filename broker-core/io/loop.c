@@ -28,6 +28,7 @@
 #define SCRATCH_SIZE (128 * 1024)
 #define BLOCKS_KEPT 64
 #define MS 1000000LL /* in ns */
+#define LONG_TURN (MS / 2)
 
 struct spare_block {
     struct spare_block *next;
@@ -146,6 +147,8 @@ static void loop_read_clocks(struct loop *loop)
 int64_t loop_now(const struct loop *loop) { return loop->now; }
 int64_t loop_wall(const struct loop *loop) { return loop->wall; }
 const struct loop_turns *loop_turns(const struct loop *loop) { return &loop->turns; }
+
+bool loop_turn_is_long(const struct loop *loop) { return loop_nanos() - loop->woke > LONG_TURN; }
 
 /* --- turns ---------------------------------------------------------------------------------- */
 

@@ -31,6 +31,9 @@ struct loop_turns {
     int64_t longest_ns;
 };
 const struct loop_turns *loop_turns(const struct loop *loop);
+/* Who has much to do asks now and then, and goes on in another turn (a timer that is set to now) when
+ * this one has kept everybody else waiting long enough. */
+bool loop_turn_is_long(const struct loop *loop);
 
 /* --- timers: embedded in their owner, zero-initialised by timer_init ------------------------- */
 struct timer {

@@ -427,6 +427,65 @@ static void test_a_stop_ends_what_a_deletion_has_left(void **state)
     raw_connect(&rig, &two);
 }
 
+/* One batch for each of the first n partitions. */
+static void produce_to_many(struct raw_client *c, const char *topic, int32_t n)
+{
+    struct produce_request_partition_produce_data *data = mem_must(mem_zalloc((size_t)n * sizeof *data));
+    for (int32_t i = 0; i < n; i++)
+        data[i] = (struct produce_request_partition_produce_data){ i, rig_batch(1, -1, -1) };
+    struct produce_request_topic_produce_data topics = { .name = str_c(topic), .partition_data = data,
+                                                         .partition_data_count = n };
+    struct produce_request body;
+    wire_default(&produce_request_message, &body);
+    body.acks = -1;
+    body.timeout_ms = 30000;
+    body.topic_data = &topics;
+    body.topic_data_count = 1;
+    raw_send(&rig, c, 0, PRODUCE_VERSION, &body);
+    mem_free(data);
+}
+
+static uint64_t turns(void) { return loop_turns(rig.broker->loop)->count; }
+
+static void test_a_produce_to_thousands_of_partitions_takes_many_turns_and_keeps_its_place(void **state)
+{
+    (void)state;
+    enum { PARTITIONS = 3000 };
+    rig_create_topic(&rig, &one, "t", PARTITIONS);
+    uint64_t before = turns();
+    produce_to_many(&one, "t", PARTITIONS);
+    rig_produce_send(&rig, &one, "t", PARTITIONS - 1, -1, rig_batch(1, -1, -1)); /* behind it */
+    ask_versions(&two); /* beside it */
+    struct api_versions_response *versions = raw_receive(&rig, &two, 18, 3);
+    assert_int_equal(versions->error_code, 0);
+    assert_int_equal(one.in.len, 0);
+    struct produce_response *all = raw_receive(&rig, &one, 0, PRODUCE_VERSION);
+    assert_in_range(turns() - before, 20, UINT32_MAX);
+    assert_int_equal(all->responses[0].partition_responses_count, PARTITIONS);
+    for (int32_t i = 0; i < PARTITIONS; i++) {
+        assert_int_equal(all->responses[0].partition_responses[i].index, i);
+        assert_int_equal(all->responses[0].partition_responses[i].error_code, 0);
+        assert_int_equal(all->responses[0].partition_responses[i].base_offset, 0);
+    }
+    struct produce_response *behind = raw_receive(&rig, &one, 0, PRODUCE_VERSION);
+    assert_int_equal(behind->responses[0].partition_responses[0].base_offset, 1);
+}
+
+static void test_a_client_that_leaves_ends_its_produce_between_two_turns(void **state)
+{
+    (void)state;
+    enum { PARTITIONS = 3000 };
+    rig_create_topic(&rig, &one, "t", PARTITIONS);
+    struct uuid id = image_topic(rig.broker->image, STR("t"))->id;
+    produce_to_many(&one, "t", PARTITIONS);
+    while (!store_find(rig.broker->store, id, 10)) loop_turn(rig.broker->loop, 100);
+    assert_null(store_find(rig.broker->store, id, PARTITIONS - 1));
+    raw_close(&one);
+    raw_connect(&rig, &one);
+    rig_produce(&rig, &one, "t", 0, rig_batch(1, -1, -1));
+    assert_null(store_find(rig.broker->store, id, PARTITIONS - 1));
+}
+
 static void test_produce_with_acks_0_has_no_answer_and_its_failure_closes(void **state)
 {
     (void)state;
@@ -772,6 +831,8 @@ int main(void)
         TEST(test_a_session_that_never_was_is_not_found),
         TEST(test_a_parked_fetch_learns_that_its_topic_was_deleted),
         TEST(test_of_thousands_of_partitions_a_deletion_ends_some_a_turn),
+        TEST(test_a_produce_to_thousands_of_partitions_takes_many_turns_and_keeps_its_place),
+        TEST(test_a_client_that_leaves_ends_its_produce_between_two_turns),
         TEST(test_a_stop_ends_what_a_deletion_has_left),
         TEST(test_produce_with_acks_0_has_no_answer_and_its_failure_closes),
         TEST(test_what_cannot_be_appended_is_refused_by_kafkas_error),
