@@ -41,7 +41,7 @@ static int show(const struct options *options)
 static void ready(void *arg)
 {
     struct run *run = arg;
-    if (run->quickstart.rest_url[0])
+    if (run->quickstart.rest_url[0] && !run->options.quiet)
         quickstart_print(stdout, run->options.domain.data_dir, &run->quickstart);
     puts("ready");
     fflush(stdout);

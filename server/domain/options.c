@@ -32,6 +32,7 @@ static const char usage[] =
     "  --liveness SECONDS   a broker that runs and answers nothing for so long is killed and started again\n"
     "                       (default 30; 0: never)\n"
     "  --no-demo            no demo at the first start\n"
+    "  --quiet              no login is printed at the start: for where output becomes a log\n"
     "  --show               print how to reach the service of this folder, and end\n"
     "\n"
     "SIGTERM ends leatd alone, brokers serve on; SIGINT stops the brokers first.\n"
@@ -201,6 +202,8 @@ status options_parse(struct options *options, int argc, char **argv, bool *ret_h
             options->domain.https = true;
         } else if (strcmp(name, "--show") == 0) {
             options->show = true;
+        } else if (strcmp(name, "--quiet") == 0) {
+            options->quiet = true;
         } else if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
             fputs(usage, stdout);
             *ret_help = true;

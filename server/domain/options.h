@@ -5,7 +5,8 @@
 struct options {
     struct domain_options domain;
     int64_t requests_per_s, requests_burst; /* of REST; see http/rate_limit.h */
-    bool show; /* --show: print the quickstart of the folder and end */
+    bool show;  /* --show: print the quickstart of the folder and end */
+    bool quiet; /* --quiet: do not print it at the start */
     char data_dir[400], bin_dir[400], web_dir[400];
 };
 /* INVALID with a sentence for a bad option. --help prints and sets *ret_help. */
