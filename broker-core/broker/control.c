@@ -9,6 +9,7 @@
 #include "broker/control.h"
 
 #include "base/log.h"
+#include "broker/backup.h"
 #include "broker/image_commit.h"
 #include "broker/report.h"
 #include "cluster/control_frame.h"
@@ -45,6 +46,8 @@ struct control {
     struct listener *listener;
     struct stream *guests[GUESTS_MAX]; /* accepted, no hello yet */
     struct stream *stream; /* leatd, greeted; NULL: away */
+    int16_t protocol;      /* the version agreed with it */
+    struct backup backup;
     struct image_commit commit;
     struct stream *committing_for; /* who asked for the change on its way; may be gone */
     struct pending *pending;       /* oldest first, so soonest deadline first */
@@ -59,11 +62,12 @@ struct control {
     bool stopping;
 };
 
-static void send_to(struct stream *stream, const struct wire_message *message, const void *object)
+static void send_to(struct stream *stream, int16_t protocol, const struct wire_message *message,
+                    const void *object)
 {
     struct buf out;
     buf_init(&out, FRAME_MAX);
-    status s = control_frame(&out, message, object);
+    status s = control_frame(&out, protocol, message, object);
     if (is_ok(s)) s = stream_send(stream, &out);
     buf_done(&out);
     if (failed(s)) stream_close(stream);
@@ -72,7 +76,12 @@ static void send_to(struct stream *stream, const struct wire_message *message, c
 static void message_send(struct control *c, const struct wire_message *message,
                          const void *object)
 {
-    if (c->stream) send_to(c->stream, message, object);
+    if (c->stream) send_to(c->stream, c->protocol, message, object);
+}
+
+static void backup_send(void *arg, const struct wire_message *message, const void *object)
+{
+    message_send(arg, message, object);
 }
 
 /* --- admin requests -------------------------------------------------------------------------------- */
@@ -236,7 +245,7 @@ static void report_timer_fire(struct timer *timer)
     bool changed;
     if (!c->stream) return;
     buf_init(&out, FRAME_MAX);
-    status s = report_frame(c->report, c->report_at_rest, &out, &changed);
+    status s = report_frame(c->report, c->protocol, c->report_at_rest, &out, &changed);
     if (is_ok(s) && out.len) s = stream_send(c->stream, &out);
     buf_done(&out);
     if (failed(s)) log_warn("a report could not be sent: %s", status_text(s));
@@ -273,7 +282,7 @@ static void hello_send(struct control *c, struct stream *stream)
         .started_at = c->started_at,
         .landlock = (int16_t)b->landlock,
     };
-    send_to(stream, &control_hello_message, &hello);
+    send_to(stream, CONTROL_VERSION_MIN, &control_hello_message, &hello);
 }
 
 static bool guest_leaves(struct control *c, const struct stream *stream)
@@ -297,6 +306,8 @@ static void hello_received(struct control *c, struct stream *guest, const struct
     (void)guest_leaves(c, guest);
     if (c->stream) stream_close(c->stream);
     c->stream = guest;
+    c->protocol = control_agreed(hello);
+    backup_over(&c->backup);
     stream_set_max_frame(guest, FRAME_MAX);
     if (c->commit.busy) stream_pause(guest);
     log_info("%.*s is in control", STR_ARG(hello->program));
@@ -316,6 +327,8 @@ static void message_received(struct control *c, const struct wire_message *m, co
         watch_received(c, object);
     } else if (m == &control_hold_message) {
         store_hold(c->broker->store, ((const struct control_hold *)object)->hold);
+    } else if (m == &control_backup_message) {
+        backup_received(&c->backup, object);
     } else if (m == &control_stop_message) {
         log_info("asked to stop");
         broker_stop(c->broker);
@@ -350,6 +363,7 @@ static void stream_ended(struct stream *stream, status why, void *owner)
     while (c->pending) pending_end(c, c->pending, FAIL(REQUEST_TIMED_OUT), NULL);
     admin_arm(c);
     if (c->broker->store) store_hold(c->broker->store, false); /* nobody would ever let go */
+    backup_over(&c->backup);
     if (!c->stopping) log_info("leatd is gone; the last image stays in force");
 }
 
@@ -420,6 +434,7 @@ status control_start(struct broker *b, struct control **ret_control)
     c->broker = b;
     c->started_at = loop_wall(b->loop);
     c->watch_interval = REPORT_FAST_MS;
+    backup_init(&c->backup, b, backup_send, c);
     image_commit_init(&c->commit, b);
     timer_init(&c->admin_timer, admin_timer_fire);
     timer_init(&c->report_timer, report_timer_fire);

@@ -284,7 +284,8 @@ static status fill(struct report *report, struct control_report *out, struct are
     return a.result;
 }
 
-status report_frame(struct report *report, bool anyway, struct buf *out, bool *ret_changed)
+status report_frame(struct report *report, int16_t protocol, bool anyway, struct buf *out,
+                    bool *ret_changed)
 {
     struct arena arena;
     struct control_report message;
@@ -295,7 +296,8 @@ status report_frame(struct report *report, bool anyway, struct buf *out, bool *r
     *ret_changed = report->whole || message.topics_count || message.topics_gone_count ||
                    message.principals_count || !totals_same(&message, &report->last) ||
                    damage_crc(&message) != report->last_damage;
-    if (is_ok(s) && (*ret_changed || anyway)) s = control_frame(out, &control_report_message, &message);
+    if (is_ok(s) && (*ret_changed || anyway))
+        s = control_frame(out, protocol, &control_report_message, &message);
     if (is_ok(s)) {
         report->last = message;
         report->last_damage = damage_crc(&message);

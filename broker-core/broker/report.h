@@ -8,4 +8,5 @@ status report_new(struct broker *broker, struct report **ret_report);
 void report_free(struct report *report); /* NULL ok */
 void report_forget(struct report *report); /* the next one is whole: somebody new listens */
 /* Appends a frame with what changed, or nothing when nothing did and it was not asked for `anyway`. */
-status report_frame(struct report *report, bool anyway, struct buf *out, bool *ret_changed);
+status report_frame(struct report *report, int16_t protocol, bool anyway, struct buf *out,
+                    bool *ret_changed);

@@ -429,7 +429,7 @@ static void switch_journal(struct store *store)
 
 bool checkpoint_due(const struct store *store)
 {
-    return store->checkpoint_wanted && !store->checkpoint && is_ok(store->failure);
+    return store->checkpoint_wanted && !store->checkpoint && !copy_wanted(store) && is_ok(store->failure);
 }
 
 static void checkpoint_begin_run(struct store *store)

@@ -175,6 +175,7 @@ static void cleaning_free(struct cleaning *c)
     mem_free(c->aborted);
     mem_free(c->parts);
     store->cleaning = NULL;
+    if (copy_wanted(store)) store_want_turn(store);
     plog_release(c->log);
     mem_free(c);
 }
@@ -263,7 +264,7 @@ void compact_start(struct store *store)
     uint32_t count = 0;
     double most = -1;
     int64_t now = store_wall(store), next = INT64_MAX;
-    if (!store->compact_wanted || store->cleaning || store->stopping) return;
+    if (!store->compact_wanted || store->cleaning || store->stopping || copy_wanted(store)) return;
     if (failed(store->failure) || now < store->compact_retry_at) return;
     store->compact_wanted = false;
     for (struct plog *log = store->logs; log; log = log->hh.next) {

@@ -63,6 +63,7 @@ static void removals_due(struct store *store, int64_t now, int64_t *ret_next)
 {
     struct removal *r, *next;
     bool haste = in_haste(store);
+    if (copy_holds(store)) return;
     DL_FOREACH_SAFE(store->removals, r, next) {
         if (r->due > now && !haste) {
             if (r->due < *ret_next) *ret_next = r->due;
@@ -79,6 +80,12 @@ void retention_hurry(struct store *store)
 {
     int64_t next = INT64_MAX;
     if (in_haste(store)) removals_due(store, 0, &next);
+}
+
+void retention_go_on(struct store *store)
+{
+    int64_t next = INT64_MAX;
+    removals_due(store, store_wall(store), &next);
 }
 
 /* Takes folder and bases. Without memory the files stay until the next start, as do those that still
@@ -99,7 +106,8 @@ static void removal_submit(struct store *store, char *folder, int64_t *bases, ui
     r->task.job.work = removal_work;
     r->task.finish = removal_finish;
     r->task.free = removal_free;
-    if (delay > 0 && !store->stopping && store->removal_count < REMOVALS_MAX) {
+    bool room = copy_holds(store) || (delay > 0 && store->removal_count < REMOVALS_MAX);
+    if (room && !store->stopping) {
         r->due = store_wall(store) + delay;
         DL_APPEND(store->removals, r);
         r->bytes = bytes;

@@ -102,6 +102,12 @@ struct journal_end { /* where the next frame goes */
     bool broken; /* a sync failed: nor is any other */
 };
 
+struct store_copy { /* copy.c */
+    void (*ready)(void *arg);
+    void *arg;
+    bool wanted, held; /* held: no file goes away */
+};
+
 struct store {
     struct store_options options;
     struct store_tuning tuning;
@@ -152,6 +158,7 @@ struct store {
     int64_t compact_retry_at;  /* wall ms; after a pass that found no space */
     atomic_bool compact_cancel;
 
+    struct store_copy copy;
     struct removal *removals; /* files that wait for their time */
     uint32_t removal_count;
     int64_t removal_bytes;
@@ -238,4 +245,8 @@ void retention_remove_folder(struct plog *log);
 int64_t retention_trash(struct store *store, int64_t now);
 void retention_hurry(struct store *store); /* space may be short: then no file waits any more */
 void retention_forget(struct store *store); /* when the store ends: files that wait */
+void retention_go_on(struct store *store); /* what waited for a copy to be made */
+void copy_start(struct store *store);    /* the moment is now, when one is wanted and nothing runs */
+bool copy_wanted(const struct store *store); /* then no checkpoint and no compaction begins */
+bool copy_holds(const struct store *store);  /* and nothing is removed */
 status recovery_run(struct store *store);

@@ -83,6 +83,7 @@ void store_turn(struct store *store)
     checkpoint_start(store);
     commit_start(store);
     compact_start(store);
+    copy_start(store);
     store->in_turn = false;
 }
 
@@ -260,6 +261,7 @@ static status journals_cut(struct store *store)
 
 status store_stop(struct store *store)
 {
+    store_copy_end(store); /* whoever copies finds out */
     compact_cancel(store);
     store_drain(store);
     store->stopping = true;

@@ -3,6 +3,7 @@
  * Runs on the broker's loop thread; syncs run on the loop's lanes. Format and durability protocol:
  * FORMAT.md beside this file. */
 #pragma once
+#include "base/buf.h"
 #include "base/uuid.h"
 #include "io/fs.h"
 #include "io/loop.h"
@@ -97,6 +98,29 @@ struct plog *store_find(struct store *store, struct uuid topic, int32_t partitio
  * UNKNOWN_TOPIC_OR_PARTITION before this returns, folders go in the background. Their plog pointers are
  * dead afterwards. Each takes a microsecond or more: of thousands some at a time. */
 void store_delete_topic(struct store *store, struct uuid topic, int32_t from, int32_t to);
+
+/* --- a copy of all logs while they go on (copy.c) ------------------------------------------------ */
+#define COPY_SEGMENTS_MAX 1024 /* in a store_copy_log; a log with more of them is told several times */
+struct store_copy_segment {
+    int64_t base, size; /* BASE.log, of which the first `size` bytes count */
+};
+struct store_copy_log {
+    const char *folder;
+    bool whole;       /* offline: all files that lie there, as they are */
+    int64_t snapshot; /* the .snap to take; 0: none */
+    const struct store_copy_segment *segments;
+    uint32_t count;
+};
+typedef void (*store_copy_each)(void *arg, const struct store_copy_log *log);
+/* ready() at the end of a turn, once no checkpoint and no compaction runs; from then until store_copy_end
+ * (or store_stop) nothing that store_copy_take named goes away or changes, but for growth. A second one
+ * takes the place of the first. */
+void store_copy_want(struct store *store, void (*ready)(void *arg), void *arg);
+/* In ready(): all logs that have files, and the file `checkpoint` to lay beside them. Besides what is
+ * named, a copy takes *.aborted and `cleaned` of these folders. */
+status store_copy_take(struct store *store, store_copy_each each, void *arg, struct buf *checkpoint);
+void store_copy_end(struct store *store); /* none: ok */
+
 /* Retention by time and size over all logs; unlinking happens in the background. Returns when (on
  * loop_now's clock, ms) something could next expire, or INT64_MAX: the caller arms a timer. */
 int64_t store_retain(struct store *store);

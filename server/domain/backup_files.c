@@ -1,8 +1,12 @@
 /* backup_files.c - what lies in a backup's folder, and the copying. Any thread; blocks on the disk. */
 #include "domain/backup_files.h"
 
+#include "base/arena.h"
 #include "cluster/image_file.h"
+#include "domain/failpoint.h"
+#include "engine/engine.h"
 #include "store/db.h"
+#include "wire/messages.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,6 +18,7 @@
 
 #define DEPTH_MAX 8
 #define SCRIPT_MAX (64 << 10)
+#define PART_ARENA (32u << 20)
 
 /* --- files ------------------------------------------------------------------------------------------ */
 
@@ -61,14 +66,15 @@ struct taking {
     struct backup_info *info;
 };
 
-static status take_file(struct taking *t, int from, int to, const char *name, const char *path)
+/* The first `bytes` of it, or all (-1). */
+static status take_file(struct taking *t, int from, int to, const char *name, const char *path, int64_t bytes)
 {
     struct stat st;
-    int64_t bytes = 0;
     bool linked = ends_with(name, ".log") && linkat(from, name, to, name, 0) == 0;
-    if (!linked) TRY(copy_file(from, name, to, name, -1, &bytes));
+    if (!linked) TRY(copy_file(from, name, to, name, bytes, &bytes));
     else if (fstatat(to, name, &st, AT_SYMLINK_NOFOLLOW) != 0) return status_from_errno(errno);
-    else bytes = st.st_size;
+    else if (!S_ISREG(st.st_mode) || st.st_size < bytes) return FAIL(CORRUPT);
+    else if (bytes < 0) bytes = st.st_size;
     t->info->bytes += bytes;
     t->info->files++;
     return db_run(DB(t->db, "INSERT INTO file VALUES (?, ?)", path, bytes));
@@ -90,7 +96,7 @@ static status take_below(struct taking *t, int from, int to, const char *prefix,
         if (n < 0 || (size_t)n >= sizeof path - 2) result = FAIL(INVALID);
         int below = openat(from, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (below < 0) {
-            if (is_ok(result)) result = take_file(t, from, to, e->d_name, path);
+            if (is_ok(result)) result = take_file(t, from, to, e->d_name, path, -1);
             continue;
         }
         int made = mkdirat(to, e->d_name, 0700) == 0
@@ -103,6 +109,97 @@ static status take_below(struct taking *t, int from, int to, const char *prefix,
     }
     closedir(dir);
     return result;
+}
+
+/* --- what a broker that serves has named ---------------------------------------------------------------- */
+
+/* Everything of an offline log; of another what no segment or snapshot is, see store_copy_take. */
+static status take_others(struct taking *t, int from, int to, const char *folder, bool whole)
+{
+    char path[BACKUP_PATH];
+    status result = OK;
+    int again = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = again < 0 ? NULL : fdopendir(again);
+    if (!dir) {
+        if (again >= 0) close(again);
+        return FAIL(IO);
+    }
+    for (struct dirent *e; is_ok(result) && (e = readdir(dir)) != NULL;) {
+        if (e->d_name[0] == '.' || left_out(e->d_name)) continue;
+        if (!whole && !ends_with(e->d_name, ".aborted") && strcmp(e->d_name, "cleaned") != 0) continue;
+        snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+        result = take_file(t, from, to, e->d_name, path, -1);
+    }
+    closedir(dir);
+    return result;
+}
+
+static status take_log_files(struct taking *t, int from, int to, const char *folder,
+                             const struct control_backup_part_backup_log *log, bool first)
+{
+    char name[40], path[BACKUP_PATH];
+    for (int32_t i = 0; i < log->segments_count; i++) {
+        snprintf(name, sizeof name, "%020lld.log", (long long)log->segments[i].base);
+        snprintf(path, sizeof path, "%s/%s", folder, name);
+        if (log->segments[i].size < 0) return FAIL(CORRUPT);
+        TRY(take_file(t, from, to, name, path, log->segments[i].size));
+    }
+    if (!first) return OK;
+    if (log->snapshot) {
+        snprintf(name, sizeof name, "%020lld.snap", (long long)log->snapshot);
+        snprintf(path, sizeof path, "%s/%s", folder, name);
+        TRY(take_file(t, from, to, name, path, -1));
+    }
+    return take_others(t, from, to, folder, log->whole);
+}
+
+static status take_log(struct taking *t, int from, int to, const struct control_backup_part_backup_log *log)
+{
+    char folder[64];
+    if (!str_copy(folder, sizeof folder, log->folder) || folder[0] == '.' || strchr(folder, '/'))
+        return FAIL(CORRUPT); /* no broker of ours says so */
+    bool first = mkdirat(to, folder, 0700) == 0;
+    if (!first && errno != EEXIST) return status_from_errno(errno);
+    int in = openat(from, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int out = openat(to, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    status result = in < 0 || out < 0 ? status_from_errno(errno) : OK;
+    if (is_ok(result)) result = take_log_files(t, in, out, folder, log, first);
+    if (in >= 0) close(in);
+    if (out >= 0) close(out);
+    return result;
+}
+
+static status take_parts(struct taking *t, int from, int to, struct bytes named, int checkpoint,
+                         int64_t *ret_bytes)
+{
+    struct arena arena;
+    const struct control_backup_part *part;
+    status result = OK;
+    arena_init(&arena, PART_ARENA);
+    while (is_ok(result) && named.len) {
+        result = engine_backup_next(&named, &arena, &part);
+        for (int32_t i = 0; is_ok(result) && i < part->logs_count; i++)
+            result = take_log(t, from, to, &part->logs[i]);
+        size_t len = is_ok(result) ? part->checkpoint.len : 0;
+        if (len && write(checkpoint, part->checkpoint.data, len) != (ssize_t)len) result = FAIL(IO);
+        *ret_bytes += (int64_t)len;
+        arena_reset(&arena);
+    }
+    arena_done(&arena);
+    return result;
+}
+
+static status take_named(struct taking *t, int from, int to, struct bytes named)
+{
+    int64_t bytes = 0;
+    int checkpoint = openat(to, "checkpoint", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (checkpoint < 0) return status_from_errno(errno);
+    status result = take_parts(t, from, to, named, checkpoint, &bytes);
+    if (close(checkpoint) != 0 && is_ok(result)) result = status_from_errno(errno);
+    t->info->bytes += bytes;
+    t->info->files++;
+    if (failed(result)) return result;
+    return db_run(DB(t->db, "INSERT INTO file VALUES ('checkpoint', ?)", bytes));
 }
 
 /* --- rows --------------------------------------------------------------------------------------------- */
@@ -164,25 +261,44 @@ static status write_info(const char *path, const struct backup_info *i)
     return written ? OK : FAIL(IO);
 }
 
-static status make(const char *path, const char *folder, const char *database, struct backup_info *info)
+/* The rows are those that the broker had at the moment it named? */
+static status check_version(struct db *db, const struct backup_source *source, struct backup_info *info)
+{
+    struct db_query *q = DB(db, "SELECT metadata_version FROM cluster");
+    info->metadata_version = db_next(q) ? db_i64(q, 0) : -1;
+    TRY(db_end(q));
+    bool same = source->image_version < 0 || info->metadata_version == source->image_version;
+    return same ? OK : FAIL(BUSY);
+}
+
+static status take_files(struct taking *t, const struct backup_source *source, int from, int to)
+{
+    if (!source->named.data) return take_below(t, from, to, "", DEPTH_MAX);
+    status result = take_named(t, from, to, source->named);
+    close(from);
+    return result;
+}
+
+static status make(const char *path, const struct backup_source *source, struct backup_info *info)
 {
     char name[BACKUP_PATH + 48], data[BACKUP_PATH];
     CLEANUP(db) struct db *db = NULL;
     snprintf(name, sizeof name, "%s/data", path);
     if (mkdir(path, 0700) != 0 || mkdir(name, 0700) != 0) return status_from_errno(errno);
     int to = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    snprintf(data, sizeof data, "%s/data", folder);
+    snprintf(data, sizeof data, "%s/data", source->folder);
     int from = open(data, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     status result = to < 0 || from < 0 ? status_from_errno(errno) : OK;
     snprintf(name, sizeof name, "%s/backup.db", path);
     if (is_ok(result)) result = db_open_writer(name, &db);
-    if (is_ok(result)) result = take_rows(db, database, info->cluster_id);
+    if (is_ok(result)) result = take_rows(db, source->database, info->cluster_id);
+    if (is_ok(result)) result = check_version(db, source, info);
     if (is_ok(result)) result = db_begin(db);
     if (is_ok(result)) {
         struct taking taking = { db, info };
         int taken = from;
         from = -1;
-        result = take_below(&taking, taken, to, "", DEPTH_MAX);
+        result = take_files(&taking, source, taken, to);
         if (is_ok(result)) result = db_commit(db);
     }
     if (from >= 0) close(from);
@@ -192,11 +308,13 @@ static status make(const char *path, const char *folder, const char *database, s
     return result;
 }
 
-status backup_files_make(const char *path, const char *folder, const char *database, struct backup_info *info)
+status backup_files_make(const char *path, const struct backup_source *source, struct backup_info *info)
 {
     char partial[BACKUP_PATH + 16];
     snprintf(partial, sizeof partial, "%s.partial", path);
-    status result = make(partial, folder, database, info);
+    info->bytes = info->files = 0;
+    status result = make(partial, source, info);
+    failpoint("backup.linked");
     if (is_ok(result) && rename(partial, path) != 0) result = status_from_errno(errno);
     if (failed(result)) (void)backup_files_remove(partial); /* or at the next start */
     return result;

@@ -16,9 +16,14 @@ struct backup_info {
     char id[40], cluster_id[40], environment_id[40], display_name[65], description[513];
     int64_t format, created_at, bytes, files, metadata_version;
 };
-/* Makes the folder `path` of a stopped cluster's data and rows. *info gets bytes and files. */
-status backup_files_make(const char *path, const char *cluster_folder, const char *database,
-                         struct backup_info *info);
+struct backup_source {
+    const char *folder, *database; /* the cluster's, and the service's database */
+    struct bytes named;     /* the files that its broker named (engine_backup); null: it does not run, all */
+    int64_t image_version;  /* that the rows have to be of; -1: any */
+};
+/* Makes the folder `path` of a cluster's data and rows. *info gets bytes, files and metadata_version.
+ * BUSY: the rows are of another version. */
+status backup_files_make(const char *path, const struct backup_source *source, struct backup_info *info);
 /* NOT_FOUND; FORMAT: of a newer version. */
 status backup_files_info(const char *path, struct backup_info *ret);
 /* Fills `data` (made) with what the backup has, and writes `image` (the records of one) there. */

@@ -10,6 +10,7 @@
 #include "domain/cluster_image.h"
 #include "domain/cluster_run.h"
 #include "domain/environments.h"
+#include "domain/failpoint.h"
 #include "domain/settings.h"
 
 #include <dirent.h>
@@ -19,13 +20,21 @@
 #include <unistd.h>
 
 #define LOOK_MS 10
+#define SERVES_MS 10000 /* a broker that is being started gets so long */
+#define TRIES_MAX 5
 #define RESTORING "restoring"
 #define DATABASES_KEPT 5
 
 struct backup_work {
     struct domain *domain;
     struct job job;
-    struct timer timer;          /* until the broker has ended */
+    struct timer timer;          /* until the broker serves, or has ended */
+    int64_t give_up_at;          /* loop time: the broker is ended for its backup */
+    int tries;
+    struct buf files;            /* as its broker named them, for image_version */
+    int64_t image_version;
+    bool named;                  /* … and keeps them until it is told */
+    bool rests;                  /* no broker may be started meanwhile */
     char path[BACKUP_PATH], folder[BACKUP_PATH], database[BACKUP_PATH];
     struct backup_info info;
     struct buf image;            /* of a restore */
@@ -58,6 +67,7 @@ static status begin(struct domain *domain, struct backup_work **ret, struct why 
     if (!work) return FAIL(NO_MEMORY);
     work->domain = domain;
     buf_init(&work->image, 64 << 20);
+    buf_init(&work->files, 0);
     domain->backup = *ret = work;
     return OK;
 }
@@ -67,17 +77,27 @@ static void end(struct backup_work *work)
     work->domain->backup = NULL;
     loop_timer_clear(work->domain->loop, &work->timer);
     buf_done(&work->image);
+    buf_done(&work->files);
     mem_free(work);
 }
 
 /* --- making ------------------------------------------------------------------------------------------ */
 
+static void attempt(struct backup_work *w);
+
 static void make_work(struct job *job)
 {
     struct backup_work *w = CONTAINER_OF(job, struct backup_work, job);
-    w->result = backup_files_make(w->path, w->folder, w->database, &w->info);
+    struct backup_source source = { w->folder, w->database, { 0 }, -1 };
+    if (w->named) {
+        source.named = buf_bytes(&w->files);
+        /* Of a cluster whose metadata never rests, the rows are younger than the records at last. */
+        if (w->tries < TRIES_MAX) source.image_version = w->image_version;
+    }
+    w->result = backup_files_make(w->path, &source, &w->info);
 }
 
+/* Also of a cluster that was resumed meanwhile. */
 static void serve_again(struct backup_work *w)
 {
     struct cluster c;
@@ -90,26 +110,81 @@ static void make_done(struct job *job)
 {
     struct backup_work *w = CONTAINER_OF(job, struct backup_work, job);
     struct why why = { "" };
-    serve_again(w);
+    if (TAKE(w->named)) {
+        bool held = engine_backup_end(w->domain->engine, w->cluster_id);
+        if (is_ok(w->result) && !held) { /* its broker has ended, and the next one may have changed files */
+            (void)backup_files_remove(w->path);
+            w->result = FAIL(BUSY);
+        }
+        if (failed(w->result) && (w->result.code == E_BUSY || !held) && w->tries < TRIES_MAX) {
+            attempt(w);
+            return;
+        }
+    }
+    if (TAKE(w->rests)) serve_again(w);
     if (failed(w->result)) why_set(&why, "The backup cannot be written: %s", status_text(w->result));
+    failpoint("backup.done");
     w->made(w->arg, w->result, &why, &w->info);
     end(w);
 }
 
-static void until_stopped(struct timer *timer)
+static void make_begin(struct backup_work *w)
+{
+    failpoint("backup.taken");
+    w->job = (struct job){ .work = make_work, .done = make_done };
+    w->result = loop_submit(w->domain->loop, &w->job, LANE_COMPACTION);
+    if (failed(w->result)) make_done(&w->job);
+}
+
+static void files_named(void *arg, status result, int64_t image_version, struct buf *files)
+{
+    struct backup_work *w = arg;
+    if (is_ok(result)) {
+        w->named = true;
+        w->image_version = image_version;
+        buf_done(&w->files);
+        w->files = *files;
+        buf_init(files, 0);
+        make_begin(w);
+        return;
+    }
+    if (result.code == E_UNSUPPORTED_VERSION) w->give_up_at = 0; /* it has to end for its backup */
+    (void)loop_timer_set(w->domain->loop, &w->timer, loop_now(w->domain->loop) + LOOK_MS);
+}
+
+/* Its broker does not serve: it will in a moment, or it has ended, or it is ended for the copy. */
+static void look_again(struct timer *timer)
 {
     struct backup_work *w = CONTAINER_OF(timer, struct backup_work, timer);
     struct proc_info info = { 0 };
     char proc[64];
     clusters_proc_id(w->cluster_id, proc);
     bool there = w->domain->supervisor && supervisor_info(w->domain->supervisor, proc, &info);
-    if (there && info.state != PROC_STOPPED) {
-        (void)loop_timer_set(w->domain->loop, timer, loop_now(w->domain->loop) + LOOK_MS);
+    if (!there || info.state == PROC_STOPPED) {
+        w->rests = true;
+        make_begin(w);
         return;
     }
-    w->job = (struct job){ .work = make_work, .done = make_done };
-    w->result = loop_submit(w->domain->loop, &w->job, LANE_COMPACTION);
-    if (failed(w->result)) make_done(&w->job);
+    if (loop_now(w->domain->loop) >= w->give_up_at) {
+        if (info.state != PROC_STOPPING) supervisor_stop(w->domain->supervisor, proc, false, NULL, NULL);
+    } else if (info.state == PROC_RUNNING) {
+        engine_backup(w->domain->engine, w->cluster_id, files_named, w);
+        return;
+    }
+    (void)loop_timer_set(w->domain->loop, timer, loop_now(w->domain->loop) + LOOK_MS);
+}
+
+static void attempt(struct backup_work *w)
+{
+    w->tries++;
+    w->give_up_at = loop_now(w->domain->loop) + SERVES_MS;
+    look_again(&w->timer);
+}
+
+bool backups_need_rest(const struct domain *domain, const char *cluster_id)
+{
+    const struct backup_work *w = domain->backup;
+    return w && w->rests && strcmp(w->cluster_id, cluster_id) == 0;
 }
 
 static status prepare(struct domain *domain, const struct actor *actor, const struct cluster *c,
@@ -142,7 +217,6 @@ void backups_make(struct domain *domain, const struct actor *actor, struct str c
     struct backup_work *w = NULL;
     struct why why = { "" };
     struct cluster c;
-    char proc[64];
     status result = clusters_get(domain->db, cluster_id, &c);
     if (is_ok(result) && c.deleting) result = FAIL(NOT_FOUND);
     if (is_ok(result)) result = text_check(description.data ? description : STR(""), &why);
@@ -155,10 +229,9 @@ void backups_make(struct domain *domain, const struct actor *actor, struct str c
     }
     w->made = done;
     w->arg = arg;
-    timer_init(&w->timer, until_stopped);
-    clusters_proc_id(c.id, proc);
-    if (domain->supervisor) supervisor_stop(domain->supervisor, proc, false, NULL, NULL);
-    until_stopped(&w->timer);
+    failpoint("backup.noted");
+    timer_init(&w->timer, look_again);
+    attempt(w);
 }
 
 /* --- restoring --------------------------------------------------------------------------------------- */
@@ -170,6 +243,7 @@ static void restore_work(struct job *job)
     snprintf(data, sizeof data, "%s/data", w->folder);
     if (mkdir(w->folder, 0700) != 0 || mkdir(data, 0700) != 0) w->result = FAIL(IO);
     else w->result = backup_files_restore(w->path, data, buf_bytes(&w->image));
+    failpoint("restore.files");
 }
 
 static status let_it_run(struct backup_work *w)
@@ -189,6 +263,7 @@ static status let_it_run(struct backup_work *w)
         return result;
     }
     TRY(db_commit(db));
+    failpoint("restore.settled");
     return clusters_launch(w->domain, id);
 }
 
@@ -288,6 +363,7 @@ static status restore_rows(struct domain *domain, const struct actor *actor, con
     change_set_cluster(change, c.id);
     TRY(change_audit_with(change, "cluster.restore", c.id, "backup_id", str_c(w->info.id)));
     TRY(change_commit_now(&change));
+    failpoint("restore.marked");
     memcpy(w->cluster_id, c.id, sizeof w->cluster_id);
     return cluster_image_build(domain->db, c.id, &w->image);
 }

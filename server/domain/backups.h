@@ -1,7 +1,8 @@
 /* backups.h - copies of a cluster, and clusters made from them. Domain thread.
  *
- * For a backup the broker is stopped for as long as it takes to link its files (records are not
- * copied), then serves on: clients see a short absence, and nothing that was acknowledged is missing. */
+ * A broker that serves names its files as of one turn of its loop and keeps them until they are linked
+ * (records are not copied): everything acknowledged before is in the backup, clients notice nothing. One
+ * that does not serve, and one of an older version, is ended for as long as that takes. */
 #pragma once
 #include "domain/backup_files.h"
 #include "domain/clusters.h"
@@ -21,6 +22,8 @@ struct restore_spec {
  * when it gets its old id. done() once it starts. NOT_FOUND, CONFLICT, EXISTS (the name), FORMAT. */
 void backups_restore(struct domain *domain, const struct actor *actor, const struct restore_spec *spec,
                      domain_done done, void *arg, char ret_cluster_id[ID_TEXT]);
+/* Its files are being copied: it is started afterwards. */
+bool backups_need_rest(const struct domain *domain, const char *cluster_id);
 /* Any thread; in no order. */
 status backups_list(const char *data_dir, void (*each)(void *arg, const struct backup_info *info), void *arg);
 status backups_delete(struct domain *domain, const struct actor *actor, struct str id, struct why *why);

@@ -6,6 +6,7 @@
 #include "domain/cluster_run.h"
 
 #include "base/log.h"
+#include "domain/backups.h"
 #include "domain/certificates.h"
 #include "domain/clusters.h"
 #include "domain/failpoint.h"
@@ -194,6 +195,7 @@ status clusters_launch(struct domain *domain, const char *id)
     failpoint("launch.folders");
     if (!c.deleting && !c.paused_at) TRY(note_helper(domain, id));
     if (domain->engine) TRY(engine_attach(domain->engine, id));
+    if (backups_need_rest(domain, id)) return OK;
     return domain->supervisor ? want_broker(domain, &c, folder) : OK;
 }
 

@@ -9,6 +9,7 @@
 #include "base/uuid.h"
 #include "io/loop.h"
 
+struct control_backup_part;
 struct engine;
 struct supervisor;
 
@@ -100,6 +101,17 @@ void engine_watch(struct engine *engine, const char *cluster_id);
 /* Clients of this cluster may not append (KAFKA_STORAGE_ERROR) until this is called with false; said
  * again to a broker that comes back. */
 void engine_hold(struct engine *engine, const char *cluster_id, bool hold);
+/* Files of a copy of the cluster, named by its broker at one moment: none of them is removed before
+ * engine_backup_end (which is called once, after a done() that was OK) or the broker's end. `files`: the
+ * messages of a broker, one behind the other, for engine_backup_next; done() may take them. It may be
+ * called from inside. BROKER_NOT_AVAILABLE: away; UNSUPPORTED_VERSION: of an older version; BUSY. */
+typedef void (*engine_backup_done)(void *arg, status result, int64_t image_version, struct buf *files);
+void engine_backup(struct engine *engine, const char *cluster_id, engine_backup_done done, void *arg);
+/* False: the broker has ended meanwhile, so that what was copied may be of different moments. */
+bool engine_backup_end(struct engine *engine, const char *cluster_id);
+/* Takes the next message off *files. Any thread; NOT_FOUND at the end. */
+status engine_backup_next(struct bytes *files, struct arena *arena,
+                          const struct control_backup_part **ret_part);
 int64_t engine_version(struct engine *engine, const char *cluster_id); /* acknowledged, -1 away */
 /* "leat-broker 1.2", as it greeted; "": away. */
 const char *engine_program(struct engine *engine, const char *cluster_id);

@@ -94,6 +94,7 @@ static void node_free(struct node *node)
     node_hang_up(node);
     node_close_clients(node);
     node_end_waiters(node, INT64_MAX, FAIL(PENDING));
+    node_backup_lost(node);
     loop_timer_clear(engine->loop, &node->deadline);
     loop_timer_clear(engine->loop, &node->redial);
     loop_timer_clear(engine->loop, &node->liveness);
@@ -147,6 +148,7 @@ status engine_attach(struct engine *engine, const char *cluster_id)
     timer_init(&node->deadline, deadline_passed);
     timer_init(&node->redial, redial);
     node_liveness_init(node);
+    node_backup_init(node);
     HASH_ADD_STR(engine->nodes, id, node);
     if (!HASH_ADDED(hh, node)) {
         mem_free(node);

@@ -20,7 +20,7 @@ void node_send(struct node *node, const struct wire_message *message, const void
     struct buf out;
     if (!node->control) return;
     buf_init(&out, OUT_MAX);
-    status s = control_frame(&out, message, object);
+    status s = control_frame(&out, node->protocol, message, object);
     if (is_ok(s)) s = stream_send(node->control, &out);
     buf_done(&out);
     if (is_ok(s)) return;
@@ -73,8 +73,9 @@ static void hello_received(struct node *node, const struct control_hello *hello)
         node_hang_up(node);
         return;
     }
-    if (hello->max_version < CONTROL_VERSION_MAX) {
-        /* It would refuse an image with what is new; records it has are none the worse for it. */
+    if (hello->max_version < CONTROL_VERSION_PREVIOUS) {
+        /* It would refuse an image with what is new; records it has are none the worse for it. One that is
+         * a version behind goes on until its upgrade: it is not told what it does not know. */
         log_info("%s: its broker is of an older version (%.*s) and is started anew", node->id,
                  STR_ARG(hello->program));
         node_hang_up(node);
@@ -82,6 +83,7 @@ static void hello_received(struct node *node, const struct control_hello *hello)
         return;
     }
     node->greeted = true;
+    node->protocol = control_agreed(hello);
     node->life++;
     node->refused = false;
     node->watched_at = 0;
@@ -117,7 +119,8 @@ static void ack_received(struct node *node, const struct control_ack *ack)
         node->engine->events.changed(node->engine->events.arg, node->id);
 }
 
-static void message_received(struct node *node, const struct wire_message *m, const void *object)
+static void message_received(struct node *node, const struct wire_message *m, const void *object,
+                             struct bytes frame)
 {
     if (m == &control_hello_message) {
         hello_received(node, object);
@@ -127,6 +130,10 @@ static void message_received(struct node *node, const struct wire_message *m, co
         ack_received(node, object);
     } else if (m == &control_admin_message) {
         node_admin_received(node, object);
+    } else if (m == &control_backup_part_message) {
+        node_backup_part(node, object, frame);
+    } else if (m == &control_backup_taken_message) {
+        node_backup_taken(node, object);
     } else if (m == &control_report_message) {
         figures_apply(&node->figures, object);
         if (node->engine->events.changed)
@@ -145,7 +152,7 @@ static void frame_received(struct stream *stream, struct bytes frame, void *owne
     if (stream != node->control) return;
     arena_init(&arena, FRAME_ARENA);
     status s = control_parse(frame, &arena, &message, &object);
-    if (is_ok(s)) message_received(node, message, object);
+    if (is_ok(s)) message_received(node, message, object, frame);
     if (is_ok(s)) node_heard(node);
     arena_done(&arena);
     if (is_ok(s)) return;
@@ -159,9 +166,11 @@ static void gone(struct node *node)
     struct proc_info info;
     node->control = NULL;
     node->greeted = false;
+    node->protocol = CONTROL_VERSION_MIN; /* in which the next hello is said */
     loop_timer_clear(node->engine->loop, &node->liveness);
     node->sent = node->acknowledged = -1;
     node_admin_lost(node);
+    node_backup_lost(node);
     node_close_clients(node);
     node_end_waiters(node, INT64_MAX, FAIL(PENDING));
     if (supervisor_info(node->engine->supervisor, node->proc_id, &info) &&

@@ -42,6 +42,15 @@ struct figures {
     int64_t gap_ms;   /* between the last two reports */
 };
 
+struct node_backup { /* native_backup.c */
+    int64_t token;
+    struct buf files;
+    engine_backup_done done; /* NULL: nobody waits */
+    void *arg;
+    struct timer deadline;
+    bool held; /* the broker keeps its files */
+};
+
 struct node {
     struct engine *engine;
     char id[40], proc_id[64];
@@ -49,6 +58,8 @@ struct node {
     bool hold;
     char program[64];       /* as it greeted */
     int landlock;           /* the version that holds for it, as it says; 0: none */
+    int16_t protocol;       /* the version of it that was agreed */
+    struct node_backup backup;
     bool greeted, refused;  /* refused: it would not take our image; wait for another life */
     int64_t sent, acknowledged; /* versions; -1 = unknown */
     struct waiter *waiters;     /* oldest first */
@@ -105,6 +116,12 @@ void node_hang_up(struct node *node); /* closes the control connection */
 void node_send(struct node *node, const struct wire_message *message, const void *object);
 void node_send_image(struct node *node);
 void node_end_waiters(struct node *node, int64_t up_to, status result);
+
+/* native_backup.c */
+void node_backup_init(struct node *node);
+void node_backup_part(struct node *node, const struct control_backup_part *part, struct bytes frame);
+void node_backup_taken(struct node *node, const struct control_backup_taken *taken);
+void node_backup_lost(struct node *node); /* its broker is gone */
 
 /* native_admin.c */
 void node_admin_received(struct node *node, const struct control_admin *admin);

@@ -19,10 +19,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     buf_init(&once, FRAME_CAP);
     buf_init(&twice, FRAME_CAP);
     if (is_ok(control_parse((struct bytes){ data, size }, &arena, &message, &object)) &&
-        is_ok(control_frame(&once, message, object))) {
+        is_ok(control_frame(&once, CONTROL_VERSION_MAX, message, object))) {
         struct bytes frame = { once.data + 4, once.len - 4 };
         if (failed(control_parse(frame, &arena, &again, &same)) || again != message ||
-            failed(control_frame(&twice, again, same)) || twice.len != once.len ||
+            failed(control_frame(&twice, CONTROL_VERSION_MAX, again, same)) || twice.len != once.len ||
             memcmp(twice.data, once.data, once.len) != 0)
             abort();
     }

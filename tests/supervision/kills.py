@@ -11,7 +11,8 @@ from leatd import wait_for
 
 POINTS = ["change.before-commit", "change.committed", "launch.before-folders", "launch.folders", "delete.marked",
           "delete.ended", "delete.rows-gone", "removal.begin", "removal.emptied", "removal.done", "pause.marked",
-          "resume.marked"]
+          "resume.marked", "backup.noted", "backup.taken", "backup.linked", "backup.done", "restore.marked",
+          "restore.files", "restore.settled"]
 
 
 def brokers(leat):
@@ -35,11 +36,49 @@ def uid_of(pid):
         return -1
 
 
+def listening(pids):
+    """pid -> the TCP ports it listens on."""
+    ports = {}
+    for name in ("tcp", "tcp6"):
+        with open(f"/proc/net/{name}", encoding="ascii") as f:
+            rows = [line.split() for line in f][1:]
+        ports |= {row[9]: int(row[1].rsplit(":", 1)[1], 16) for row in rows if row[3] == "0A"}
+    found = {}
+    for pid in pids:
+        try:
+            links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+        except OSError:
+            continue
+        found[pid] = sorted({ports[x[8:-1]] for x in links if x.startswith("socket:[") and x[8:-1] in ports})
+    return found
+
+
+def port_differences(leat, running, wanted):
+    wrong, held = [], listening(running)
+    for pid, cluster in running.items():
+        if cluster in wanted and held.get(pid) != wanted[cluster]:
+            wrong.append(f"{cluster} listens on {held.get(pid)}, its rows say {wanted[cluster]}")
+    every = listening(int(pid) for pid in os.listdir("/proc") if pid.isdigit())
+    first, last = leat.broker_ports
+    wrong += [f"process {pid} holds {port}" for pid, ports in every.items() for port in ports
+              if first <= port <= last and pid not in running]
+    return wrong
+
+
+def backup_differences(leat):
+    folder = os.path.join(leat.data, "backups")
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    return [f"backups has {name}" for name in names if not os.path.exists(os.path.join(folder, name, "backup.json"))
+            or ".partial" in name]
+
+
 def differences(leat):
     """What the machine has and the database does not, and the other way round."""
     with sqlite3.connect(f"file:{leat.data}/leat.db?mode=ro", uri=True) as db:
-        rows = db.execute("SELECT id, deleting, wanted, uid FROM cluster JOIN broker ON cluster_id = id").fetchall()
+        rows = db.execute("SELECT id, deleting, wanted, uid, port, tls_port FROM cluster JOIN broker ON cluster_id = id"
+                          ).fetchall()
         removals = db.execute("SELECT count(*) FROM removal").fetchone()[0]
+        restoring = db.execute("SELECT value FROM setting WHERE name = 'restoring'").fetchone()
     db.close()
     wanted = {row[0]: row[3] for row in rows if not row[1] and row[2] == "running"}
     running, wrong = brokers(leat), []
@@ -47,12 +86,16 @@ def differences(leat):
         wrong.append(f"running {sorted(running.values())}, wanted {sorted(wanted)}")
     wrong += [f"{c} runs as another user" for pid, c in running.items()
               if os.geteuid() == 0 and c in wanted and uid_of(pid) not in (wanted[c], 0)]
+    wrong += port_differences(leat, running, {row[0]: sorted(p for p in row[4:6] if p) for row in rows})
+    wrong += backup_differences(leat)
     folder = os.path.join(leat.data, "clusters")
     folders = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
     if folders != sorted(row[0] for row in rows):
         wrong.append(f"folders {folders}, rows {sorted(row[0] for row in rows)}")
     if removals or any(row[1] for row in rows):
         wrong.append("a deletion is under way")
+    if restoring and restoring[0]:
+        wrong.append("a cluster is being restored")
     return wrong
 
 
@@ -73,9 +116,21 @@ def attempt(leat, method, path, body=None):
         return None
 
 
-KINDS = ["create", "delete", "pause", "resume", "resize", "topic", "key"]
+KINDS = ["create", "delete", "pause", "resume", "resize", "topic", "key", "reset", "backup", "restore"]
 LEADS_TO = {"launch": ["create"], "delete": ["delete"], "removal": ["delete"], "pause": ["pause"],
-            "resume": ["pause", "resume"], "change": KINDS}
+            "resume": ["pause", "resume"], "backup": ["backup"], "restore": ["backup", "restore"], "change": KINDS}
+BACKUPS_KEPT = 3
+
+
+def restore(leat, random_source):
+    """A cluster of some backup; the oldest ones go."""
+    backups = (attempt(leat, "GET", "/leat/v1/backups") or NOTHING).json["data"]
+    for old in backups[BACKUPS_KEPT:]:
+        attempt(leat, "DELETE", f"/leat/v1/backups/{old['id']}")
+    if not backups:
+        return None
+    return attempt(leat, "POST", f"/leat/v1/backups/{random_source.choice(backups[:BACKUPS_KEPT])['id']}:restore",
+                   {"display_name": f"r{random_source.random()}"})
 
 
 def operate(leat, environment, clusters, point, random_source):
@@ -95,6 +150,10 @@ def operate(leat, environment, clusters, point, random_source):
     if kind == "topic":
         return attempt(leat, "POST", f"/kafka/v3/clusters/{victim}/topics",
                        {"topic_name": f"t{random_source.randrange(10**9)}", "partitions_count": 1})
+    if kind == "backup":
+        return attempt(leat, "POST", f"/leat/v1/clusters/{victim}/backups", {})
+    if kind == "restore":
+        return restore(leat, random_source)
     if kind == "key":
         return attempt(leat, "POST", "/iam/v2/service-accounts",
                        {"display_name": f"a{random_source.random()}", "description": ""})

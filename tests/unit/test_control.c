@@ -6,6 +6,7 @@
 #include "cluster/control_frame.h"
 #include "cluster/delta.h"
 #include "cluster/image_file.h"
+#include "storage/storage_int.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,7 +26,8 @@ struct leatd {
     struct stream *stream;
     struct arena arena;      /* of the last messages; reset by leatd_forget */
     const void *hello, *ack, *admin, *report; /* the last of each kind */
-    int acks, reports;
+    const struct control_backup_taken *taken;
+    int acks, reports, parts, report_version;
     bool closed;
 };
 static struct leatd leatd, other;
@@ -41,7 +43,12 @@ static void leatd_frame(struct stream *stream, struct bytes frame, void *owner)
     if (m == &control_hello_message) l->hello = object;
     if (m == &control_ack_message) l->ack = object, l->acks++;
     if (m == &control_admin_message) l->admin = object;
-    if (m == &control_report_message) l->report = object, l->reports++;
+    if (m == &control_report_message) {
+        l->report = object, l->reports++;
+        l->report_version = get_be16(frame.data + 2);
+    }
+    if (m == &control_backup_part_message) l->parts++;
+    if (m == &control_backup_taken_message) l->taken = object;
 }
 static void leatd_closed(struct stream *stream, status why, void *owner)
 {
@@ -61,7 +68,7 @@ static void say(struct leatd *l, const struct wire_message *m, const void *objec
 {
     struct buf out;
     buf_init(&out, DELTA_MAX);
-    assert_true(is_ok(control_frame(&out, m, object)));
+    assert_true(is_ok(control_frame(&out, CONTROL_VERSION_MAX, m, object)));
     assert_true(is_ok(stream_send(l->stream, &out)));
 }
 
@@ -77,6 +84,7 @@ static void leatd_greet(struct leatd *l)
 {
     struct control_hello hello;
     wire_default(&control_hello_message, &hello);
+    hello.max_version = CONTROL_VERSION_MAX;
     hello.program = STR("test");
     say(l, &control_hello_message, &hello);
     WAIT(l->reports == 1);
@@ -390,6 +398,62 @@ static void test_reports_name_what_changed_and_end_with_one_at_rest(void **state
     assert_int_equal(leatd.reports, 6); /* and then silence */
 }
 
+static void test_every_message_says_from_which_version_of_the_protocol_it_may_be_sent(void **state)
+{
+    (void)state;
+    for (int16_t key = 1; key < 100; key++) {
+        const struct wire_message *m = wire_find(WIRE_CONTROL, key);
+        if (m) assert_int_equal(control_message_version(m, CONTROL_VERSION_MAX), m->max_version);
+    }
+    assert_int_equal(control_message_version(&control_hello_message, 0), 0);
+    assert_int_equal(control_message_version(&control_report_message, 0), 0);
+    assert_int_equal(control_message_version(&control_report_message, 2), 1);
+    assert_int_equal(control_message_version(&control_report_message, 3), 2);
+    assert_int_equal(control_message_version(&control_backup_message, 3), -1);
+}
+
+/* A leatd before its upgrade, and a broker after its own. */
+static void test_a_leatd_of_the_version_before_is_told_nothing_that_it_does_not_know(void **state)
+{
+    struct control_hello hello;
+    (void)state;
+    wire_default(&control_hello_message, &hello);
+    hello.max_version = CONTROL_VERSION_PREVIOUS;
+    hello.program = STR("older");
+    say(&leatd, &control_hello_message, &hello);
+    WAIT(leatd.reports == 1);
+    assert_int_equal(leatd.report_version,
+                     control_message_version(&control_report_message, CONTROL_VERSION_PREVIOUS));
+}
+
+static void test_a_leatd_of_another_age_is_left_alone(void **state)
+{
+    struct control_hello hello;
+    (void)state;
+    wire_default(&control_hello_message, &hello);
+    hello.min_version = CONTROL_VERSION_MAX + 1;
+    hello.max_version = CONTROL_VERSION_MAX + 2;
+    hello.program = STR("from far away");
+    say(&leatd, &control_hello_message, &hello);
+    WAIT(leatd.closed);
+    assert_int_equal(leatd.reports, 0);
+}
+
+static void test_a_backup_is_named_with_the_version_of_the_image_it_belongs_to(void **state)
+{
+    (void)state;
+    leatd_greet(&leatd);
+    push(&leatd, 0, 7, 1, "orders");
+    say(&leatd, &control_backup_message, &(struct control_backup){ .token = 5, .begin = true });
+    WAIT(leatd.taken); /* behind the image, whose write it waited for */
+    assert_int_equal(leatd.taken->token, 5);
+    assert_int_equal(leatd.taken->error_code, 0);
+    assert_int_equal(leatd.taken->image_version, 7);
+    assert_int_equal(leatd.parts, 1);
+    leatd_leave(&leatd);
+    WAIT(!broker->store->copy.wanted); /* nobody would ever say that it is over */
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -404,6 +468,10 @@ int main(void)
         T(test_garbage_closes_the_connection_and_nothing_else),
         T(test_an_admin_request_is_forwarded_and_answered_after_its_image),
         T(test_without_leatd_an_admin_request_times_out_at_once),
+        T(test_every_message_says_from_which_version_of_the_protocol_it_may_be_sent),
+        T(test_a_leatd_of_the_version_before_is_told_nothing_that_it_does_not_know),
+        T(test_a_leatd_of_another_age_is_left_alone),
+        T(test_a_backup_is_named_with_the_version_of_the_image_it_belongs_to),
         T(test_reports_name_what_changed_and_end_with_one_at_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
