@@ -125,6 +125,19 @@ static json_t *worst_lag_of(struct domain *domain, const char *id)
     return json_pack("{s:o, s:I}", "group", api_str(str_c(worst.group)), "lag", (json_int_t)worst.lag);
 }
 
+static json_t *figure(int64_t value) { return value < 0 ? json_null() : json_integer(value); }
+
+/* Null: no group of any kind could be made. */
+static json_t *cgroup_json(const struct cluster_isolation *i)
+{
+    const struct cgroup_figures *g = &i->group;
+    if (g->memory_bytes < 0 && g->processes < 0 && g->weight < 0) return json_null();
+    return json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "version", i->group_version, "memory_bytes",
+                     figure(g->memory_bytes), "memory_limit_bytes", figure(g->memory_limit_bytes),
+                     "out_of_memory", figure(g->out_of_memory), "threads", figure(g->processes),
+                     "threads_limit", figure(g->processes_limit), "cpu_weight", figure(g->weight));
+}
+
 /* What fences its process on this machine, in words of what is missing too; null: it does not run. */
 static json_t *isolation_json(struct domain *domain, const char *id)
 {
@@ -133,10 +146,10 @@ static json_t *isolation_json(struct domain *domain, const char *id)
     if (!i.process.known) return json_null();
     json_t *missing = json_array();
     for (int n = 0; n < i.missing_count; n++) json_array_append_new(missing, json_string(i.missing[n]));
-    return json_pack("{s:b, s:I, s:b, s:b, s:i, s:b, s:o}", "own_user", i.own_user, "uid",
+    return json_pack("{s:b, s:I, s:b, s:b, s:i, s:b, s:o, s:o}", "own_user", i.own_user, "uid",
                      (json_int_t)i.process.uid, "no_new_privileges", i.process.no_new_privileges,
                      "no_capabilities", i.process.no_capabilities, "landlock_abi", i.landlock, "seccomp",
-                     i.process.seccomp, "missing", missing);
+                     i.process.seccomp, "cgroup", cgroup_json(&i), "missing", missing);
 }
 
 /* Clusters of one plan share the object. */

@@ -125,6 +125,7 @@ static status want_broker(struct domain *domain, const struct cluster *c, const 
         log_error("%s: %s", c->id, why.text[0] ? why.text : status_text(result));
         return result;
     }
+    TRY(isolation_limits(domain->db, c->id, &spec.limits));
     snprintf(user, sizeof user, "%u", spec.uid);
     char **end = mempcpy(spec.argv, argv, sizeof argv);
     if (spec.uid) end = mempcpy(end, user_argv, sizeof user_argv);

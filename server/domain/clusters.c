@@ -10,6 +10,7 @@
 #include "domain/cluster_run.h"
 #include "domain/environments.h"
 #include "domain/internal_topics.h"
+#include "domain/isolation.h"
 #include "domain/lifetimes.h"
 #include "domain/plans.h"
 #include "domain/usage.h"
@@ -350,6 +351,7 @@ void clusters_update(struct domain *domain, const struct actor *actor, struct st
     }
     lifetimes_soon(domain);
     change_commit(TAKE(change), done, arg);
+    isolation_limits_changed(domain, c.id);
 }
 
 status clusters_delete(struct domain *domain, const struct actor *actor, struct str id, struct why *why)

@@ -36,6 +36,7 @@ struct domain_options {
     uint16_t broker_port_first, broker_port_last;
     int64_t liveness_ms;          /* see engine_set_liveness */
     uint32_t broker_user_first, broker_user_last; /* own users of brokers; 0: none */
+    bool no_cgroups;
     int64_t min_free;             /* bytes of the disk, see disk_watch.h; -1: the default */
     bool demo;                    /* make the demo at first start */
 };
@@ -58,6 +59,7 @@ struct domain {
     struct disk_watch *disk_watch;     /* disk_watch.c's own */
     struct backup_work *backup;        /* backups.c's own: the one under way */
     struct rolling *rolling;           /* rolling.c's own */
+    struct cgroups cgroups;       /* of brokers, as found at start */
     bool own_users;               /* brokers run as users of their own; isolation.c */
     struct why no_own_users;      /* why not */
     struct oidc *oidc;                 /* oidc.c's own; NULL: not configured */

@@ -6,11 +6,24 @@
 
 #include "base/log.h"
 #include "domain/clusters.h"
+#include "domain/plans.h"
 
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <unistd.h>
+
+#define THREADS_MAX 128          /* a broker has about 20 */
+#define MEMORY_BASE (256LL << 20)
+#define MEMORY_OF_PARTITION (64LL << 10)
+#define MEMORY_MOST (1LL << 40)
+#define PARTITIONS_MOST 100000
+
+static bool has_row(void *arg, const char *id)
+{
+    struct cluster c;
+    return is_ok(clusters_get(((struct domain *)arg)->db, str_c(id), &c));
+}
 
 void isolation_start(struct domain *domain)
 {
@@ -19,6 +32,33 @@ void isolation_start(struct domain *domain)
     if (!o->broker_user_first) why_set(why, "switched off by --broker-users none");
     else domain->own_users = isolation_possible(o->data_dir, o->broker_user_first, why);
     if (!domain->own_users) log_info("brokers have no users of their own: %s", why->text);
+    cgroups_find(&domain->cgroups, o->no_cgroups ? NULL : "/sys/fs/cgroup", "/proc/self/cgroup", o->data_dir);
+    cgroups_tidy(&domain->cgroups, has_row, domain);
+    if (domain->supervisor) supervisor_set_cgroups(domain->supervisor, &domain->cgroups);
+}
+
+/* A backstop behind the broker's own budgets: requests under way by its plan, what its partitions need,
+ * and enough page cache to serve the newest records from. */
+status isolation_limits(struct db *db, const char *cluster_id, struct cgroup_limits *ret)
+{
+    struct limits l;
+    TRY(plans_of_cluster(db, cluster_id, &l));
+    int64_t partitions = l.partitions < 0 || l.partitions > PARTITIONS_MOST ? PARTITIONS_MOST : l.partitions;
+    *ret = (struct cgroup_limits){ .memory_bytes = -1, .processes = THREADS_MAX, .weight = 400 };
+    if (l.memory_bytes >= 0 && l.memory_bytes < MEMORY_MOST)
+        ret->memory_bytes = MEMORY_BASE + 4 * l.memory_bytes + partitions * MEMORY_OF_PARTITION;
+    if (l.ingress_bytes_per_s >= 0 && l.ingress_bytes_per_s <= 25 << 20)
+        ret->weight = l.ingress_bytes_per_s <= 1 << 20 ? 50 : l.ingress_bytes_per_s <= 5 << 20 ? 100 : 200;
+    return OK;
+}
+
+void isolation_limits_changed(struct domain *domain, const char *cluster_id)
+{
+    struct cgroup_limits limits;
+    char proc[64];
+    clusters_proc_id(cluster_id, proc);
+    if (domain->supervisor && is_ok(isolation_limits(domain->db, cluster_id, &limits)))
+        supervisor_set_limits(domain->supervisor, proc, &limits);
 }
 
 static bool named_in_passwd(uint32_t id)
@@ -103,6 +143,15 @@ void isolation_of(struct domain *domain, const char *cluster_id, struct cluster_
     if (!ret->process.no_new_privileges) lacks(ret, "It may gain privileges by programs it starts", "");
     if (!ret->landlock)
         lacks(ret, "Its files are not fenced: no Landlock in this kernel, or a build for tests", "");
+    cgroups_read(&domain->cgroups, cluster_id, &ret->group);
+    ret->group_version = domain->cgroups.version;
+    const struct why *why = domain->cgroups.why;
+    if (ret->group.memory_bytes < 0)
+        lacks(ret, "Its memory is not limited by a control group", why[CGROUP_MEMORY].text);
+    if (ret->group.processes < 0)
+        lacks(ret, "Its threads are not limited by a control group", why[CGROUP_PIDS].text);
+    if (ret->group.weight < 0)
+        lacks(ret, "Its share of the processors is not limited by a control group", why[CGROUP_CPU].text);
     if (!ret->process.seccomp)
         lacks(ret, "Its system calls are not filtered: no seccomp in this kernel, or a build for tests", "");
 }

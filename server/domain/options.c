@@ -19,6 +19,7 @@ static const char usage[] =
     "  --web DIR            the console's files (default: those installed beside it)\n"
     "  --broker-users A-B   when leatd is root, each broker gets a user and group of its own from these\n"
     "                       numbers, which should be nobody else's (default 40000-49999; none: all root)\n"
+    "  --cgroups auto|none  a control group for each broker, by its plan, where they can be made (auto)\n"
     "  --min-free BYTES     with less than this free on the disk of --data, the appends of the largest\n"
     "                       growing clusters are held back until half as much again is free; 500M, 2G\n"
     "                       (default 5 % of the disk, at most 1G; 0: never)\n"
@@ -64,6 +65,14 @@ static status parse_users(const char *text, struct domain_options *o, struct why
         return OK;
     }
     why_set(why, "--broker-users wants two numbers like 40000-49999, or none, not %s", text);
+    return FAIL(INVALID);
+}
+
+static status parse_cgroups(const char *text, struct domain_options *o, struct why *why)
+{
+    o->no_cgroups = strcmp(text, "none") == 0;
+    if (o->no_cgroups || strcmp(text, "auto") == 0) return OK;
+    why_set(why, "--cgroups wants auto or none, not %s", text);
     return FAIL(INVALID);
 }
 
@@ -141,6 +150,7 @@ static status parse_value(struct options *options, const char *name, const char 
     else if (strcmp(name, "--broker-ports") == 0) return parse_ports(value, o, why);
     else if (strcmp(name, "--liveness") == 0) return parse_seconds(value, &o->liveness_ms, why);
     else if (strcmp(name, "--broker-users") == 0) return parse_users(value, o, why);
+    else if (strcmp(name, "--cgroups") == 0) return parse_cgroups(value, o, why);
     else if (strcmp(name, "--min-free") == 0) return parse_size(value, &o->min_free, why);
     else if (strcmp(name, "--https-cert") == 0) o->https_chain = value;
     else if (strcmp(name, "--oidc") == 0) o->oidc_file = value;
@@ -154,7 +164,7 @@ static status parse_value(struct options *options, const char *name, const char 
 static bool takes_value(const char *name)
 {
     static const char *const names[] = { "--data", "--web", "--broker-ports", "--listen",
-                                         "--advertise", "--min-free", "--broker-users",
+                                         "--advertise", "--min-free", "--broker-users", "--cgroups",
                                          "--rate-limit", "--oidc", "--https-cert", "--https-key",
                                          "--liveness" };
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {

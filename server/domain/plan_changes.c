@@ -7,6 +7,7 @@
 #include "cluster/delta.h"
 #include "domain/cluster_image.h"
 #include "domain/clusters.h"
+#include "domain/isolation.h"
 #include "domain/lifetimes.h"
 #include "domain/watchers.h"
 
@@ -141,6 +142,7 @@ static void tell(struct domain *domain, const struct told *told)
 {
     struct buf records;
     watchers_tell(domain, told->id, "cluster");
+    isolation_limits_changed(domain, told->id);
     if (!domain->engine) return;
     buf_init(&records, DELTA_MAX);
     delta_begin(&records, told->version - 1, told->version);

@@ -59,6 +59,7 @@ struct proc {
 struct supervisor {
     struct loop *loop;
     struct supervisor_events events;
+    const struct cgroups *cgroups; /* NULL: none */
     struct proc *procs;
     struct timer logs;
     struct deferred all_stopped;
@@ -105,6 +106,12 @@ static void step_after(struct proc *p, int64_t ms)
     if (failed(s)) log_error("%s: no timer: %s", p->spec.id, status_text(s));
 }
 
+static void join_group(const struct proc *p)
+{
+    const struct cgroups *c = p->supervisor->cgroups;
+    if (c && p->spec.is_broker) cgroups_join(c, p->spec.cluster_id, p->pid, &p->spec.limits);
+}
+
 /* Ended for good (as wanted): tells who waits, and forgets it if so asked. */
 static void rest(struct proc *p)
 {
@@ -114,6 +121,7 @@ static void rest(struct proc *p)
     bool forget = p->forget;
     p->stopped = NULL;
     loop_timer_clear(s->loop, &p->step);
+    if (s->cgroups && p->spec.is_broker) cgroups_leave(s->cgroups, p->spec.cluster_id);
     enter(p, PROC_STOPPED);
     if (forget) {
         HASH_DEL(s->procs, p);
@@ -242,6 +250,7 @@ static bool adopt(struct proc *p)
         return true;
     }
     p->adopted = true;
+    join_group(p);
     if (uid != user_of(p)) {
         log_info("%s runs as user %u and is started anew as user %u", p->spec.id, uid, user_of(p));
         p->again = true;
@@ -290,6 +299,7 @@ static void start(struct proc *p)
         failure(p);
         return;
     }
+    join_group(p);
     enter(p, PROC_STARTING);
     if (!p->spec.is_broker) {
         running(p);
@@ -491,6 +501,20 @@ void supervisor_kill(struct supervisor *supervisor, const char *proc_id, const c
     log_error("%s is killed: %s", proc_id, verdict);
     why_set(&p->verdict, "%s", verdict);
     (void)syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
+}
+
+void supervisor_set_cgroups(struct supervisor *supervisor, const struct cgroups *cgroups)
+{
+    supervisor->cgroups = cgroups;
+}
+
+void supervisor_set_limits(struct supervisor *supervisor, const char *proc_id,
+                           const struct cgroup_limits *limits)
+{
+    struct proc *p = find(supervisor, proc_id);
+    if (!p) return;
+    p->spec.limits = *limits;
+    if (p->pid > 0) join_group(p);
 }
 
 void supervisor_stop_all(struct supervisor *supervisor, void (*done)(void *arg), void *arg)

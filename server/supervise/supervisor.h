@@ -5,6 +5,7 @@
 #pragma once
 #include "base/status.h"
 #include "io/loop.h"
+#include "supervise/cgroups.h"
 
 struct supervisor;
 
@@ -18,6 +19,7 @@ struct proc_spec {
     bool is_broker;      /* has sockets and a data folder; else a plain process (demo generator) */
     char folder[512];    /* DATA/clusters/<id>: data/, run/, log/ */
     uint32_t uid;        /* a broker's own user, who owns data/ and run/; 0: that of this process */
+    struct cgroup_limits limits; /* of a broker's control group */
     char *argv[24];      /* program and arguments, NULL at the end; owned by the spec's maker,
                             copied by supervisor_want. Secrets never travel in argv */
 };
@@ -50,6 +52,12 @@ status supervisor_new(struct loop *loop, const struct supervisor_events *events,
                       struct supervisor **ret_supervisor);
 void supervisor_free(struct supervisor *supervisor); /* processes go on */
 void supervisor_set_events(struct supervisor *supervisor, const struct supervisor_events *events);
+
+/* Brokers get control groups by it from now on; it outlives the supervisor. */
+void supervisor_set_cgroups(struct supervisor *supervisor, const struct cgroups *cgroups);
+/* Other limits for a broker that is wanted, at once. */
+void supervisor_set_limits(struct supervisor *supervisor, const char *proc_id,
+                           const struct cgroup_limits *limits);
 
 status supervisor_want(struct supervisor *supervisor, const struct proc_spec *spec); /* run it */
 /* Gracefully (SIGTERM, SIGKILL after 20 s); done may be NULL. forget: drop it afterwards. */

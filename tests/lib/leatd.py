@@ -68,6 +68,7 @@ class Leatd:
         self.data = os.path.join(self.folder, "data")
         self.seen = self.data  # the same folder, as this process sees it
         self.prefix, self.more = [], []  # of the command; arguments
+        self.cgroups = "none"            # the machine's are left alone but by the tests of them
         self.rate_limit = "5000:50000"   # tests ask faster than people
         first = free_ports(ports + 1)
         self.http_port, self.broker_ports = first, (first + 1, first + ports)
@@ -78,6 +79,7 @@ class Leatd:
     def argv(self):
         argv = [*self.prefix, os.path.join(BIN, "leatd"), "--data", self.data, "--listen", f"127.0.0.1:{self.http_port}",
                 "--broker-ports", "%d-%d" % self.broker_ports, "--web", WEB, "--rate-limit", self.rate_limit,
+                "--cgroups", self.cgroups,
                 *self.more]
         return argv if self.demo else argv + ["--no-demo"]
 

@@ -1,1 +1,2 @@
+leat_test(cgroups LINK supervise)
 leat_test(supervisor LINK supervise)
