@@ -25,7 +25,7 @@ static void expiry_by(struct txn_coordinator *c, int64_t wall_ms)
 {
     struct loop *loop = c->options.loop;
     int64_t delay = wall_ms - loop_wall(loop);
-    int64_t at = loop_now(loop) + (delay < 0 ? 0 : delay);
+    int64_t at = loop_now(loop) + (delay < 0 ? 0 : delay + 1); /* two clocks round differently: not early */
     if (c->expiry.slot != 0 && c->expiry.at <= at) return;
     mem_must(is_ok(loop_timer_set(loop, &c->expiry, at)) ? c : NULL);
 }
