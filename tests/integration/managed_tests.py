@@ -25,7 +25,10 @@ def send(cluster, key, topic, values, mechanism="PLAIN", seconds=20):
     outcome = []
     p = Producer(config(cluster, key, mechanism, **{"acks": "all", "message.timeout.ms": seconds * 1000}))
     for v in values:
-        p.produce(topic, v, on_delivery=lambda e, m: outcome.append(e))
+        try:
+            p.produce(topic, v, on_delivery=lambda e, m: outcome.append(e))
+        except KafkaException as e:  # what its metadata say already is refused here
+            outcome.append(e.args[0])
     p.flush(seconds + 5)
     return outcome
 
