@@ -196,17 +196,18 @@ static status fetch_aborted(struct fetch *f, struct fetch_item *item, int64_t en
     return OK;
 }
 
-static bool fetch_add_part(struct fetch *f, const struct log_span *span)
+static bool fetch_add_part(struct fetch *f, struct plog *log, const struct log_span *span)
 {
     struct request *r = f->request;
-    struct stream_source *source = log_source_new(r->broker->store, span);
+    struct stream_source *source = log_source_new(log, span);
     if (!source) return false;
     if (is_ok(request_add_part(r, source, span->len))) return true;
     source->free(source);
     return false;
 }
 
-/* What was not checked since the start of the broker is: with its bytes in hand. */
+/* With the bytes in hand: what was not checked since the start of the broker, and what is known to be
+ * damaged somewhere. */
 static status fetch_checked(struct fetch *f, struct fetch_item *item, int64_t bound, size_t max,
                             bool at_least_one)
 {
@@ -237,11 +238,17 @@ static status fetch_read(struct fetch *f, struct fetch_item *item, bool at_least
     size_t left = f->bytes < f->max_bytes ? f->max_bytes - f->bytes : 0;
     size_t max = partition_max(item) < left ? partition_max(item) : left;
     if (!max && !at_least_one) return OK;
-    TRY(plog_span(item->log, offset, bound, max, at_least_one, &span));
-    if (span.unchecked) return fetch_checked(f, item, bound, max, at_least_one);
+    status found = plog_span(item->log, offset, bound, max, at_least_one, &span);
+    if (found.code == E_CORRUPT || (is_ok(found) && span.unchecked))
+        return fetch_checked(f, item, bound, max, at_least_one);
+    TRY(found);
     if (span.len && fetch_committed(f->request)) TRY(fetch_aborted(f, item, span.next_offset));
-    item->is_part = span.len >= PART_MIN && fetch_add_part(f, &span);
-    if (!item->is_part) TRY(plog_span_read(&span, &f->records));
+    item->is_part = span.len >= PART_MIN && fetch_add_part(f, item->log, &span);
+    if (!item->is_part) {
+        status read = plog_span_read(item->log, &span, &f->records);
+        if (read.code == E_CORRUPT) return fetch_checked(f, item, bound, max, at_least_one);
+        TRY(read);
+    }
     item->records_len = span.len;
     item->records = span.records;
     f->bytes += span.len;

@@ -58,6 +58,7 @@ void damage_met(struct plog *log, struct segment *s, int64_t position, int64_t n
 {
     int64_t at;
     struct batch_header h;
+    segment_doubt(s, position); /* all that is served from there on has its batches looked at first */
     if (!is_new(log, s->base, position)) return;
     status behind = segment_skip(s, position, next < 0 ? s->base : next, &at, &h);
     told(log, s, position, is_ok(behind) ? h.base_offset : s->end);

@@ -1,10 +1,14 @@
 /* log_source.c - see log_source.h. Bytes below a segment's size never change, so they can be read at any
- * time, and again; what the log does meanwhile is of no concern. */
+ * time, and again; what the log does meanwhile is of no concern. They are checked as they go out: damage
+ * ends the stream before the batch it is in is whole, and what is read again is told of it. */
 #include "storage/log_source.h"
 
 #include "base/mem.h"
+#include "storage/batch_check.h"
 #include "storage/storage_int.h"
 #include "storage/warm.h"
+
+#include <assert.h>
 
 #define PATIENCE 4 /* misses in a row at one place: what is brought in goes again at once, so wait */
 
@@ -13,6 +17,9 @@ struct log_source {
     struct store *store;
     struct segment *segment; /* pinned */
     int64_t position;
+    struct log_key key;
+    struct batch_check check;
+    size_t checked; /* so many bytes; those that did not fit into the socket are read twice */
     struct warm warm;
     int misses;
     status failure; /* of the read on the lane */
@@ -23,6 +30,26 @@ static void source_warmed(struct warm *warm, status result)
     struct log_source *l = CONTAINER_OF(warm, struct log_source, warm);
     l->failure = result;
     stream_go_on(l->source.stream);
+}
+
+/* Its log, while the segment is one of it. */
+static struct plog *source_log(const struct log_source *l)
+{
+    struct plog *log = store_find(l->store, l->key.topic, l->key.partition);
+    int64_t i = log ? plog_segment_of(log, l->segment->base) : -1;
+    return i >= 0 && log->segments[i] == l->segment ? log : NULL;
+}
+
+static status source_check(struct log_source *l, size_t at, const uint8_t *p, size_t n)
+{
+    assert(at <= l->checked);
+    if (at + n <= l->checked) return OK;
+    struct plog *log = source_log(l);
+    size_t known = l->checked - at;
+    status good = batch_check_feed(&l->check, log, p + known, n - known);
+    l->checked = at + n;
+    if (failed(good) && log) damage_met(log, l->segment, l->check.position, l->check.chain.next);
+    return good;
 }
 
 static status source_read(struct stream_source *source, size_t at, uint8_t *p, size_t n, size_t *ret_n)
@@ -43,7 +70,8 @@ static status source_read(struct stream_source *source, size_t at, uint8_t *p, s
     }
     TRY(read);
     l->misses = 0;
-    return *ret_n ? OK : FAIL(CORRUPT); /* the file has become shorter */
+    if (*ret_n == 0) return FAIL(CORRUPT); /* the file has become shorter */
+    return source_check(l, at, p, *ret_n);
 }
 
 static void source_free(struct stream_source *source)
@@ -55,15 +83,17 @@ static void source_free(struct stream_source *source)
     mem_free(l);
 }
 
-struct stream_source *log_source_new(struct store *store, const struct log_span *span)
+struct stream_source *log_source_new(struct plog *log, const struct log_span *span)
 {
+    struct store *store = log->store;
     if (store->files.sources >= SOURCES_MAX || !span->segment->file) return NULL;
     struct log_source *l = mem_zalloc(sizeof *l);
     if (!l) return NULL;
     *l = (struct log_source){
         .source = { .read = source_read, .free = source_free }, .store = store,
-        .segment = span->segment, .position = span->position,
+        .segment = span->segment, .position = span->position, .key = log->key,
         .warm.done = source_warmed };
+    batch_check_begin(&l->check, span);
     segment_pin(l->segment);
     store->files.sources++;
     return &l->source;

@@ -6,4 +6,4 @@
 
 /* Pins the segment of the span until it is freed. NULL: no memory, or so many are out that their
  * descriptors would become too many: read the span at once (plog_span_read). */
-struct stream_source *log_source_new(struct store *store, const struct log_span *span);
+struct stream_source *log_source_new(struct plog *log, const struct log_span *span);

@@ -101,13 +101,17 @@ struct log_span {
     struct segment *segment; /* open, not pinned: until the caller returns to the loop */
     int64_t position;
     size_t len;              /* 0: nothing */
+    int64_t first;           /* offset of its first batch; in a compacted segment at most that */
     int64_t next_offset;
     int64_t records;
     bool unchecked;          /* and len 0: it was never checked in this life, plog_read has to */
 };
+/* CORRUPT, too, when plog_read can tell how far it may be read. */
 status plog_span(struct plog *log, int64_t offset, int64_t bound, size_t max_bytes, bool at_least_one,
                  struct log_span *ret_span);
-status plog_span_read(const struct log_span *span, struct buf *out); /* appends its bytes */
+/* Appends its bytes. CORRUPT, and nothing appended: they are not what they were any more; plog_read tells
+ * how far they can be used. */
+status plog_span_read(struct plog *log, const struct log_span *span, struct buf *out);
 /* Bytes stored from the batch that contains `offset` up to bound, at most `max` (for min_bytes). */
 size_t plog_available(struct plog *log, int64_t offset, int64_t bound, size_t max);
 

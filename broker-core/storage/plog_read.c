@@ -1,8 +1,8 @@
 /* plog_read.c - reading a partition's log: whole stored batches, sizes, epochs. Loop thread.
  *
- * Bytes go out as they are stored; headers are walked to find where batches end. What this process has
- * not written is checked, CRC and offsets, before it goes out for the first time. The place where the
- * last read ended is remembered: consumers go on from there. */
+ * Bytes go out as they are stored; headers are walked to find where batches end. Each batch is checked,
+ * CRC and offsets, whenever it goes out: the disk may have changed it since the last time. The place
+ * where the last read ended is remembered: consumers go on from there. */
 #include "storage/storage_int.h"
 
 status plog_locate(struct plog *log, int64_t offset, int64_t *ret_at, int64_t *ret_position,
@@ -37,15 +37,13 @@ struct read_state {
     bool must_take; /* the next batch goes out whatever its size */
     bool full;
     bool any;       /* something was put out */
-    bool unchecked; /* the CRCs of what is read now */
     struct plog *log;
     struct batch_chain chain;
     struct buf *out;
     struct read_result *result;
 };
 
-/* The epoch is not covered by the CRC, but the log knows where each one began. */
-static bool epoch_fits(const struct plog *log, const struct batch_header *h)
+bool plog_epoch_fits(const struct plog *log, const struct batch_header *h)
 {
     int32_t epoch = producer_state_epoch_at(&log->producers, h->base_offset);
     return epoch < 0 || epoch == h->leader_epoch;
@@ -61,7 +59,7 @@ static status read_measure(struct read_state *r, const uint8_t *p, size_t n, siz
     while (n - at >= BATCH_HEADER_SIZE) {
         struct batch_header h;
         if (failed(batch_header_peek(bytes_of(p + at, n - at), &h))) return FAIL(CORRUPT);
-        if (!batch_chain_fits(&r->chain, &h) || !epoch_fits(r->log, &h)) return FAIL(CORRUPT);
+        if (!batch_chain_fits(&r->chain, &h) || !plog_epoch_fits(r->log, &h)) return FAIL(CORRUPT);
         if (batch_last_offset(&h) >= r->bound || (h.size > r->left - at && !r->must_take)) {
             r->full = true;
             break;
@@ -70,7 +68,7 @@ static status read_measure(struct read_state *r, const uint8_t *p, size_t n, siz
             *ret_need = h.size;
             break;
         }
-        if (r->unchecked && failed(batch_check_crc(bytes_of(p + at, h.size)))) return FAIL(CORRUPT);
+        if (failed(batch_check_crc(bytes_of(p + at, h.size)))) return FAIL(CORRUPT);
         TRY(batch_chain_take(&r->chain, &h));
         at += h.size;
         *ret_take = at;
@@ -94,13 +92,12 @@ static status read_piece(struct read_state *r, struct segment *s, int64_t *posit
         int64_t from = *position;
         TRY(segment_pread(s, p, want, from, &n));
         if (n < want || n < BATCH_HEADER_SIZE) return FAIL(CORRUPT);
-        r->unchecked = segment_unchecked(s, from, from + (int64_t)n);
         status measured = read_measure(r, p, n, &take, &need);
         r->out->len += take;
         r->result->bytes += take;
         r->left -= take < r->left ? take : r->left;
         *position += (int64_t)take;
-        if (take && r->unchecked) segment_checked(s, from, *position);
+        if (take) segment_checked(s, from, *position);
         TRY(measured);
         if (take || r->full) return OK;
         if (need == 0 || (int64_t)need > s->size - *position) return FAIL(CORRUPT);

@@ -1,6 +1,7 @@
 /* plog_span.c - where in its segment lies what a fetch may have: the same batches plog_read would put
  * out of that segment, found from the index and a few headers instead of their bytes. Loop thread. */
 #include "base/mem.h"
+#include "storage/batch_check.h"
 #include "storage/storage_int.h"
 
 struct span_end {
@@ -81,7 +82,8 @@ status plog_span(struct plog *log, int64_t offset, int64_t bound, size_t max_byt
     struct span_end end = { position, offset };
     TRY(span_end(s, limit, bound, at_least_one, &end));
     struct log_span span = { .segment = s, .position = position,
-                             .len = (size_t)(end.position - position), .next_offset = end.next };
+                             .len = (size_t)(end.position - position), .first = next,
+                             .next_offset = end.next };
     TRY(span_count(offset, &span));
     *ret_span = span;
     log->hint_offset = span.next_offset;
@@ -90,8 +92,17 @@ status plog_span(struct plog *log, int64_t offset, int64_t bound, size_t max_byt
     return OK;
 }
 
-status plog_span_read(const struct log_span *span, struct buf *out)
+status plog_span_read(struct plog *log, const struct log_span *span, struct buf *out)
 {
+    struct batch_check check;
+    size_t before = out->len;
     if (!span->len) return OK;
-    return segment_read_batch(span->segment, span->position, span->len, out);
+    TRY(segment_read_batch(span->segment, span->position, span->len, out));
+    batch_check_begin(&check, span);
+    status good = batch_check_feed(&check, log, out->data + before, span->len);
+    if (failed(good)) {
+        damage_met(log, span->segment, check.position, check.chain.next);
+        out->len = before;
+    }
+    return good;
 }

@@ -23,6 +23,7 @@ static status open_batch(struct segment *s, int64_t position, const struct batch
 {
     buf_init(bytes, BATCH_STORED_MAX);
     status got = segment_read_batch(s, position, h->size, bytes);
+    if (is_ok(got) && failed(batch_check_crc(buf_bytes(bytes)))) got = FAIL(CORRUPT);
     if (is_ok(got)) got = batch_reader_init(reader, buf_bytes(bytes), BATCH_PLAIN_MAX);
     if (failed(got)) buf_done(bytes);
     return got;

@@ -281,6 +281,12 @@ void segment_checked(struct segment *s, int64_t from, int64_t to)
     if (to >= s->good_from && from < s->good_from) s->good_from = from;
 }
 
+void segment_doubt(struct segment *s, int64_t from)
+{
+    if (from < s->good_to) s->good_to = from;
+    if (s->size > s->good_from) s->good_from = s->size;
+}
+
 struct batch_chain segment_chain(const struct segment *s, int64_t next)
 {
     return (struct batch_chain){ .next = next, .first = s->base, .end = s->end,

@@ -88,6 +88,7 @@ void segment_note(struct segment *s, const struct batch_header *h);
 /* Has something of [from, to) to be checked before it is used? It was: */
 bool segment_unchecked(const struct segment *s, int64_t from, int64_t to);
 void segment_checked(struct segment *s, int64_t from, int64_t to);
+void segment_doubt(struct segment *s, int64_t from); /* what is stored from there on has to be, again */
 
 /* What the headers of stored batches, one behind the other, must satisfy before anybody is told of
  * them, beside the CRC: offsets that follow each other (rise, in a sparse segment) and end inside the

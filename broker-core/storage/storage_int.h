@@ -209,6 +209,8 @@ struct segment *plog_active(const struct plog *log); /* NULL: none yet */
  * start <= offset < end. CORRUPT: it is damaged, and that is noted. */
 status plog_locate(struct plog *log, int64_t offset, int64_t *ret_at, int64_t *ret_position,
                    int64_t *ret_next);
+/* The epoch is not covered by the CRC, but the log knows where each one began. */
+bool plog_epoch_fits(const struct plog *log, const struct batch_header *h);
 /* Index of the segment that contains offset (the last with base <= offset); -1 below the first. */
 int64_t plog_segment_of(const struct plog *log, int64_t offset);
 

@@ -94,7 +94,7 @@ bool batch_next(struct bytes *records, struct bytes *ret_batch, struct batch_hea
 
 uint32_t batch_crc(struct bytes batch)
 {
-    return crc32c(0, batch.data + AT_ATTRIBUTES, batch.len - AT_ATTRIBUTES);
+    return crc32c(0, batch.data + BATCH_CRC_FROM, batch.len - BATCH_CRC_FROM);
 }
 
 uint32_t batch_crc_field(struct bytes batch) { return get_be32(batch.data + AT_CRC); }

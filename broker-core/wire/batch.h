@@ -9,6 +9,7 @@
 #define BATCH_OVERHEAD 12   /* base offset and length: what the length does not count */
 #define BATCH_HEADER_SIZE 61
 #define BATCH_MAGIC 2
+#define BATCH_CRC_FROM 21    /* what the CRC covers, to the end */
 #define BATCH_MAGIC_AT 16   /* position of that byte */
 
 enum batch_attributes {

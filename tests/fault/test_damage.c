@@ -5,6 +5,7 @@
  * over, each time on a fresh disk. */
 #include "base/log.h"
 #include "fault/store_kit.h"
+#include "storage/batch_check.h"
 #include "storage/checkpoint.h"
 #include "storage/files.h"
 #include "storage/storage_int.h"
@@ -610,6 +611,66 @@ static void test_deleting_the_records_below_ends_damage(void **state)
     kit_done(&k);
 }
 
+/* What a fetch does: a span, and its bytes; or, as they are sent, in pieces. The offset behind what was
+ * served of the batches in `was`. */
+static int64_t serve(struct kit *k, struct plog *log, const struct ledger *was, int64_t at, bool pieces)
+{
+    struct buf out;
+    struct log_span span;
+    buf_init(&out, 1 << 20);
+    status s = plog_span(log, at, plog_end(log), 400, true, &span);
+    if (is_ok(s) && span.unchecked) s = FAIL(CORRUPT);
+    if (is_ok(s) && pieces) {
+        struct batch_check check;
+        batch_check_begin(&check, &span);
+        assert_int_equal(segment_read_batch(span.segment, span.position, span.len, &out).code, E_OK);
+        for (size_t i = 0, n; i < out.len && is_ok(s); i += n) {
+            n = 1 + sim_below(k->sim, 90);
+            if (n > out.len - i) n = out.len - i;
+            s = batch_check_feed(&check, log, out.data + i, n);
+        }
+        if (failed(s)) out.len = (size_t)(check.position - span.position);
+    } else if (is_ok(s)) {
+        s = plog_span_read(log, &span, &out);
+    }
+    int64_t next = out.len ? check_batches(was, buf_bytes(&out), at) : at;
+    if (is_ok(s)) assert_int_equal(next, span.next_offset);
+    else assert_int_equal(s.code, E_CORRUPT);
+    buf_done(&out);
+    return next;
+}
+
+static void test_a_byte_that_turns_over_after_it_was_served_is_not_served_again(void **state)
+{
+    (void)state;
+    int64_t size = 1;
+    for (int64_t byte = 0; byte < size; byte++) {
+        struct kit k;
+        struct ledger was = { 0 };
+        struct plog *log = begin_log(&k);
+        struct segment *s = log->segments[1];
+        char path[PATH_SIZE];
+        segment_path(s, ".log", path, sizeof path);
+        buf_init(&was.bytes, 1 << 24);
+        was.end = plog_end(log);
+        assert_int_equal(kit_read_all(log, was.end, &was.bytes).code, E_OK);
+        struct batch_header second;
+        int64_t from = s->base, position;
+        assert_int_equal(segment_find(s, from + 2, &position, &second).code, E_OK);
+        size = position + (int64_t)second.size; /* the two first batches */
+        turn_byte(&k, path, byte);
+        bool hit = byte >= position; /* the second one */
+        assert_true(serve(&k, log, &was, from, byte % 2) <= (hit ? from + 2 : from));
+        assert_int_equal(read_one(log, from).code, hit ? E_OK : E_CORRUPT);
+        assert_int_equal(read_one(log, from + 2).code, hit ? E_CORRUPT : E_OK);
+        assert_int_equal(read_one(log, from + 4).code, E_OK);
+        assert_non_null(strstr(plog_damage(log), path));
+        buf_done(&was.bytes);
+        kit_done(&k);
+    }
+    assert_true(size > 150);
+}
+
 /* --- files of the whole store -------------------------------------------------------------------- */
 
 /* Any field of the checkpoint, and of a frame that others follow. */
@@ -655,6 +716,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_indexes_are_made_again),
         cmocka_unit_test(test_deleting_the_records_below_ends_damage),
+        cmocka_unit_test(test_a_byte_that_turns_over_after_it_was_served_is_not_served_again),
         cmocka_unit_test(test_a_damaged_checkpoint_or_journal_is_refused_with_a_sentence),
         cmocka_unit_test(test_a_missing_checkpoint_is_no_new_store),
         cmocka_unit_test(test_nothing_wrong_is_served_whatever_bytes_are_turned_over),

@@ -69,7 +69,7 @@ def test_a_flipped_byte_is_refused_told_and_all_around_it_is_served():
             for batch in range(BATCHES):
                 send(cluster, key, topic, values(topic, batch))
         path = f"/leat/v1/clusters/{cluster['id']}"
-        # Not under a broker that runs: one that has checked the bytes already does not check them again.
+        # Not under a broker that runs, which the next test is about.
         leat.call("POST", path + ":pause", {"reason": "a byte is flipped"})
         wait_for(lambda: leat.call("GET", path).json["state"]["pid"] is None, "the broker has stopped")
         flip(segment_with(leat.folder, b"hit-1-020"), b"hit-1-020")
@@ -92,6 +92,42 @@ def test_a_flipped_byte_is_refused_told_and_all_around_it_is_served():
         for future in clients.delete_records([TopicPartition("hit", 0, 2 * RECORDS)]).values():
             assert future.result().low_watermark == 2 * RECORDS
         wait_for(lambda: damage(leat, cluster["id"])["partitions"] == 0, "the damage is gone with its records")
+
+
+def evict(path):
+    """Nothing of the file is in memory any more: what is read next comes from the disk."""
+    with open(path, "rb") as f:
+        os.fsync(f.fileno())
+        os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def test_a_byte_that_the_disk_changes_under_a_running_broker_is_never_served():
+    # small batches are copied into the answer, large ones read while it is sent
+    for size in (10, 3000):
+        with Standalone() as broker:
+            values_of = {t: [[f"{t}-{b}-{i:03}".encode() + b"x" * size for i in range(RECORDS)] for b in range(BATCHES)]
+                         for t in ("hit", "sound")}
+            for topic, batches in values_of.items():
+                create(broker, topic)
+                for batch in batches:
+                    kcat(broker, "-P", "-t", topic, "-X", "linger.ms=5000", "-X", f"batch.num.messages={RECORDS}",
+                         data=b"\n".join(batch).decode())
+            settings = {"bootstrap.servers": broker.address, "check.crcs": False}
+            for topic, batches in values_of.items():
+                found, error = read(settings, topic, OFFSET_BEGINNING, BATCHES * RECORDS)
+                assert error is None and found == sum(batches, [])
+            path = segment_with(os.path.join(broker.folder, "data"), b"hit-1-020")
+            evict(path)
+            flip(path, b"hit-1-020")
+            evict(path)
+
+            found, error = read(settings, "hit", OFFSET_BEGINNING, BATCHES * RECORDS)
+            assert error is not None and found == values_of["hit"][0], (size, error, len(found))
+            assert "is damaged at position" in broker.log_tail()
+            found, error = read(settings, "hit", 2 * RECORDS, RECORDS)
+            assert error is None and found == values_of["hit"][2]
+            found, error = read(settings, "sound", OFFSET_BEGINNING, BATCHES * RECORDS)
+            assert error is None and found == sum(values_of["sound"], [])
 
 
 def test_a_log_that_cannot_be_brought_back_is_offline_and_the_others_serve():
