@@ -14,6 +14,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <utlist.h>
 
 struct change {
@@ -142,18 +143,24 @@ static void change_finished(void *arg, status result)
     change_free(change);
 }
 
+#define EXIT_SYNC 3 /* as of brokers */
+
 /* --- one sync for the changes of a turn ---------------------------------------------------------- */
 
 static void sync_changes(struct deferred *deferred)
 {
     struct domain *domain = CONTAINER_OF(deferred, struct domain, syncing);
-    status durable = db_sync(domain->db);
+    if (failed(db_sync(domain->db))) {
+        log_error("leatd ends: the disk did not take the changes of this moment, and none of them is answered; "
+                  "brokers serve on");
+        _exit(EXIT_SYNC);
+    }
     domain->unsynced = false;
     struct hold *hold, *all = domain->holds;
     domain->holds = NULL;
     while ((hold = all)) {
         DL_DELETE(all, hold);
-        hold->run(hold, durable);
+        hold->run(hold);
     }
 }
 
@@ -185,13 +192,12 @@ static status commit(struct change *change)
 }
 
 /* The change stands, and is durable: the broker may hear of it. */
-static void go_on(struct hold *hold, status durable)
+static void go_on(struct hold *hold)
 {
     struct change *change = CONTAINER_OF(hold, struct change, hold);
     struct engine *engine = change->domain->engine;
-    if (failed(durable)) why_set(&change->why, "The disk did not take the change.");
-    if (failed(durable) || !engine || change->records.len <= change->empty_len) {
-        change_finished(change, durable);
+    if (!engine || change->records.len <= change->empty_len) {
+        change_finished(change, OK);
         return;
     }
     engine_push(engine, change->cluster_id, change->version, buf_bytes(&change->records),
@@ -214,7 +220,7 @@ void change_commit(struct change *change, domain_done done, void *arg)
         return;
     }
     change->hold.run = go_on;
-    if (!domain_hold(change->domain, &change->hold)) go_on(&change->hold, OK);
+    if (!domain_hold(change->domain, &change->hold)) go_on(&change->hold);
 }
 
 static void keep_result(void *arg, status result, const struct why *why)

@@ -175,17 +175,12 @@ static void deliver(struct exchange *x, int code, struct MHD_Response *response)
     }
 }
 
-static void release_held(struct hold *hold, status durable)
+static void release_held(struct hold *hold)
 {
     struct exchange *x = CONTAINER_OF(hold, struct exchange, hold);
     struct MHD_Response *response = x->held;
     x->held = NULL;
-    if (is_ok(durable)) {
-        deliver(x, x->held_status, response);
-        return;
-    }
-    if (response) MHD_destroy_response(response);
-    deliver(x, 500, exchange_plain_error(x, 500, "The disk did not take the change."));
+    deliver(x, x->held_status, response);
 }
 
 /* What a handler at the domain answers leaves once all that it may tell of is durable. */

@@ -103,11 +103,20 @@ static status db_open(const char *path, int flags, struct db **ret_db)
     return OK;
 }
 
+/* What the journal has goes to the database and is synced there: after a sync that failed the journal may be
+ * right in memory alone, and look synced. */
+static void settle_journal(struct db *db)
+{
+    int busy = sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    if (busy != SQLITE_OK) log_warn("database %s: its journal stays as it is: %s", db->path, sqlite3_errmsg(db->handle));
+}
+
 status db_open_writer(const char *path, struct db **ret_db)
 {
     CLEANUP(db) struct db *db = NULL;
     TRY(db_open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &db));
     TRY(db_script(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL"));
+    settle_journal(db);
     *ret_db = TAKE(db);
     return OK;
 }

@@ -269,6 +269,31 @@ def test_a_failed_sync_ends_the_broker_before_anything_more_is_acknowledged():
         c.close()
 
 
+def test_leatd_ends_when_a_sync_of_its_database_fails_and_answers_nothing_that_may_be_lost():
+    leat = Leatd()
+    broken = os.path.join(leat.folder, "broken")
+    leat.prefix = ["env", f"LD_PRELOAD={os.path.join(BIN, '..', 'tests', 'libfailing_sync.so')}", f"LEAT_FAIL_SYNC={broken}"]
+    with leat:
+        known = [leat.make_environment(f"e{i}") for i in range(3)]
+        with open(broken, "wb"):
+            pass
+        try:
+            answer = leat.call("POST", "/org/v2/environments", {"display_name": "unsynced"})
+        except OSError:  # no answer: the connection ends
+            answer = None
+        assert answer is None, f"answered without a sync: {answer}"
+        assert leat.process.wait(20) == 3
+        with open(os.path.join(leat.folder, "leatd.log"), encoding="utf-8") as log:
+            assert "brokers serve on" in log.read()
+        os.unlink(broken)
+        leat.process.stdout.close()
+        leat.start()
+        there = {e["id"] for e in leat.call("GET", "/org/v2/environments").json["data"]}
+        assert there >= set(known)
+        assert os.path.getsize(os.path.join(leat.data, "leat.db")) > 0
+        assert leat.call("GET", f"/org/v2/environments/{leat.make_environment('after')}").status == 200
+
+
 def test_leatd_holds_the_largest_that_grows_before_the_disk_is_full():
     with LeatdOnSmallDisk(128 * MIB, "--min-free", "40M") as leat:
         environment = leat.make_environment()
