@@ -18,7 +18,7 @@
 struct db;
 struct db_query;
 
-/* WAL, foreign keys, synchronous FULL. What an earlier process left in the journal is in the database then. */
+/* WAL, foreign keys, synchronous FULL. What a process before left in the journal is in the database then. */
 status db_open_writer(const char *path, struct db **ret_db);
 status db_open_reader(const char *path, struct db **ret_db);
 void db_free(struct db *db); /* NULL ok */
@@ -45,8 +45,8 @@ status db_begin(struct db *db); /* IMMEDIATE */
 /* A transaction whose db_commit survives a kill of the process, and a loss of power only from the next
  * db_sync (or commit of another kind) on: so that several share one sync. */
 status db_begin_grouped(struct db *db);
-/* IO: nothing is known of what was committed since the last good one, and a second try would prove nothing (the
- * kernel takes pages for clean after a failed sync): end the process; the next open settles it. */
+/* IO: nothing is known of what was committed since the last good one, and a second try would prove nothing
+ * (the kernel takes pages for clean after a failed sync): end the process; the next open settles it. */
 status db_sync(struct db *db);
 status db_commit(struct db *db); /* failed: rolled back */
 void db_rollback(struct db *db); /* none open: ok */
