@@ -6,6 +6,7 @@
 #include "api/control.h"
 #include "api/handlers.h"
 #include "api/leat_limits.h"
+#include "base/format.h"
 #include "domain/clusters.h"
 #include "domain/fleet.h"
 #include "domain/isolation.h"
@@ -112,6 +113,15 @@ static json_t *head_of(struct domain *domain, const struct cluster *c)
                      (json_int_t)c->metadata_version, "deletion_protection", c->deletion_protection);
 }
 
+/* Of the data folder: what is confirmed, what its broker writes (null: away, or of an older version). */
+static json_t *format_json(struct domain *domain, const struct cluster *c)
+{
+    int written = domain->engine ? engine_format(domain->engine, c->id) : 0;
+    return json_pack("{s:I, s:o, s:i, s:b}", "confirmed", (json_int_t)c->format, "written",
+                     written ? json_integer(written) : json_null(), "newest", FORMAT_NEWEST,
+                     "upgrade_to_confirm", c->format < FORMAT_NEWEST);
+}
+
 static json_t *tls_of(const struct domain *domain, const struct cluster *c)
 {
     const char *host = domain->options.advertise ? domain->options.advertise : "127.0.0.1";
@@ -194,6 +204,7 @@ static json_t *to_json(struct domain *domain, const struct cluster *c, const str
     json_object_set_new(json, "acknowledged_version", json_integer(acknowledged));
     json_object_set_new(json, "state", state_of(c, &info, known, !domain->engine || acknowledged > 0,
                                                f->storage));
+    json_object_set_new(json, "format", format_json(domain, c));
     json_object_set_new(json, "program",
                         api_str(str_c(domain->engine ? engine_program(domain->engine, c->id) : "")));
     json_object_set_new(json, "paused", c->paused_at ? json_pack("{s:o, s:s}", "at", api_time(c->paused_at),
@@ -362,6 +373,15 @@ void leat_clusters_upgrade(struct api_request *rq)
     status result = rolling_upgrade(rq->domain, &actor, rq->params[0], &restarts, &why);
     if (failed(result)) control_fail(rq, result, &why, STR_NULL);
     else reply_one(rq, OK, restarts ? 202 : 200);
+}
+
+void leat_clusters_confirm(struct api_request *rq)
+{
+    struct why why = { "" };
+    struct actor actor = control_actor(rq);
+    status result = rolling_confirm(rq->domain, &actor, rq->params[0], &why);
+    if (failed(result)) control_fail(rq, result, &why, STR_NULL);
+    else reply_one(rq, OK, 200);
 }
 
 static void reply_rolling(struct api_request *rq, int http)

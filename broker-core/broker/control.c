@@ -281,6 +281,7 @@ static void hello_send(struct control *c, struct stream *stream)
         .port = broker_port(b),
         .started_at = c->started_at,
         .landlock = (int16_t)b->landlock,
+        .format = (int16_t)(b->store ? store_format(b->store) : 0),
     };
     send_to(stream, CONTROL_VERSION_MIN, &control_hello_message, &hello);
 }
@@ -329,6 +330,8 @@ static void message_received(struct control *c, const struct wire_message *m, co
         store_hold(c->broker->store, ((const struct control_hold *)object)->hold);
     } else if (m == &control_backup_message) {
         backup_received(&c->backup, object);
+    } else if (m == &control_format_message) {
+        store_raise_format(c->broker->store, ((const struct control_format *)object)->format);
     } else if (m == &control_stop_message) {
         log_info("asked to stop");
         broker_stop(c->broker);

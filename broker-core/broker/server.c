@@ -291,8 +291,11 @@ static status controller_start(struct broker *b, struct why *why)
 {
     if (b->options.standalone) return local_controller_start(b, why);
     status started = control_start(b, &b->control);
-    if (failed(started)) why_set(why, "the metadata image or the control socket cannot be opened: %s",
-                                 status_text(started));
+    if (started.code == E_FORMAT)
+        why_set(why, "the metadata image of %s is of a newer version of Leat than this program; nothing was "
+                     "changed: start the newer version again", b->options.data_dir);
+    else if (failed(started))
+        why_set(why, "the metadata image or the control socket cannot be opened: %s", status_text(started));
     return started;
 }
 

@@ -10,16 +10,23 @@
 #include "storage/checkpoint.h"
 
 #include "base/crc32c.h"
+#include "base/format.h"
 #include "storage/compact.h"
 #include "storage/files.h"
 #include "storage/sync_set.h"
 
 #include <stdio.h>
 
-void checkpoint_begin(struct buf *out)
+static size_t header_size(const uint8_t *p) { return p[3] == '1' ? CHECKPOINT_HEADER_1 : CHECKPOINT_HEADER; }
+
+void checkpoint_begin(struct buf *out, int32_t format)
 {
-    uint8_t *h = buf_extend(out, CHECKPOINT_HEADER);
-    if (h) memset(h, 0, CHECKPOINT_HEADER);
+    size_t size = format == 1 ? CHECKPOINT_HEADER_1 : CHECKPOINT_HEADER;
+    uint8_t *h = buf_extend(out, size);
+    if (!h) return;
+    memset(h, 0, size);
+    memcpy(h, format == 1 ? "LCP1" : "LCP2", 4);
+    if (format > 1) put_le32(h + 40, (uint32_t)format);
 }
 
 void checkpoint_add(struct buf *out, const struct checkpoint_entry *e)
@@ -40,9 +47,8 @@ status checkpoint_end(struct buf *out, const struct checkpoint_header *h)
 {
     TRY(buf_check(out));
     uint8_t *p = out->data;
-    memcpy(p, "LCP1", 4);
     put_le32(p + 8, (uint32_t)out->len);
-    put_le32(p + 12, (uint32_t)((out->len - CHECKPOINT_HEADER) / CHECKPOINT_ENTRY));
+    put_le32(p + 12, (uint32_t)((out->len - header_size(p)) / CHECKPOINT_ENTRY));
     put_le64(p + 16, h->store_id);
     put_le64(p + 24, h->generation);
     put_le64(p + 32, h->first_live);
@@ -53,20 +59,25 @@ status checkpoint_end(struct buf *out, const struct checkpoint_header *h)
 status checkpoint_open(struct bytes in, struct checkpoint_header *ret_header)
 {
     const uint8_t *p = in.data;
-    if (in.len < CHECKPOINT_HEADER || memcmp(p, "LCP", 3) != 0) return FAIL(CORRUPT);
-    if (p[3] != '1') return FAIL(FORMAT);
+    *ret_header = (struct checkpoint_header){ 0 };
+    if (in.len < CHECKPOINT_HEADER_1 || memcmp(p, "LCP", 3) != 0) return FAIL(CORRUPT);
+    if (p[3] != '1' && p[3] != '2') return FAIL(FORMAT);
+    if (in.len < header_size(p)) return FAIL(CORRUPT);
     if (get_le32(p + 8) != in.len || get_le32(p + 4) != crc32c(0, p + 8, in.len - 8))
         return FAIL(CORRUPT);
     struct checkpoint_header h = { get_le64(p + 16), get_le64(p + 24), get_le64(p + 32),
-                                   get_le32(p + 12) };
-    if (in.len != CHECKPOINT_HEADER + (size_t)h.count * CHECKPOINT_ENTRY) return FAIL(CORRUPT);
+                                   get_le32(p + 12), p[3] == '1' ? 1 : (int32_t)get_le32(p + 40) };
+    ret_header->format = h.format;
+    if (h.format > FORMAT_NEWEST) return FAIL(FORMAT);
+    if (h.format < 1 || (p[3] == '2') != (h.format > 1)) return FAIL(CORRUPT);
+    if (in.len != header_size(p) + (size_t)h.count * CHECKPOINT_ENTRY) return FAIL(CORRUPT);
     *ret_header = h;
     return OK;
 }
 
 void checkpoint_get(struct bytes in, uint32_t i, struct checkpoint_entry *ret)
 {
-    const uint8_t *p = in.data + CHECKPOINT_HEADER + (size_t)i * CHECKPOINT_ENTRY;
+    const uint8_t *p = in.data + header_size(in.data) + (size_t)i * CHECKPOINT_ENTRY;
     memcpy(ret->topic.b, p, 16);
     ret->partition = (int32_t)get_le32(p + 16);
     ret->flags = get_le32(p + 20);
@@ -446,7 +457,7 @@ static void checkpoint_begin_run(struct store *store)
     if (c->slice == 0) c->slice = (size_t)store_tuning_default.checkpoint_slice;
     store->tail_bytes = 0;
     store->checkpoint = c;
-    checkpoint_begin(&c->content);
+    checkpoint_begin(&c->content, store->format);
 }
 
 /* The next slice, while one is not out. */
@@ -456,7 +467,7 @@ static void checkpoint_go_on(struct store *store)
     if (c->out || (c->written && checkpoint_settle(store))) return;
     status s = c->written ? OK : checkpoint_capture(c);
     if (is_ok(s) && !c->cursor && !c->written) {
-        struct checkpoint_header h = { store->store_id, store->generation, c->first, 0 };
+        struct checkpoint_header h = { store->store_id, store->generation, c->first, 0, 0 };
         s = checkpoint_end(&c->content, &h);
         c->last = true;
     }

@@ -45,9 +45,9 @@ static void tell_log(const struct plog *log, store_copy_each each, void *arg)
 
 status store_copy_take(struct store *store, store_copy_each each, void *arg, struct buf *checkpoint)
 {
-    struct checkpoint_header h = { store->store_id, store->generation, store->sequence, 0 };
+    struct checkpoint_header h = { store->store_id, store->generation, store->sequence, 0, 0 };
     if (!store->copy.held) return FAIL(INVALID);
-    checkpoint_begin(checkpoint);
+    checkpoint_begin(checkpoint, store->format);
     for (const struct plog *log = store->logs; log; log = log->hh.next) {
         if (log->count == 0 && !log->offline) continue;
         struct checkpoint_entry e = { log->key.topic, log->key.partition,

@@ -96,9 +96,9 @@ static status dump_checkpoint(struct bytes in, FILE *out)
 {
     struct checkpoint_header h;
     TRY(checkpoint_open(in, &h));
-    fprintf(out, "store=%016llx generation=%llu first-live-frame=%llu\n",
+    fprintf(out, "store=%016llx generation=%llu first-live-frame=%llu format=%d\n",
             (unsigned long long)h.store_id, (unsigned long long)h.generation,
-            (unsigned long long)h.first_live);
+            (unsigned long long)h.first_live, (int)h.format);
     for (uint32_t i = 0; i < h.count; i++) {
         struct checkpoint_entry e;
         char text[UUID_TEXT];

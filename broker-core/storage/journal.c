@@ -37,7 +37,9 @@ status journal_read_frame(struct fs *fs, struct file *file, int64_t at, uint64_t
     size_t n;
     if (!p) return FAIL(NO_MEMORY);
     TRY(fs->ops->pread(fs, file, p, FRAME_HEADER, at, &n));
-    if (n < FRAME_HEADER || memcmp(p, "LJF1", 4) != 0) return FAIL(NOT_FOUND);
+    if (n < FRAME_HEADER || memcmp(p, "LJF", 3) != 0) return FAIL(NOT_FOUND);
+    bool newer = p[3] > '1' && p[3] <= '9' && get_le64(p + 16) == store_id;
+    if (p[3] != '1') return newer ? FAIL(FORMAT) : FAIL(NOT_FOUND);
     struct frame_header h = { get_le32(p + 8),  get_le32(p + 12), get_le64(p + 16),
                               get_le64(p + 24), get_le64(p + 32), get_le64(p + 40) };
     if (h.store_id != store_id || h.length < FRAME_HEADER || h.length > FRAME_SIZE_MAX)

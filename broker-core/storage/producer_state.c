@@ -375,9 +375,11 @@ status producer_state_decode(struct bytes in, int64_t offset, int64_t now_ms,
     const uint8_t *h = in.data;
     if (in.len < SNAPSHOT_HEADER) return FAIL(CORRUPT);
     bool first = memcmp(h, "LPS1", 4) == 0;
-    if (!first && memcmp(h, "LPS2", 4) != 0) return FAIL(CORRUPT);
+    bool newer = memcmp(h, "LPS", 3) == 0 && h[3] > '2' && h[3] <= '9';
+    if (!first && !newer && memcmp(h, "LPS2", 4) != 0) return FAIL(CORRUPT);
     if (get_le32(h + 8) != in.len || get_le32(h + 4) != crc32c(0, h + 8, in.len - 8))
         return FAIL(CORRUPT);
+    if (newer) return FAIL(FORMAT); /* whole, so that it is no damage */
     size_t size = first ? SNAPSHOT_PRODUCER_1 : SNAPSHOT_PRODUCER;
     status s = decode_body(in, size, offset, now_ms, ret);
     if (failed(s)) producer_state_done(ret);

@@ -6,6 +6,7 @@
  * FORMAT.md, "Recovery"; one log's scan is in recovery_log.c. */
 #include "storage/recovery.h"
 
+#include "base/format.h"
 #include "base/log.h"
 #include "storage/checkpoint.h"
 #include "storage/files.h"
@@ -21,6 +22,15 @@ status recovery_bad(struct store *store, const char *what, const char *name)
             "start with an empty one; `leat-broker check` says what can be read of this one",
             name, what);
     return FAIL(CORRUPT);
+}
+
+status recovery_newer(struct store *store, const char *name)
+{
+    why_set(store->options.why,
+            "%s is of a newer version of Leat than this program, which reads folders of the formats %d to "
+            "%d. Nothing was changed: start the newer version again, or bring back a backup from before",
+            name, FORMAT_OLDEST, FORMAT_NEWEST);
+    return FAIL(FORMAT);
 }
 
 /* "<topic id>-<partition>" */
@@ -91,6 +101,7 @@ static status read_checkpoint(struct store *store, uint64_t *ret_first_live)
     }
     if (is_ok(s)) s = checkpoint_open(buf_bytes(&in), &h);
     if (s.code == E_CORRUPT) s = recovery_bad(store, "damaged", "checkpoint");
+    if (s.code == E_FORMAT) s = recovery_newer(store, "checkpoint");
     for (uint32_t i = 0; is_ok(s) && i < h.count; i++) {
         struct checkpoint_entry e;
         checkpoint_get(buf_bytes(&in), i, &e);
@@ -103,6 +114,7 @@ static status read_checkpoint(struct store *store, uint64_t *ret_first_live)
     if (is_ok(s)) {
         store->store_id = h.store_id;
         store->generation = h.generation;
+        store->format = h.format;
         *ret_first_live = h.first_live;
     }
     buf_done(&in);
@@ -179,6 +191,7 @@ static status read_journal(struct store *store, const char *path, uint64_t first
         at += (int64_t)frame_padded(h.length);
     }
     buf_done(&frame);
+    if (s.code == E_FORMAT) return recovery_newer(store, path);
     if (failed(s) && s.code != E_NOT_FOUND) return s;
     bool any = BREAK(NO_EPOCH) || BREAK(FIRST_LIVE_IGNORED);
     if (any) return OK;
@@ -328,7 +341,7 @@ static status write_checkpoint(struct store *store)
 {
     struct buf out;
     buf_init(&out, CHECKPOINT_HEADER + (size_t)CHECKPOINT_ENTRIES_MAX * CHECKPOINT_ENTRY);
-    checkpoint_begin(&out);
+    checkpoint_begin(&out, store->format);
     for (struct plog *log = store->logs; log; log = log->hh.next) {
         if (log->count == 0 && !log->offline) continue;
         struct checkpoint_entry e = { log->key.topic, log->key.partition,
@@ -337,7 +350,7 @@ static status write_checkpoint(struct store *store)
                                       log->rp.segment, log->rp.position, log->rp.snapshot };
         checkpoint_add(&out, &e);
     }
-    struct checkpoint_header h = { store->store_id, store->generation, 1, 0 };
+    struct checkpoint_header h = { store->store_id, store->generation, 1, 0, 0 };
     status s = checkpoint_end(&out, &h);
     if (is_ok(s)) s = files_replace(store->fs, "checkpoint", buf_bytes(&out));
     if (is_ok(s)) s = files_sync_dir(store->fs, ".");

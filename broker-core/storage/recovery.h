@@ -25,4 +25,6 @@ status recovery_settle(struct recovered *r);
 void recovery_serve(struct recovered *r);
 void recovery_done(struct recovered *r);
 
+/* A file is of a newer program: FORMAT, and why. */
+status recovery_newer(struct store *store, const char *name);
 status recovery_bad(struct store *store, const char *what, const char *name); /* CORRUPT */

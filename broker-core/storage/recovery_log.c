@@ -380,6 +380,7 @@ static status load_producers(struct recovered *r, const struct folder *f, int64_
     if (log->rp.snapshot > 0) s = read_snapshot(r, now, in, ret_index);
     if (is_ok(s)) s = match_aborted(r, f);
     if (is_ok(s)) return OK;
+    if (s.code == E_FORMAT) return recovery_newer(log->store, "a producer snapshot");
     if (s.code != E_CORRUPT && s.code != E_NOT_FOUND) return read_back(r, s);
     log_warn("%s: the producer snapshot at %lld or a file of aborted transactions is missing or "
              "damaged; made again from the whole log", log->folder, (long long)log->rp.snapshot);

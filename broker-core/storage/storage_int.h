@@ -127,6 +127,7 @@ struct store {
     bool journal_full;  /* a frame found no space: no more until a checkpoint or some growth */
 
     uint64_t store_id, generation;
+    int32_t format;        /* in which checkpoints say that the folder is written */
     struct journal_file journal[2];
     int current;           /* the journal file in use */
     int64_t position;      /* in it */

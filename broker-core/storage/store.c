@@ -5,6 +5,7 @@
  * round out of what is pending. After a failed sync nothing is acknowledged any more. */
 #include "storage/store.h"
 
+#include "base/format.h"
 #include "base/log.h"
 #include "storage/compact.h"
 #include "storage/files.h"
@@ -40,6 +41,17 @@ int64_t store_wall(struct store *store)
 }
 
 int32_t store_epoch(const struct store *store) { return (int32_t)store->generation; }
+int32_t store_format(const struct store *store) { return store->format; }
+
+void store_raise_format(struct store *store, int32_t format)
+{
+    if (format <= store->format || format > FORMAT_NEWEST) return;
+    store->format = format;
+    store->checkpoint_retry_at = 0;
+    checkpoint_want(store);
+    store_settle(store);
+}
+
 bool store_offline(const struct store *store) { return store->offline; }
 int64_t store_bytes(const struct store *store) { return store->bytes; }
 int64_t store_user_bytes(const struct store *store) { return store->bytes - store->internal_bytes; }
@@ -230,6 +242,7 @@ status store_open(const struct store_options *options, struct store **ret_store)
     struct store *store = mem_zalloc(sizeof *store);
     if (!store) return FAIL(NO_MEMORY);
     store->options = *options;
+    store->format = options->format ? options->format : FORMAT_NEWEST;
     store->tuning = options->tuning ? *options->tuning : store_tuning_default;
     store->spare_fs = options->reserve ? reserve_fs(options->reserve) : options->fs;
     store->fs = store->files.fs = store->spare_fs; /* of recovery */

@@ -33,6 +33,7 @@ struct store_options {
     /* Of the same disk: serves internal topics, markers, checkpoints and recovery when that is full; kept
      * whole by store_retain and with what is appended. NULL: none. */
     struct reserve *reserve;
+    int32_t format;    /* of a new folder; 0: the newest */
     /* NULL: no jobs, everything synchronous (recovery tools, some tests): an append is durable and
      * its waits are called when plog_append returns. */
     struct loop *loop;
@@ -69,6 +70,10 @@ void store_turn(struct store *store);
 
 /* Raised and persisted by every start; serves as leader epoch. >= 1. */
 int32_t store_epoch(const struct store *store);
+/* The format of the folder (base/format.h): a new one has options.format, another keeps its own until it is
+ * raised, with the next checkpoint, which begins soon. */
+int32_t store_format(const struct store *store);
+void store_raise_format(struct store *store, int32_t format);
 bool store_offline(const struct store *store); /* some log is or was, see plog_offline */
 /* All segments; what is removed counts no more from that moment on, though its files go a little later. */
 int64_t store_bytes(const struct store *store);

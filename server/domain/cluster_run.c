@@ -196,6 +196,7 @@ status clusters_launch(struct domain *domain, const char *id)
     failpoint("launch.folders");
     if (!c.deleting && !c.paused_at) TRY(note_helper(domain, id));
     if (domain->engine) TRY(engine_attach(domain->engine, id));
+    if (domain->engine) engine_set_format(domain->engine, id, (int)c.format);
     if (backups_need_rest(domain, id)) return OK;
     return domain->supervisor ? want_broker(domain, &c, folder) : OK;
 }

@@ -4,6 +4,7 @@
  * with nothing, asks for the whole image and serves. */
 #include "domain/clusters.h"
 
+#include "base/format.h"
 #include "cluster/delta.h"
 #include "domain/certificates.h"
 #include "domain/cluster_image.h"
@@ -22,7 +23,7 @@
     "SELECT c.id, c.environment_id, e.display_name, c.display_name, c.plan, c.kind, c.availability, " \
     "c.cloud, c.region, c.tag, c.cku, c.metadata_version, c.created_at, c.updated_at, "            \
     "c.deletion_protection, c.deleting, b.port, coalesce(b.tls_port, 0), coalesce(b.paused_at, 0), " \
-    "b.pause_reason "                                                                               \
+    "b.pause_reason, c.format "                                                                         \
     "FROM cluster c "                                                                               \
     "JOIN environment e ON e.id = c.environment_id "                                               \
     "JOIN broker b ON b.cluster_id = c.id AND b.node_id = 1 "
@@ -36,6 +37,7 @@ static void read_row(const struct db_query *q, struct cluster *c)
         .updated_at = db_i64(q, 13), .deletion_protection = db_i64(q, 14) != 0,
         .deleting = db_i64(q, 15) != 0, .port = (uint16_t)db_i64(q, 16),
         .tls_port = (uint16_t)db_i64(q, 17), .paused_at = db_i64(q, 18),
+        .format = db_i64(q, 20),
     };
     DB_COPY(q, 0, c->id);
     DB_COPY(q, 1, c->environment_id);
@@ -176,8 +178,8 @@ status clusters_insert(struct domain *domain, const struct cluster_spec *spec, s
     else if (!str_copy(id, sizeof id, spec->id)) return FAIL(INVALID);
     struct db_query *q = db_query(db, "INSERT INTO cluster (id, environment_id, display_name, plan, kind, "
                                       "cku, availability, cloud, region, deletion_protection, "
-                                      "metadata_version, created_at, updated_at, plan_since) "
-                                      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)");
+                                      "metadata_version, created_at, updated_at, plan_since, format) "
+                                      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?)");
     db_bind_cstr(q, id);
     db_bind_str(q, spec->environment_id);
     db_bind_str(q, spec->display_name);
@@ -191,6 +193,7 @@ status clusters_insert(struct domain *domain, const struct cluster_spec *spec, s
     db_bind_i64(q, now);
     db_bind_i64(q, now);
     db_bind_i64(q, now);
+    db_bind_i64(q, FORMAT_NEWEST);
     status result = db_run(q);
     if (result.code == E_EXISTS)
         why_set(why, "The environment has a cluster named %.*s already.", STR_ARG(spec->display_name));

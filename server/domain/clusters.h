@@ -10,6 +10,7 @@ struct cluster {
     char environment_name[NAME_MAX_BYTES + 1], display_name[NAME_MAX_BYTES + 1];
     char plan[32], kind[16], availability[16], cloud[65], region[65], tag[16];
     int64_t cku, metadata_version, created_at, updated_at;
+    int64_t format;          /* of its data folder, confirmed (base/format.h) */
     bool deletion_protection, deleting;
     uint16_t port, tls_port; /* tls_port 0: none was free when TLS came */
     int64_t paused_at;       /* 0: it is not paused */

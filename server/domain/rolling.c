@@ -6,8 +6,10 @@
  * answered), so nothing that was acknowledged is lost; clients see a leader that is away for a moment. */
 #include "domain/rolling.h"
 
+#include "base/format.h"
 #include "base/log.h"
 #include "domain/clusters.h"
+#include "domain/failpoint.h"
 #include "domain/settings.h"
 
 #include <inttypes.h>
@@ -203,4 +205,31 @@ status rolling_upgrade(struct domain *domain, const struct actor *actor, struct 
     *ret_restarts = !known || info.state != PROC_RUNNING || !runs_installed(domain, info.pid);
     if (!*ret_restarts && !c.deleting && !c.paused_at) return OK;
     return clusters_restart(domain, actor, cluster_id, why);
+}
+
+status rolling_confirm(struct domain *domain, const struct actor *actor, struct str cluster_id,
+                       struct why *why)
+{
+    CLEANUP_CHANGE struct change *change = NULL;
+    struct cluster c;
+    char before[16], after[16];
+    TRY(clusters_get(domain->db, cluster_id, &c));
+    if (c.format >= FORMAT_NEWEST) return OK;
+    const char *program = domain->engine ? engine_program(domain->engine, c.id) : "";
+    if (program[0] && !engine_format(domain->engine, c.id)) {
+        why_set(why, "The cluster's broker still is %.60s, of an older version: upgrade the cluster first.",
+                program);
+        return FAIL(CONFLICT);
+    }
+    snprintf(before, sizeof before, "%lld", (long long)c.format);
+    snprintf(after, sizeof after, "%d", FORMAT_NEWEST);
+    struct audit_field field = { "format", str_c(before), str_c(after) };
+    TRY(change_begin(domain, c.id, actor, &change));
+    TRY(db_run(DB(domain->db, "UPDATE cluster SET format = ? WHERE id = ?", (int64_t)FORMAT_NEWEST,
+                  (const char *)c.id)));
+    TRY(change_audit_fields(change, "cluster.confirm_upgrade", c.id, &field, 1));
+    TRY(change_commit_now(&change));
+    failpoint("confirm.committed");
+    if (domain->engine) engine_set_format(domain->engine, c.id, FORMAT_NEWEST);
+    return OK;
 }

@@ -22,3 +22,7 @@ void rolling_stop(struct domain *domain);
  * NOT_FOUND; CONFLICT while it is paused or being deleted. */
 status rolling_upgrade(struct domain *domain, const struct actor *actor, struct str cluster_id,
                        bool *ret_restarts, struct why *why);
+/* No way back to an older program is wanted: its data folder may be written in the newest format from now
+ * on. NOT_FOUND; CONFLICT: its broker is of an older version, which would not know it. */
+status rolling_confirm(struct domain *domain, const struct actor *actor, struct str cluster_id,
+                       struct why *why);

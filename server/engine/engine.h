@@ -112,6 +112,10 @@ bool engine_backup_end(struct engine *engine, const char *cluster_id);
 /* Takes the next message off *files. Any thread; NOT_FOUND at the end. */
 status engine_backup_next(struct bytes *files, struct arena *arena,
                           const struct control_backup_part **ret_part);
+/* What the data folder of its broker is written in (base/format.h); 0: away, or it does not say. */
+int engine_format(struct engine *engine, const char *cluster_id);
+/* Its upgrade is confirmed: it may be written in that from now on; said again to a broker that comes back. */
+void engine_set_format(struct engine *engine, const char *cluster_id, int format);
 int64_t engine_version(struct engine *engine, const char *cluster_id); /* acknowledged, -1 away */
 /* "leat-broker 1.2", as it greeted; "": away. */
 const char *engine_program(struct engine *engine, const char *cluster_id);

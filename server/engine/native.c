@@ -250,3 +250,17 @@ int64_t engine_version(struct engine *engine, const char *cluster_id)
     struct node *node = engine_node(engine, cluster_id);
     return node && node->greeted ? node->acknowledged : -1;
 }
+
+int engine_format(struct engine *engine, const char *cluster_id)
+{
+    struct node *node = engine_node(engine, cluster_id);
+    return node && node->greeted ? node->format : 0;
+}
+
+void engine_set_format(struct engine *engine, const char *cluster_id, int format)
+{
+    struct node *node = engine_node(engine, cluster_id);
+    if (!node) return;
+    node->confirmed = format;
+    node_tell_format(node);
+}

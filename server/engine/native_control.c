@@ -64,6 +64,15 @@ void node_send_image(struct node *node)
     buf_done(&records);
 }
 
+void node_tell_format(struct node *node)
+{
+    if (!node->greeted || !node->format || node->format >= node->confirmed ||
+        control_message_version(&control_format_message, node->protocol) < 0)
+        return;
+    node->format = node->confirmed;
+    node_send(node, &control_format_message, &(struct control_format){ .format = (int16_t)node->confirmed });
+}
+
 static void hello_received(struct node *node, const struct control_hello *hello)
 {
     if (node->greeted || !control_hello_fits(hello) ||
@@ -90,6 +99,8 @@ static void hello_received(struct node *node, const struct control_hello *hello)
     node->landlock = hello->landlock;
     if (!str_copy(node->program, sizeof node->program, hello->program)) node->program[0] = 0;
     node->acknowledged = hello->image_version;
+    node->format = hello->format;
+    node_tell_format(node);
     figures_clear(&node->figures);
     node_send_image(node);
     if (node->hold) node_send(node, &control_hold_message, &(struct control_hold){ .hold = true });

@@ -57,6 +57,7 @@ struct node {
     struct stream *control; /* NULL: away */
     bool hold;
     char program[64];       /* as it greeted */
+    int format, confirmed;  /* of its data folder: as it says (0: it does not), as it may be */
     int landlock;           /* the version that holds for it, as it says; 0: none */
     int16_t protocol;       /* the version of it that was agreed */
     struct node_backup backup;
@@ -114,6 +115,7 @@ void node_heard(struct node *node); /* it said something */
 void node_dial(struct node *node);
 void node_hang_up(struct node *node); /* closes the control connection */
 void node_send(struct node *node, const struct wire_message *message, const void *object);
+void node_tell_format(struct node *node); /* when its data folder may be written in a newer one */
 void node_send_image(struct node *node);
 void node_end_waiters(struct node *node, int64_t up_to, status result);
 

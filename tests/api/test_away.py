@@ -125,6 +125,9 @@ def test_the_processes_of_a_cluster_and_their_log_are_told(t):
 def test_all_clusters_are_started_anew_one_at_a_time(t):
     before = [t.s.running(c)["state"]["pid"] for c in (t.cluster, t.other)]
     assert t.s.good("POST", t.leat + ":upgrade", status=200)["program"].startswith("leat-broker ")
+    told = t.s.good("POST", t.leat + ":confirm-upgrade", status=200)["format"]
+    assert not told["upgrade_to_confirm"] and told["confirmed"] == told["newest"] == told["written"], told
+    t.s.refused(404, "POST", "/leat/v1/clusters/lkc-none:confirm-upgrade")
     begun = t.s.good("POST", "/leat/v1/clusters:rolling-restart", status=202)
     assert begun["phase"] == "RUNNING" and begun["clusters"] == 2, begun
     wait_for(lambda: t.s.good("GET", "/leat/v1/clusters:rolling-restart")["phase"] == "DONE", "all are back", 60)

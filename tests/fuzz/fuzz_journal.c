@@ -71,7 +71,7 @@ static void checkpoint(struct bytes in)
     struct buf out;
     if (failed(checkpoint_open(in, &h))) return;
     buf_init(&out, 1 << 20);
-    checkpoint_begin(&out);
+    checkpoint_begin(&out, h.format);
     for (uint32_t i = 0; i < h.count; i++) {
         checkpoint_get(in, i, &e);
         checkpoint_add(&out, &e);

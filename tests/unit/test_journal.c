@@ -1,4 +1,5 @@
 /* test_journal.c - frames, records and the checkpoint as bytes: golden ones, and damaged ones. */
+#include "base/format.h"
 #include "base/mem.h"
 #include "fault/fs_sim.h"
 #include "storage/checkpoint.h"
@@ -144,10 +145,10 @@ static void test_a_checkpoint_comes_back_or_is_refused(void **state)
     (void)state;
     struct buf out;
     buf_init(&out, 1 << 20);
-    checkpoint_begin(&out);
+    checkpoint_begin(&out, 1);
     struct checkpoint_entry a = { topic, 6, CHECKPOINT_CUT, 10, 20, 15, 300, 18 }, b;
     checkpoint_add(&out, &a);
-    struct checkpoint_header h = { STORE, 4, 77, 0 };
+    struct checkpoint_header h = { STORE, 4, 77, 0, 0 };
     assert_int_equal(checkpoint_end(&out, &h).code, E_OK);
     assert_int_equal(out.len, 104);
     static const uint8_t golden_entry[64] = {
@@ -155,15 +156,15 @@ static void test_a_checkpoint_comes_back_or_is_refused(void **state)
         10, 0, 0, 0, 0, 0, 0, 0, 20, 0, 0, 0, 0, 0, 0, 0, 15, 0, 0, 0, 0, 0, 0, 0,
         44, 1, 0, 0, 0, 0, 0, 0, 18, 0, 0, 0, 0, 0, 0, 0,
     };
-    static const uint8_t golden_header[CHECKPOINT_HEADER] = {
+    static const uint8_t golden_header[CHECKPOINT_HEADER_1] = {
         'L', 'C', 'P', '1', 0x34, 0x2b, 0xc4, 0x8a,
         0x68, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00,
         0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11,
         0x04, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
         0x4d, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
     };
-    assert_memory_equal(out.data, golden_header, CHECKPOINT_HEADER);
-    assert_memory_equal(out.data + CHECKPOINT_HEADER, golden_entry, 64);
+    assert_memory_equal(out.data, golden_header, CHECKPOINT_HEADER_1);
+    assert_memory_equal(out.data + CHECKPOINT_HEADER_1, golden_entry, 64);
     assert_int_equal(checkpoint_open(buf_bytes(&out), &h).code, E_OK);
     assert_int_equal(h.count, 1);
     assert_int_equal(h.generation, 4);
@@ -176,8 +177,39 @@ static void test_a_checkpoint_comes_back_or_is_refused(void **state)
         out.data[i] ^= 0x20;
         assert_int_not_equal(checkpoint_open(bytes_of(out.data, i), &h).code, E_OK);
     }
-    out.data[3] = '2';
+    out.data[3] = '3';
     assert_int_equal(checkpoint_open(buf_bytes(&out), &h).code, E_FORMAT);
+    buf_done(&out);
+}
+
+static void test_a_checkpoint_says_its_format_and_a_newer_one_is_no_damage(void **state)
+{
+    struct buf out;
+    (void)state;
+    buf_init(&out, 1 << 20);
+    checkpoint_begin(&out, FORMAT_NEWEST);
+    struct checkpoint_entry a = { topic, 6, 0, 10, 20, 15, 300, 18 }, b;
+    struct checkpoint_header h = { STORE, 4, 77, 0, 0 };
+    checkpoint_add(&out, &a);
+    assert_int_equal(checkpoint_end(&out, &h).code, E_OK);
+    assert_int_equal(out.len, CHECKPOINT_HEADER + 64);
+    assert_memory_equal(out.data, "LCP2", 4);
+    assert_int_equal(checkpoint_open(buf_bytes(&out), &h).code, E_OK);
+    assert_int_equal(h.format, FORMAT_NEWEST);
+    assert_int_equal(h.count, 1);
+    checkpoint_get(buf_bytes(&out), 0, &b);
+    assert_memory_equal(&a, &b, sizeof a);
+    for (size_t i = 0; i < out.len; i++) {
+        out.data[i] ^= 0x20;
+        assert_int_not_equal(checkpoint_open(buf_bytes(&out), &h).code, E_OK);
+        out.data[i] ^= 0x20;
+        assert_int_not_equal(checkpoint_open(bytes_of(out.data, i), &h).code, E_OK);
+    }
+    buf_clear(&out);
+    checkpoint_begin(&out, FORMAT_NEWEST + 1);
+    assert_int_equal(checkpoint_end(&out, &h).code, E_OK);
+    assert_int_equal(checkpoint_open(buf_bytes(&out), &h).code, E_FORMAT);
+    assert_int_equal(h.format, FORMAT_NEWEST + 1);
     buf_done(&out);
 }
 
@@ -189,6 +221,7 @@ int main(void)
         cmocka_unit_test(test_a_damaged_frame_is_none),
         cmocka_unit_test(test_records_that_lie_are_refused),
         cmocka_unit_test(test_a_checkpoint_comes_back_or_is_refused),
+        cmocka_unit_test(test_a_checkpoint_says_its_format_and_a_newer_one_is_no_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
