@@ -1,5 +1,6 @@
 /* demo.c - `leat demo`: options, and connections that are opened again. */
 #include "cli/demo.h"
+#include "cli/functions.h"
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -96,31 +97,24 @@ static void on_signal(int signal_number)
     loop_stop(running);
 }
 
-int demo_main(int argc, char **argv)
+int verb_demo(struct cli *cli)
 {
     static struct demo demo = { .topic = STR("payments"), .group = STR("fraud-check") };
-    const char *quickstart = NULL;
     char bootstrap[300];
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--quickstart") == 0) quickstart = argv[i + 1];
-        else if (strcmp(argv[i], "--topic") == 0) demo.topic = str_c(argv[i + 1]);
-        else if (strcmp(argv[i], "--group") == 0) demo.group = str_c(argv[i + 1]);
-    }
-    if (!quickstart) {
-        fputs("usage: leat demo --quickstart FILE [--topic NAME] [--group NAME]\n", stderr);
-        return 2;
-    }
-    if (!read_quickstart(&demo, quickstart, bootstrap, sizeof bootstrap)) return 1;
+    if (cli_option(cli, "topic")) demo.topic = str_c(cli_option(cli, "topic"));
+    if (cli_option(cli, "group")) demo.group = str_c(cli_option(cli, "group"));
+    if (!read_quickstart(&demo, cli_option(cli, "quickstart"), bootstrap, sizeof bootstrap))
+        return CLI_REFUSED;
     if (!read_address(&demo, bootstrap)) {
         fprintf(stderr, "leat demo: '%s' is not an address and a port\n", bootstrap);
-        return 1;
+        return CLI_REFUSED;
     }
-    if (failed(loop_new(&demo.loop))) return 1;
+    if (failed(loop_new(&demo.loop))) return CLI_REFUSED;
     running = demo.loop;
     signal(SIGTERM, on_signal);
     signal(SIGINT, on_signal);
     signal(SIGPIPE, SIG_IGN);
-    if (failed(demo_payments_start(&demo)) || failed(demo_group_start(&demo))) return 1;
+    if (failed(demo_payments_start(&demo)) || failed(demo_group_start(&demo))) return CLI_REFUSED;
     loop_run(demo.loop);
-    return 0;
+    return CLI_DONE;
 }

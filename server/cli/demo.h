@@ -30,4 +30,3 @@ void demo_link_open(struct demo_link *link);
 
 status demo_payments_start(struct demo *demo);
 status demo_group_start(struct demo *demo);
-int demo_main(int argc, char **argv); /* argv[0] is "demo" */

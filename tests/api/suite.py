@@ -31,6 +31,7 @@ MODULES = (
     "test_topic_policies",
     "test_topic_requests",
     "test_costs",
+    "test_cli",
     "test_cli_governance",
     "test_metrics",
     "test_away",

@@ -41,14 +41,14 @@ def test_the_command_line_makes_and_gives_plans(t):
     assert t.json("plans", "create", "silver", "--plan", "standard", "partitions=33")["limits"]["partitions"] == 33
     assert t.json("plans", "set", "silver", "partitions=34", "storage_bytes=-1")["limits"]["storage_bytes"] == -1
     assert "silver" in t.run("plans", "list")
-    rows = {r["name"]: r for r in t.json("limits", "set", "--plan", "silver", "connections=55")}
+    rows = {r["name"]: r for r in t.json("limits", "set", "--plan", "silver", "connections=55")["data"]}
     assert (rows["partitions"]["limit"], rows["connections"]["own_limit"]) == (34, 55)
-    assert {r["name"]: r for r in t.json("limits", "set", "connections=")}["connections"]["own_limit"] is None
+    assert {r["name"]: r for r in t.json("limits", "set", "connections=")["data"]}["connections"]["own_limit"] is None
     assert "partitions" in t.run("--cluster", t.cluster, "limits", "list")
     t.run("plans", "set", "silver", "partitions=many", code=2)
-    assert "silver" in t.run("plans", "delete", "silver", code=1)
+    assert "silver" in t.run("plans", "delete", "silver", "--yes", code=1)
     t.json("limits", "set", "--plan", "basic")
-    t.run("plans", "delete", "silver")
+    t.run("plans", "delete", "silver", "--yes")
 
 
 def test_the_command_line_asks_for_topics_and_decides(t):
@@ -60,7 +60,7 @@ def test_the_command_line_asks_for_topics_and_decides(t):
     assert t.json("requests", "approve", asked["id"])["state"] == "approved"
     assert t.s.good("GET", f"/kafka/v3/clusters/{t.cluster}/topics/wanted")["partitions_count"] == 2
     other = t.json("requests", "create", "unwanted")["id"]
-    assert "reason" in t.run("requests", "decline", other, code=1)
+    assert "reason" in t.run("requests", "decline", other, code=2)
     assert t.json("requests", "decline", other, "--reason", "no")["reason"] == "no"
     assert t.json("requests", "withdraw", t.json("requests", "create", "later")["id"])["state"] == "withdrawn"
 

@@ -1,0 +1,106 @@
+/* views.h - what tables show: "TITLE=path[:kind] …", a '_' in a title is a space. Kinds: n number,
+ * b bytes, r bytes a second, t milliseconds since 1970, l the length of a list. Behind '/': "field:" and
+ * the columns of a list in the same object. */
+#pragma once
+
+#define V_ENVIRONMENT "ID=id NAME=display_name CREATED=metadata.created_at"
+#define V_CLUSTER                                                                                  \
+    "ID=id NAME=display_name ENVIRONMENT=environment.display_name STATE=state.name PLAN=plan "     \
+    "TOPICS=use.topics:n STORED=use.storage_bytes:b IN=use.ingress_bytes_per_s:r "                 \
+    "OUT=use.egress_bytes_per_s:r BOOTSTRAP=bootstrap_servers"
+#define V_CLUSTER_ONE                                                                              \
+    V_CLUSTER " TLS_BOOTSTRAP=tls_bootstrap_servers SECURITY=security_protocol "                   \
+    "SASL=sasl_mechanisms TAG=tag CREATED=created_at SINCE=state.since RESTARTS=state.restarts:n " \
+    "REASON=state.reason"
+#define V_PROCESS                                                                                  \
+    "ID=id ROLE=role STATE=state PID=pid STARTED=started_at RESTARTS=restarts:n CPU_MS=cpu_ms:n "  \
+    "MEMORY=memory_rss_bytes:b THREADS=threads:n FILES=open_files:n DISK=disk_bytes:b"
+#define V_BACKUP                                                                                   \
+    "ID=id CLUSTER=cluster_id NAME=display_name MADE=created_at SIZE=bytes:b DESCRIPTION=description"
+#define V_ACCOUNT "ID=id NAME=display_name DESCRIPTION=description"
+#define V_KEY "KEY=id OWNER=spec.owner.id OPENS=spec.resource.id NAME=spec.display_name"
+#define V_KEY_NEW V_KEY " SECRET=spec.secret"
+#define V_QUOTA                                                                                    \
+    "ID=id NAME=spec.display_name IN=spec.throughput.ingress_byte_rate:r "                         \
+    "OUT=spec.throughput.egress_byte_rate:r PRINCIPALS=spec.principals"
+#define V_KAFKA_QUOTA                                                                              \
+    "USER=entity.user CLIENT_ID=entity.client_id IP=entity.ip IN=quotas.producer_byte_rate:r "     \
+    "OUT=quotas.consumer_byte_rate:r REQUEST_%=quotas.request_percentage:n "                       \
+    "MUTATIONS/S=quotas.controller_mutation_rate:n CONNECTIONS/S=quotas.connection_creation_rate:n " \
+    "NOW_IN=use.ingress_bytes_per_s:r NOW_OUT=use.egress_bytes_per_s:r OWNED_BY=client_quota_id"
+#define V_PLAN                                                                                     \
+    "PLAN=name CLUSTERS=clusters:n IN=limits.ingress_bytes_per_s:r OUT=limits.egress_bytes_per_s:r " \
+    "STORAGE=limits.storage_bytes:b PARTITIONS=limits.partitions:n "                               \
+    "CONNECTIONS=limits.connections:n LIFETIME_MS=limits.lifetime_ms:n"
+#define V_LIMIT                                                                                    \
+    "LIMIT=name ALLOWED=limit:n USED=use:n OF_THE_PLAN=plan_limit:n ITS_OWN=own_limit:n UNIT=unit"
+#define V_REQUEST                                                                                  \
+    "ID=id STATE=state CLUSTER=cluster_id TOPIC=topic_name PARTITIONS=partitions_count:n "         \
+    "BY=requested_by WHY=justification REASON=reason"
+#define V_POLICY                                                                                   \
+    "ENVIRONMENT=environment PREFIX=name_prefix PATTERN=name_pattern MIN_PARTITIONS=partitions.min:n " \
+    "MAX_PARTITIONS=partitions.max:n MIN_RETENTION_MS=retention_ms.min:n "                         \
+    "MAX_RETENTION_MS=retention_ms.max:n DESCRIPTION=description"
+#define V_COST                                                                                     \
+    "DAY=start_date CLUSTER=resource.id NAME=resource.display_name WHAT=line_type "                \
+    "QUANTITY=quantity UNIT=unit AMOUNT=amount"
+#define V_PRICE "WHAT=line_type UNIT=unit PRICE=price"
+#define V_APPLIED                                                                                  \
+    "LIMIT=id SCOPE=scope WHAT=display_name ALLOWED=applied_limit:n DEFAULT=default_limit:n "      \
+    "USED=usage:n CLUSTER=kafka_cluster.id"
+#define V_BINDING "ID=id PRINCIPAL=principal ROLE=role_name WHERE=crn_pattern"
+#define V_USER "ID=id EMAIL=email NAME=full_name SIGNS_IN_BY=auth_type"
+#define V_INVITATION                                                                               \
+    "ID=id EMAIL=email STATUS=status USER=user.id EXPIRES=expires_at ACCEPTED=accepted_at"
+#define V_SESSION "ID=id ADDRESS=address SINCE=created_at UNTIL=expires_at THIS_ONE=current"
+#define V_AUDIT                                                                                    \
+    "ID=id AT=at ACTOR=actor BY=door ADDRESS=address OPERATION=operation RESOURCE=resource "       \
+    "CLUSTER=cluster_id DETAIL=detail"
+#define V_ROLLING                                                                                  \
+    "PHASE=phase CLUSTERS=clusters:n RESTARTED=restarted:n NOW=cluster_id STARTED=started_at "     \
+    "FINISHED=finished_at REASON=reason"
+#define V_CERTIFICATE                                                                              \
+    "SUBJECT=subject ISSUER=issuer FROM=not_before UNTIL=not_after SHA256=sha256_fingerprint "     \
+    "MADE_BY=source FITS_HOST=fits_host CLIENTS=client_auth SERVED_AT=bootstrap_servers"
+#define V_AUTHENTICATION                                                                           \
+    "ISSUER=issuer AUDIENCE=audience PRINCIPAL=principal_claim KEYS_FROM=jwks_url "                \
+    "FETCHED=jwks_fetched_at CLOCK_SKEW_MS=clock_skew_ms:n "                                       \
+    "REAUTHENTICATE_AFTER_MS=connections_max_reauth_ms:n"
+#define V_TOPIC                                                                                    \
+    "TOPIC=topic_name PARTITIONS=partitions_count:n RECORDS=records:n STORED=bytes_stored:b "      \
+    "IN=in_per_s:r OUT=out_per_s:r LAST_RECORD=last_record_at"
+#define V_TOPIC_NEW "TOPIC=topic_name PARTITIONS=partitions_count:n"
+#define V_TOPIC_ONE                                                                                \
+    V_TOPIC " CLEANUP=cleanup_policy RETENTION_MS=retention_ms:n "                                 \
+    "/ partitions: PARTITION=partition_id:n LEADER=leader:n START=start_offset:n "                 \
+    "END=end_offset:n STORED=bytes:b"
+#define V_CONFIG "NAME=name VALUE=value SOURCE=source"
+#define V_PARTITION "TOPIC=topic_name PARTITION=partition_id:n"
+#define V_REPLICA                                                                                  \
+    "TOPIC=topic_name PARTITION=partition_id:n BROKER=broker_id:n LEADER=is_leader IN_SYNC=is_in_sync"
+#define V_REASSIGNMENT                                                                             \
+    "TOPIC=topic_name PARTITION=partition_id:n ADDING=adding_replicas REMOVING=removing_replicas"
+#define V_ACL                                                                                      \
+    "PRINCIPAL=principal PERMISSION=permission OPERATION=operation RESOURCE=resource_type "        \
+    "NAME=resource_name PATTERN=pattern_type HOST=host"
+#define V_BROKER "BROKER=broker_id HOST=host PORT=port RACK=rack"
+#define V_GROUP                                                                                    \
+    "GROUP=group_id STATE=state MEMBERS=members:n LAG=total_lag:n WORST_TOPIC=worst_topic"
+#define V_GROUP_ONE                                                                                \
+    "GROUP=group_id STATE=state TYPE=type ASSIGNOR=protocol LAG=total_lag:n / lags: TOPIC=topic "  \
+    "PARTITION=partition:n CURRENT=current_offset:n END=log_end_offset:n LAG=lag:n MEMBER=member_id"
+#define V_RESET                                                                                    \
+    "TOPIC=topic PARTITION=partition:n NOW_AT=current_offset:n WILL_BE_AT=new_offset:n "           \
+    "AGAIN=repeated:n SKIPPED=skipped:n LAG_AFTER=lag:n"
+#define V_CONSUMER "MEMBER=consumer_id INSTANCE=instance_id CLIENT=client_id"
+#define V_ASSIGNMENT "MEMBER=consumer_id TOPIC=topic_name PARTITION=partition_id:n"
+#define V_LAG                                                                                      \
+    "TOPIC=topic_name PARTITION=partition_id:n CURRENT=current_offset:n END=log_end_offset:n "     \
+    "LAG=lag:n MEMBER=consumer_id CLIENT=client_id"
+#define V_LAG_SUMMARY                                                                              \
+    "GROUP=consumer_group_id TOTAL_LAG=total_lag:n MAX_LAG=max_lag:n TOPIC=max_lag_topic_name "    \
+    "PARTITION=max_lag_partition_id:n CLIENT=max_lag_client_id"
+#define V_SCRAM "USER=user_name PRINCIPAL=principal CREDENTIALS=credentials"
+#define V_PRINCIPAL                                                                                \
+    "PRINCIPAL=principal NAME=display_name IN=use.ingress_bytes_per_s:r "                          \
+    "OUT=use.egress_bytes_per_s:r THROTTLED_MS/S=use.throttle_ms_per_s:n"
