@@ -151,8 +151,8 @@ static void sync_changes(struct deferred *deferred)
 {
     struct domain *domain = CONTAINER_OF(deferred, struct domain, syncing);
     if (failed(db_sync(domain->db))) {
-        log_error("leatd ends: the disk did not take the changes of this moment, and none of them is answered; "
-                  "brokers serve on");
+        log_error("leatd ends: the disk did not take the changes of this moment, and none of them is "
+                  "answered; brokers serve on");
         _exit(EXIT_SYNC);
     }
     domain->unsynced = false;

@@ -18,8 +18,9 @@
 
 struct history;
 
-/* What waits until the changes before it are durable: run() on the domain thread at the end of the turn. When the
- * disk does not take them run() never comes: leatd ends with status 3, and nobody is told what may not hold. */
+/* What waits until the changes before it are durable: run() on the domain thread at the end of the turn.
+ * When the disk does not take them run() never comes: leatd ends with status 3, and nobody is told what may
+ * not hold. */
 struct hold {
     void (*run)(struct hold *hold);
     struct hold *prev, *next;

@@ -107,8 +107,8 @@ static status db_open(const char *path, int flags, struct db **ret_db)
  * right in memory alone, and look synced. */
 static void settle_journal(struct db *db)
 {
-    int busy = sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-    if (busy != SQLITE_OK) log_warn("database %s: its journal stays as it is: %s", db->path, sqlite3_errmsg(db->handle));
+    if (sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) != SQLITE_OK)
+        log_warn("database %s: its journal stays as it is: %s", db->path, sqlite3_errmsg(db->handle));
 }
 
 status db_open_writer(const char *path, struct db **ret_db)
