@@ -9,7 +9,7 @@
 #include <wchar.h>
 
 #define CELL_MAX 256
-#define COLUMNS_MAX 20
+#define COLUMNS_MAX 24
 #define NARROWEST 12 /* a text column is not made narrower than this */
 
 struct column {

@@ -11,7 +11,7 @@
 #define V_CLUSTER_ONE                                                                              \
     V_CLUSTER " TLS_BOOTSTRAP=tls_bootstrap_servers SECURITY=security_protocol "                   \
     "SASL=sasl_mechanisms TAG=tag CREATED=created_at SINCE=state.since RESTARTS=state.restarts:n " \
-    "REASON=state.reason"
+    "FORMAT=format.written UPGRADE_TO_CONFIRM=format.upgrade_to_confirm REASON=state.reason"
 #define V_PROCESS                                                                                  \
     "ID=id ROLE=role STATE=state PID=pid STARTED=started_at RESTARTS=restarts:n CPU_MS=cpu_ms:n "  \
     "MEMORY=memory_rss_bytes:b THREADS=threads:n FILES=open_files:n DISK=disk_bytes:b"

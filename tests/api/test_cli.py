@@ -59,6 +59,7 @@ def test_the_control_plane_by_verbs(t):
             t.s.running(made)
     t.run("clusters", "upgrade", made)
     t.s.running(made)
+    t.run("clusters", "confirm-upgrade", made, "--yes")
     assert "broker" in t.run("clusters", "processes", made)
     assert t.run("clusters", "logs", made, "--lines", "5").strip()
     backup = t.json("backup", "create", made, "--description", "before")["id"]
