@@ -1,6 +1,7 @@
 """Clients that are slow, idle or many hold no place for long, and honest ones are served meanwhile. The bad ones
 come from another address of this machine (127.0.0.2)."""
 import contextlib
+import os
 import resource
 import select
 import socket
@@ -80,3 +81,27 @@ def test_a_full_door_makes_room_for_who_asks(s):
     wait_for(lambda: s.call("GET", "/leat/v1/info").status == 200, "an honest client is served")
     for c in many:
         c.close()
+
+
+def cpu_seconds(server):
+    with open(f"/proc/{server.process.pid}/stat", encoding="ascii") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_leatd_out_of_descriptors_neither_spins_nor_forgets_to_accept(_):
+    server = client.Checked(ports=4)
+    server.prefix = ["prlimit", "--nofile=64:64"]
+    try:
+        server.start()
+        many = [connect(server) for _ in range(200)]
+        before = cpu_seconds(server)
+        select.select([], [], [], 2)  # what is measured is the time it takes while nothing can be accepted
+        assert cpu_seconds(server) - before < 1, "more than half a core of two seconds"
+        for c in many:
+            c.close()
+        wait_for(lambda: server.call("GET", "/healthz", key=False).status == 200, "an honest client is served")
+        cluster = server.make_cluster(server.make_environment("few"))
+        server.make_topic(cluster["id"], "t", 1)
+    finally:
+        server.stop()
