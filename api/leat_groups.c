@@ -8,6 +8,7 @@
 struct view {
     struct api_request *rq;
     struct kafka_scope *scope;
+    json_t *offsets; /* of a group that is deleted, before */
 };
 
 static json_t *topics_json(const struct group_info *g)
@@ -136,7 +137,7 @@ static void one_loaded(void *arg, status result, struct group_info *groups, int3
 static struct view *view_new(struct api_request *rq, struct kafka_scope *s)
 {
     struct view *v = s ? ARENA_NEW(rq->arena, struct view) : NULL;
-    if (v) *v = (struct view){ rq, s };
+    if (v) *v = (struct view){ .rq = rq, .scope = s };
     return v;
 }
 
@@ -157,29 +158,49 @@ void leat_groups_get(struct api_request *rq)
     }
 }
 
+/* Takes offsets. */
+static void audit_deletion(struct api_request *rq, const struct view *v, json_t *offsets)
+{
+    struct actor actor = kafka_actor(rq);
+    CLEANUP_CHANGE struct change *change = NULL;
+    struct str group = api_param(rq, "group_id");
+    struct str resource = arena_printf(rq->arena, "group=%.*s", STR_ARG(group));
+    if (!resource.data || failed(change_begin(rq->domain, v->scope->id, &actor, &change))) {
+        json_decref(offsets);
+        return;
+    }
+    change_note(change, "group_id", api_str(group), NULL);
+    change_note(change, "offsets", offsets, NULL);
+    if (is_ok(change_audit(change, "group.delete", resource.data, NULL))) (void)change_commit_now(&change);
+}
+
 static void deleted(void *arg, status result)
 {
     struct view *v = arg;
     struct api_request *rq = v->rq;
-    if (result.code == E_GROUP_ID_NOT_FOUND) {
+    json_t *offsets = TAKE(v->offsets);
+    if (is_ok(result)) {
+        audit_deletion(rq, v, TAKE(offsets));
+        watchers_tell(rq->domain, v->scope->id, "groups");
+        api_reply(rq, 204, NULL);
+    } else if (result.code == E_GROUP_ID_NOT_FOUND) {
         not_found(rq);
     } else if (result.code == E_NON_EMPTY_GROUP) {
         api_fail_at(rq, 409, NULL, "The group still has members: stop its consumers first.", NULL,
                     NULL);
-    } else if (failed(result)) {
-        api_fail(rq, result, NULL);
     } else {
-        struct actor actor = kafka_actor(rq);
-        struct change *change = NULL;
-        struct str resource = arena_printf(rq->arena, "group=%.*s", STR_ARG(api_param(rq,
-            "group_id")));
-        if (is_ok(change_begin(rq->domain, v->scope->id, &actor, &change))) {
-            (void)change_audit(change, "group.delete", resource.data, NULL);
-            (void)change_commit_now(&change);
-        }
-        watchers_tell(rq->domain, v->scope->id, "groups");
-        api_reply(rq, 204, NULL);
+        api_fail(rq, result, NULL);
     }
+    json_decref(offsets);
+}
+
+/* What it had committed was read, for the audit log. */
+static void delete_known(void *arg, status result, struct group_info *groups, int32_t count)
+{
+    struct view *v = arg;
+    struct api_request *rq = v->rq;
+    if (is_ok(result) && count == 1) v->offsets = groups_offsets_json(&groups[0], STR_NULL, -1);
+    groups_delete(rq->domain, v->scope->id, v->scope->principal, api_param(rq, "group_id"), rq->arena, deleted, v);
 }
 
 void leat_groups_delete(struct api_request *rq)
@@ -187,6 +208,6 @@ void leat_groups_delete(struct api_request *rq)
     CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
     struct view *v = view_new(rq, s);
     if (v) {
-        groups_delete(rq->domain, s->id, s->principal, api_param(rq, "group_id"), rq->arena, deleted, v);
+        groups_load(rq->domain, s->id, s->principal, api_param(rq, "group_id"), true, rq->arena, delete_known, v);
     }
 }

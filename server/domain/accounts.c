@@ -98,7 +98,7 @@ status accounts_create(struct domain *domain, const struct actor *actor, struct 
     if (result.code == E_EXISTS)
         why_set(why, "A service account named %.*s exists already.", STR_ARG(display_name));
     TRY(result);
-    TRY(change_audit_with(change, "service_account.create", a.id, "display_name", display_name));
+    TRY(change_audit(change, "service_account.create", a.id, NULL));
     TRY(change_commit_now(&change));
     *ret = a;
     return OK;
@@ -114,9 +114,7 @@ status accounts_describe(struct domain *domain, const struct actor *actor, struc
     TRY(accounts_get(domain->db, id, &a));
     TRY(db_run(DB(domain->db, "UPDATE service_account SET description = ?, updated_at = ? WHERE id = ?",
                   str_is_null(description) ? STR("") : description, domain_wall(), id)));
-    const struct audit_field field = { "description", str_c(a.description),
-                                       str_is_null(description) ? STR("") : description };
-    TRY(change_audit_fields(change, "service_account.update", a.id, &field, 1));
+    TRY(change_audit(change, "service_account.update", a.id, NULL));
     return change_commit_now(&change);
 }
 

@@ -131,7 +131,7 @@ static status create(struct domain *domain, const struct actor *actor, const str
     TRY(api_keys_insert(db, spec, ret));
     ret->version = change_version(change);
     if (spec->cluster_id.data) TRY(cluster_image_credential(db, ret->key.id, change_records(change)));
-    TRY(change_audit_with(change, "api_key.create", ret->key.id, "owner", spec->owner));
+    TRY(change_audit(change, "api_key.create", ret->key.id, NULL));
     *ret_change = TAKE(change);
     return OK;
 }
@@ -160,9 +160,7 @@ status api_keys_update(struct domain *domain, const struct actor *actor, struct 
     TRY(db_run(DB(domain->db, "UPDATE api_key SET display_name = coalesce(?, display_name), "
                               "description = coalesce(?, description), updated_at = ? WHERE id = ?",
                   display_name, description, domain_wall(), id)));
-    const struct audit_field fields[] = { { "display_name", str_c(k.display_name), display_name },
-                                          { "description", str_c(k.description), description } };
-    TRY(change_audit_fields(change, "api_key.update", k.id, fields, ARRAY_LEN(fields)));
+    TRY(change_audit(change, "api_key.update", k.id, NULL));
     return change_commit_now(&change);
 }
 
@@ -175,7 +173,7 @@ static status delete(struct domain *domain, const struct actor *actor, struct st
     TRY(change_begin(domain, k.cluster_id[0] ? k.cluster_id : NULL, actor, &change));
     TRY(db_run(DB(domain->db, "DELETE FROM api_key WHERE id = ?", id)));
     if (k.cluster_id[0]) delta_credential_deleted(change_records(change), str_c(k.id));
-    TRY(change_audit_with(change, "api_key.delete", k.id, "owner", str_c(k.owner)));
+    TRY(change_audit(change, "api_key.delete", k.id, NULL));
     *ret_version = change_version(change);
     *ret_change = TAKE(change);
     return OK;

@@ -187,6 +187,13 @@ bool backups_need_rest(const struct domain *domain, const char *cluster_id)
     return w && w->rests && strcmp(w->cluster_id, cluster_id) == 0;
 }
 
+static json_t *info_json(const struct backup_info *info)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:I}", "id", info->id, "cluster_id", info->cluster_id, "display_name",
+                     info->display_name, "description", info->description, "created_at",
+                     (json_int_t)info->created_at);
+}
+
 static status prepare(struct domain *domain, const struct actor *actor, const struct cluster *c,
                       struct str description, struct backup_work *w)
 {
@@ -207,7 +214,8 @@ static status prepare(struct domain *domain, const struct actor *actor, const st
     w->info.metadata_version = c->metadata_version;
     TRY(change_begin(domain, NULL, actor, &change));
     change_set_cluster(change, c->id);
-    TRY(change_audit_with(change, "cluster.backup", c->id, "backup_id", str_c(w->info.id)));
+    change_note(change, "backup", NULL, info_json(&w->info));
+    TRY(change_audit(change, "cluster.backup", c->id, NULL));
     return change_commit_now(&change);
 }
 
@@ -455,6 +463,7 @@ static status begin_copy(struct domain *domain, const struct actor *actor, struc
              (long long)w->copy.created_at);
     snprintf(w->database, sizeof w->database, "%s", db_path(domain->db));
     TRY(change_begin(domain, NULL, actor, &change));
+    change_note(change, "file", NULL, json_string(strrchr(w->copy.path, '/') + 1));
     TRY(change_audit(change, "database.backup", "database", NULL));
     TRY(change_commit_now(&change));
     w->job = (struct job){ .work = copy_work, .done = copy_done };
@@ -553,7 +562,8 @@ status backups_delete(struct domain *domain, const struct actor *actor, struct s
     status found = backup_files_info(path, &info);
     if (found.code == E_NOT_FOUND) return found;
     TRY(change_begin(domain, NULL, actor, &change));
-    TRY(change_audit_with(change, "backup.delete", info.id, "cluster_id", str_c(info.cluster_id)));
+    change_note(change, "backup", info_json(&info), NULL);
+    TRY(change_audit(change, "backup.delete", info.id, NULL));
     TRY(change_commit_now(&change));
     snprintf(gone, sizeof gone, "%s.partial", path);
     if (rename(path, gone) != 0) return FAIL(IO);

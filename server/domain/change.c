@@ -8,10 +8,10 @@
 #include "base/log.h"
 #include "cluster/delta.h"
 #include "domain/audit.h"
+#include "domain/audit_rows.h"
 #include "domain/failpoint.h"
 #include "domain/watchers.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -24,7 +24,7 @@ struct change {
     int64_t version;          /* after the change */
     struct buf records;
     size_t empty_len;         /* of the records without any but the first */
-    bool open;
+    bool open, audited;
     struct hold hold;
     const char *what;         /* watchers are told; NULL: whoever made the change tells them */
     struct why why;
@@ -58,6 +58,7 @@ status change_begin(struct domain *domain, const char *cluster_id, const struct 
     copy_text(change->request_id, sizeof change->request_id, actor->request_id);
     TRY(domain->engine ? db_begin_grouped(domain->db) : db_begin(domain->db));
     change->open = true;
+    audit_rows_begin(domain->audit_rows);
     if (cluster_id) {
         copy_text(change->cluster_id, sizeof change->cluster_id, cluster_id);
         int64_t version = 0;
@@ -92,48 +93,46 @@ static const char *what_of(const char *operation)
     return NULL;
 }
 
-status change_audit(struct change *change, const char *operation, const char *resource,
-                    const char *detail_json)
+static status append(struct change *change, const char *operation, const char *resource, struct str detail)
 {
-    change->what = what_of(operation);
     const struct audit_row row = {
         .at = domain_wall(), .actor = str_c(change->actor_id), .door = str_c(change->door),
         .address = str_c(change->address), .request_id = str_c(change->request_id),
         .operation = str_c(operation), .resource = str_c(resource), .cluster_id = str_c(change->cluster_id),
-        .detail = detail_json ? str_c(detail_json) : STR("{}"),
+        .detail = detail,
     };
     return audit_append(change->domain->db, &row);
+}
+
+/* Takes detail; NULL: no memory. */
+static status audit(struct change *change, const char *operation, const char *resource, json_t *detail)
+{
+    change->what = what_of(operation);
+    change->audited = true;
+    status result = detail ? audit_rows_take(change->domain->audit_rows, operation, detail) : FAIL(NO_MEMORY);
+    char *text = is_ok(result) ? json_dumps(detail, JSON_COMPACT) : NULL;
+    json_decref(detail);
+    if (is_ok(result)) result = text ? append(change, operation, resource, str_c(text)) : FAIL(NO_MEMORY);
+    free(text); /* tidy: allowed, jansson's */
+    return result;
+}
+
+status change_audit(struct change *change, const char *operation, const char *resource,
+                    const char *detail_json)
+{
+    return audit(change, operation, resource, detail_json ? json_loads(detail_json, 0, NULL) : json_object());
 }
 
 status change_audit_with(struct change *change, const char *operation, const char *resource,
                          const char *name, struct str value)
 {
-    json_t *detail = json_pack("{s:o}", name, json_stringn(value.data ? value.data : "", value.len));
-    char *text = detail ? json_dumps(detail, JSON_COMPACT) : NULL;
-    json_decref(detail);
-    if (!text) return FAIL(NO_MEMORY);
-    status result = change_audit(change, operation, resource, text);
-    free(text); /* tidy: allowed, jansson's */
-    return result;
+    return audit(change, operation, resource,
+                 json_pack("{s:o}", name, json_stringn(value.data ? value.data : "", value.len)));
 }
 
-status change_audit_fields(struct change *change, const char *operation, const char *resource,
-                           const struct audit_field *fields, size_t count)
+void change_note(struct change *change, const char *name, json_t *before, json_t *after)
 {
-    json_t *before = json_object(), *after = json_object();
-    for (size_t i = 0; i < count; i++) {
-        const struct audit_field *f = &fields[i];
-        if (str_is_null(f->after) || str_eq(f->before, f->after)) continue;
-        const char *was = f->before.data ? f->before.data : "";
-        json_object_set_new(before, f->name, json_stringn(was, f->before.len));
-        json_object_set_new(after, f->name, json_stringn(f->after.data, f->after.len));
-    }
-    json_t *detail = json_pack("{s:o, s:o}", "before", before, "after", after);
-    char *text = detail ? json_dumps(detail, JSON_COMPACT) : NULL;
-    json_decref(detail);
-    status result = text ? change_audit(change, operation, resource, text) : FAIL(NO_MEMORY);
-    free(text); /* tidy: allowed, jansson's */
-    return result;
+    audit_rows_note(change->domain->audit_rows, name, before, after);
 }
 
 static void change_finished(void *arg, status result)
@@ -183,6 +182,9 @@ static status commit(struct change *change)
 {
     struct db *db = change->domain->db;
     TRY(buf_check(&change->records));
+    if (change->audited && audit_rows_left(change->domain->audit_rows))
+        log_warn("audit: a change of %s writes rows behind its last audit row", change->actor_id);
+    audit_rows_end(change->domain->audit_rows);
     if (change->records.len > change->empty_len)
         TRY(db_run(DB(db, "UPDATE cluster SET metadata_version = ? WHERE id = ?", change->version,
                       (const char *)change->cluster_id)));
@@ -211,7 +213,10 @@ void change_commit(struct change *change, domain_done done, void *arg)
     failpoint("change.before-commit");
     status result = commit(change);
     failpoint("change.committed");
-    if (failed(result)) db_rollback(change->domain->db);
+    if (failed(result)) {
+        db_rollback(change->domain->db);
+        audit_rows_end(change->domain->audit_rows);
+    }
     change->open = false;
     if (is_ok(result) && change->what && change->cluster_id[0])
         watchers_tell(change->domain, change->cluster_id, change->what);
@@ -239,6 +244,9 @@ status change_commit_now(struct change **change)
 void change_abort(struct change *change)
 {
     if (!change) return;
-    if (change->open) db_rollback(change->domain->db);
+    if (change->open) {
+        db_rollback(change->domain->db);
+        audit_rows_end(change->domain->audit_rows);
+    }
     change_free(change);
 }

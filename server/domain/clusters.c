@@ -281,23 +281,6 @@ static status check_fits(struct db *db, const struct cluster *next, struct why *
     return FAIL(PRECONDITION);
 }
 
-static status audit_patch(struct change *change, const struct cluster *c, const struct cluster_patch *patch)
-{
-    json_t *own = json_object();
-    for (size_t i = 0; i < patch->limit_count; i++) {
-        const struct limit_change *l = &patch->limits[i];
-        json_object_set_new(own, l->kind->name, l->clear ? json_null() : json_integer(l->value));
-    }
-    json_t *detail = json_pack("{s:s, s:s, s:I, s:s, s:b, s:o}", "display_name", c->display_name, "plan",
-                               c->plan, "cku", (json_int_t)c->cku, "tag", c->tag, "deletion_protection",
-                               c->deletion_protection, "limits", own);
-    char *text = detail ? json_dumps(detail, JSON_COMPACT) : NULL;
-    json_decref(detail);
-    status result = text ? change_audit(change, "cluster.update", c->id, text) : FAIL(NO_MEMORY);
-    free(text); /* tidy: allowed, jansson's */
-    return result;
-}
-
 static status apply_patch(struct db *db, const struct cluster *c, const struct cluster_patch *patch,
                           struct change *change, struct why *why)
 {
@@ -334,7 +317,7 @@ static status apply_patch(struct db *db, const struct cluster *c, const struct c
         TRY(plans_override(db, next.id, &patch->limits[i], why));
     if (limits) TRY(check_fits(db, &next, why));
     if (limits) TRY(cluster_image_limits(db, next.id, change_records(change)));
-    return audit_patch(change, &next, patch);
+    return change_audit(change, "cluster.update", c->id, NULL);
 }
 
 void clusters_update(struct domain *domain, const struct actor *actor, struct str id,

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "domain/admin.h"
 #include "domain/audit.h"
+#include "domain/audit_rows.h"
 #include "domain/backups.h"
 #include "domain/certificates.h"
 #include "domain/cluster_image.h"
@@ -70,6 +71,7 @@ static status open_database(struct domain *domain, struct why *why)
     db_set_room(domain->db, domain->room);
     TRY(db_migrate(domain->db, why));
     TRY(audit_chain_old(domain->db));
+    TRY(audit_rows_new(domain->db, &domain->audit_rows));
     TRY(internal_topics_complete(domain->db, domain_wall()));
     TRY(settings_organisation(domain->db, domain->organisation_id));
     return certificates_open(domain, why);
@@ -133,6 +135,7 @@ void domain_free(struct domain *domain)
     certificates_close(domain);
     loop_free(domain->loop);
     history_stop(domain->history);
+    audit_rows_free(domain->audit_rows);
     db_free(domain->db);
     room_free(domain->room);
     mem_free(domain->lockout);

@@ -16,6 +16,8 @@
 #include "store/db.h"
 #include "supervise/supervisor.h"
 
+#include <jansson.h>
+
 struct history;
 
 /* What waits until the changes before it are durable: run() on the domain thread at the end of the turn.
@@ -65,6 +67,7 @@ struct domain {
     bool own_users;               /* brokers run as users of their own; isolation.c */
     struct why no_own_users;      /* why not */
     struct oidc *oidc;                 /* oidc.c's own; NULL: not configured */
+    struct audit_rows *audit_rows;     /* what the open change has changed */
     struct refusals *refusals;         /* refusals.c's own */
     struct usage *usage;               /* usage.c's own */
     struct lifetimes *lifetimes;       /* lifetimes.c's own */
@@ -116,16 +119,17 @@ status change_begin(struct domain *domain, const char *cluster_id /* NULL: none 
 void change_set_cluster(struct change *change, const char *cluster_id);
 struct buf *change_records(struct change *change);      /* delta_begin was called already */
 int64_t change_version(const struct change *change);    /* that the cluster will have */
-/* detail_json: an object as text, without secrets; NULL: {}. operation: "topic.create" … */
+/* Writes the audit row of what the change has done since it began, or since the audit row before: call it
+ * after the rows are written. "before" and "after" of those rows come by themselves (audit_rows.h), so
+ * detail_json, an object as text without secrets (NULL: {}), says only what they do not.
+ * operation: NOUN.VERB, "topic.create" … */
 status change_audit(struct change *change, const char *operation, const char *resource,
                     const char *detail_json);
 /* The same with {"name": "value"} as detail. */
 status change_audit_with(struct change *change, const char *operation, const char *resource,
                          const char *name, struct str value);
-/* {"before": {…}, "after": {…}} of what changed; after null: it stays. */
-struct audit_field { const char *name; struct str before, after; };
-status change_audit_fields(struct change *change, const char *operation, const char *resource,
-                           const struct audit_field *fields, size_t count);
+/* What no table holds, before and after (NULL: none; both are taken), for the next audit row. */
+void change_note(struct change *change, const char *name, json_t *before, json_t *after);
 void change_commit(struct change *change, domain_done done, void *arg); /* takes change; done may be NULL */
 /* For changes without records, which are done at commit: takes *change. */
 status change_commit_now(struct change **change);

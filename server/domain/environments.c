@@ -105,7 +105,7 @@ status environments_create(struct domain *domain, const struct actor *actor,
         why_set(why, "An environment named %.*s exists already.", STR_ARG(write->display_name));
     TRY(result);
     TRY(write_row(domain->db, &e, write, why));
-    TRY(change_audit_with(change, "environment.create", e.id, "display_name", write->display_name));
+    TRY(change_audit(change, "environment.create", e.id, NULL));
     TRY(environments_get(domain->db, str_c(e.id), ret));
     return change_commit_now(&change);
 }
@@ -118,11 +118,7 @@ status environments_update(struct domain *domain, const struct actor *actor, str
     TRY(change_begin(domain, NULL, actor, &change));
     TRY(environments_get(domain->db, id, &e));
     TRY(write_row(domain->db, &e, write, why));
-    const struct audit_field fields[] = {
-        { "display_name", str_c(e.display_name), write->display_name },
-        { "package", str_c(e.package), write->package },
-    };
-    TRY(change_audit_fields(change, "environment.update", e.id, fields, ARRAY_LEN(fields)));
+    TRY(change_audit(change, "environment.update", e.id, NULL));
     return change_commit_now(&change);
 }
 
@@ -140,6 +136,6 @@ status environments_delete(struct domain *domain, const struct actor *actor, str
         return FAIL(CONFLICT);
     }
     TRY(db_run(DB(domain->db, "DELETE FROM environment WHERE id = ?", id)));
-    TRY(change_audit_with(change, "environment.delete", e.id, "display_name", str_c(e.display_name)));
+    TRY(change_audit(change, "environment.delete", e.id, NULL));
     return change_commit_now(&change);
 }

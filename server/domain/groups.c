@@ -4,6 +4,8 @@
  * Domain thread. What a broker answers is only believed as far as the codec checked it. */
 #include "domain/groups.h"
 
+#include <stdio.h>
+
 #include "wire/messages.h"
 
 #include <stdlib.h>
@@ -449,4 +451,17 @@ void groups_delete(struct domain *domain, const char *cluster_id, struct str pri
     engine_call(domain->engine, cluster_id, principal, DELETE_GROUPS, DELETE_GROUPS_VERSION,
                 &request, arena,
                 CALL_TIMEOUT_MS, deleted, d);
+}
+
+json_t *groups_offsets_json(const struct group_info *group, struct str topic, int32_t partition)
+{
+    json_t *o = json_object();
+    char name[300];
+    for (int32_t i = 0; i < group->lag_count && json_object_size(o) < 500; i++) {
+        const struct group_lag *l = &group->lags[i];
+        if ((topic.data && !str_eq(topic, l->topic)) || (partition >= 0 && partition != l->partition)) continue;
+        snprintf(name, sizeof name, "%.*s-%d", STR_ARG(l->topic), (int)l->partition);
+        json_object_set_new(o, name, json_integer(l->current));
+    }
+    return o;
 }

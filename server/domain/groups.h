@@ -38,6 +38,10 @@ typedef void (*groups_done)(void *arg, status result, struct group_info *groups,
 void groups_load(struct domain *domain, const char *cluster_id, struct str principal, struct str id,
                  bool lags, struct arena *arena, groups_done done, void *arg);
 
+/* {"topic-partition": offset} of what it has committed in a topic (null: all; partition -1: all), for the
+ * audit log; the first 500. */
+json_t *groups_offsets_json(const struct group_info *group, struct str topic, int32_t partition);
+
 typedef void (*group_deleted)(void *arg, status result);
 void groups_delete(struct domain *domain, const char *cluster_id, struct str principal,
                    struct str id, struct arena *arena, group_deleted done, void *arg);

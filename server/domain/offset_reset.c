@@ -45,24 +45,24 @@ static void finish(struct reset *r, status result)
 
 static json_t *text_json(struct str s) { return json_stringn(s.data ? s.data : "", s.len); }
 
-static json_t *rows_json(const struct reset_plan *plan)
+/* {"topic-partition": offset}, before or after. */
+static json_t *offsets_json(const struct reset_plan *plan, bool after)
 {
-    json_t *list = json_array();
+    json_t *o = json_object();
+    char name[300];
     for (int32_t i = 0; i < plan->count && i < AUDIT_PARTITIONS_MAX; i++) {
         const struct reset_row *row = &plan->rows[i];
-        json_t *o = json_pack("{s:o, s:i, s:o, s:I}", "topic", text_json(row->topic), "partition",
-                              (int)row->partition, "before",
-                              row->current >= 0 ? json_integer(row->current) : json_null(), "after",
-                              (json_int_t)row->target);
-        json_array_append_new(list, o);
+        int64_t offset = after ? row->target : row->current;
+        snprintf(name, sizeof name, "%.*s-%d", STR_ARG(row->topic), (int)row->partition);
+        json_object_set_new(o, name, offset >= 0 ? json_integer(offset) : json_null());
     }
-    return list;
+    return o;
 }
 
 static json_t *detail_json(const struct reset *r)
 {
     const struct reset_query *q = &r->query;
-    json_t *o = json_pack("{s:s, s:o}", "to", reset_to_name(q->to), "partitions", rows_json(&r->plan));
+    json_t *o = json_pack("{s:s}", "to", reset_to_name(q->to));
     if (q->to == RESET_GROUP) json_object_set_new(o, "from_group", text_json(q->from_group));
     else if (q->to >= RESET_OFFSET) json_object_set_new(o, "value", json_integer(q->value));
     if (r->plan.count > AUDIT_PARTITIONS_MAX)
@@ -71,9 +71,10 @@ static json_t *detail_json(const struct reset *r)
     return o;
 }
 
-/* An audit row of its own transaction. Takes detail. */
+/* An audit row of its own transaction. Takes detail, and the offsets before and after (NULL: none). */
 static status audit(struct domain *domain, const struct actor *actor, const char *cluster_id,
-                    struct arena *arena, const char *operation, struct str group, json_t *detail)
+                    struct arena *arena, const char *operation, struct str group, json_t *detail,
+                    json_t *before, json_t *after)
 {
     CLEANUP_CHANGE struct change *change = NULL;
     struct str resource = arena_printf(arena, "group=%.*s", STR_ARG(group));
@@ -81,6 +82,9 @@ static status audit(struct domain *domain, const struct actor *actor, const char
     json_decref(detail);
     status result = text && resource.data ? change_begin(domain, cluster_id, actor, &change)
                                           : FAIL(NO_MEMORY);
+    if (is_ok(result) && (before || after)) change_note(change, "offsets", TAKE(before), TAKE(after));
+    json_decref(before);
+    json_decref(after);
     if (is_ok(result)) result = change_audit(change, operation, resource.data, text);
     free(text); /* tidy: allowed, jansson's */
     TRY(result);
@@ -113,7 +117,7 @@ static void committed(void *arg, status result, const void *response)
         result.code == E_REBALANCE_IN_PROGRESS || result.code == E_STALE_MEMBER_EPOCH;
     json_t *detail = json_pack("{s:s}", "error", status_name(result));
     (void)audit(r->domain, &r->actor, r->query.cluster_id, r->arena, "group.reset_offsets_failed",
-                r->query.group, detail);
+                r->query.group, detail, NULL, NULL);
     if (joined) {
         why_set(&r->why, "A consumer has joined the group meanwhile; nothing was changed.");
         result = FAIL(NON_EMPTY_GROUP);
@@ -148,7 +152,8 @@ static void commit(struct reset *r)
         }
     }
     status stands = audit(r->domain, &r->actor, r->query.cluster_id, r->arena, "group.reset_offsets",
-                          r->query.group, detail_json(r));
+                          r->query.group, detail_json(r), offsets_json(&r->plan, false),
+                          offsets_json(&r->plan, true));
     if (failed(stands)) {
         finish(r, stands);
         return;
@@ -422,7 +427,9 @@ struct forget {
     struct domain *domain;
     struct actor actor;
     const char *cluster_id;
-    struct str group;
+    struct str group, topic;
+    int32_t partition; /* -1: all */
+    struct offset_delete_request_offset_delete_request_topic wanted;
     struct arena *arena;
     group_deleted done;
     void *arg;
@@ -444,15 +451,36 @@ static void forgotten(void *arg, status result, const void *response)
     if (is_ok(result)) result = forget_result(response);
     if (failed(result))
         (void)audit(f->domain, &f->actor, f->cluster_id, f->arena, "group.delete_offsets_failed", f->group,
-                    json_pack("{s:s}", "error", status_name(result)));
+                    json_pack("{s:s}", "error", status_name(result)), NULL, NULL);
     f->done(f->arg, result);
 }
 
-static status forget_audit(const struct forget *f, struct str topic, int32_t partition)
+static status forget_audit(const struct forget *f, const struct group_info *group)
 {
-    json_t *detail = json_pack("{s:o}", "topic", text_json(topic));
-    if (partition >= 0) json_object_set_new(detail, "partition", json_integer(partition));
-    return audit(f->domain, &f->actor, f->cluster_id, f->arena, "group.delete_offsets", f->group, detail);
+    json_t *detail = json_pack("{s:o}", "topic", text_json(f->topic));
+    if (f->partition >= 0) json_object_set_new(detail, "partition", json_integer(f->partition));
+    return audit(f->domain, &f->actor, f->cluster_id, f->arena, "group.delete_offsets", f->group, detail,
+                 groups_offsets_json(group, f->topic, f->partition), NULL);
+}
+
+/* What is there was read: it is told, then deleted. */
+static void forget_known(void *arg, status result, struct group_info *groups, int32_t count)
+{
+    struct forget *f = arg;
+    struct offset_delete_request request;
+    if (is_ok(result) && count == 0) result = FAIL(GROUP_ID_NOT_FOUND);
+    if (is_ok(result)) result = groups[0].result;
+    if (is_ok(result)) result = forget_audit(f, &groups[0]);
+    if (failed(result)) {
+        f->done(f->arg, result);
+        return;
+    }
+    wire_default(&offset_delete_request_message, &request);
+    request.group_id = f->group;
+    request.topics = &f->wanted;
+    request.topics_count = 1;
+    engine_call(f->domain->engine, f->cluster_id, principal, OFFSET_DELETE, OFFSET_DELETE_VERSION, &request,
+                f->arena, CALL_TIMEOUT_MS, forgotten, f);
 }
 
 void offset_delete(struct domain *domain, const struct actor *actor, const char *cluster_id,
@@ -460,29 +488,25 @@ void offset_delete(struct domain *domain, const struct actor *actor, const char 
                    group_deleted done, void *arg)
 {
     struct topic_row row;
-    struct offset_delete_request request;
-    struct offset_delete_request_offset_delete_request_topic t = { .name = topic };
     struct forget *f = ARENA_NEW(arena, struct forget);
     status result = f ? topics_get(domain->db, cluster_id, topic, arena, &row) : FAIL(NO_MEMORY);
     if (is_ok(result) && partition >= row.topic.partitions) result = FAIL(UNKNOWN_TOPIC_OR_PARTITION);
     if (is_ok(result)) {
-        *f = (struct forget){ domain, *actor, cluster_id, group, arena, done, arg };
-        t.partitions_count = partition < 0 ? row.topic.partitions : 1;
-        t.partitions = ARENA_ARRAY(arena, struct offset_delete_request_offset_delete_request_partition,
-                                   t.partitions_count);
-        if (!t.partitions) result = FAIL(NO_MEMORY);
+        *f = (struct forget){ .domain = domain, .actor = *actor, .cluster_id = cluster_id, .group = group,
+                              .topic = topic, .partition = partition, .arena = arena, .done = done,
+                              .arg = arg };
+        f->wanted.name = topic;
+        f->wanted.partitions_count = partition < 0 ? row.topic.partitions : 1;
+        f->wanted.partitions =
+            ARENA_ARRAY(arena, struct offset_delete_request_offset_delete_request_partition,
+                        f->wanted.partitions_count);
+        if (!f->wanted.partitions) result = FAIL(NO_MEMORY);
     }
-    for (int32_t i = 0; is_ok(result) && i < t.partitions_count; i++)
-        t.partitions[i].partition_index = partition < 0 ? i : partition;
-    if (is_ok(result)) result = forget_audit(f, topic, partition);
     if (failed(result)) {
         done(arg, result);
         return;
     }
-    wire_default(&offset_delete_request_message, &request);
-    request.group_id = group;
-    request.topics = &t;
-    request.topics_count = 1;
-    engine_call(domain->engine, cluster_id, principal, OFFSET_DELETE, OFFSET_DELETE_VERSION, &request,
-                arena, CALL_TIMEOUT_MS, forgotten, f);
+    for (int32_t i = 0; i < f->wanted.partitions_count; i++)
+        f->wanted.partitions[i].partition_index = partition < 0 ? i : partition;
+    groups_load(domain, cluster_id, principal, group, true, arena, forget_known, f);
 }

@@ -296,22 +296,30 @@ static bool read_claims(struct step *s, struct claims *ret)
     return good;
 }
 
-/* The user of this subject, made when there is none. EXISTS: somebody else is called so. */
-static status user_of(struct db *db, const struct claims *c, char ret_id[ID_TEXT])
+/* The user of this subject; a new id when there is none. */
+static status user_of(struct db *db, const struct claims *c, char ret_id[ID_TEXT], bool *ret_new)
 {
-    int64_t now = domain_wall();
     ret_id[0] = 0;
     struct db_query *q = DB(db, "SELECT id FROM user WHERE subject = ?", (const char *)c->subject);
     if (db_next(q)) str_copy(ret_id, ID_TEXT, db_text(q, 0));
     TRY(db_end(q));
-    if (ret_id[0])
+    *ret_new = !ret_id[0];
+    if (*ret_new) secret_id_new("u-", ret_id);
+    return OK;
+}
+
+/* EXISTS: somebody else is called so. */
+static status write_user(struct db *db, struct change *change, const struct claims *c, const char *id, bool new)
+{
+    int64_t now = domain_wall();
+    if (!new)
         return db_run(DB(db, "UPDATE user SET full_name = ?, updated_at = ? WHERE id = ? AND full_name <> ?1",
-                         (const char *)c->name, now, (const char *)ret_id));
-    secret_id_new("u-", ret_id);
-    return db_run(DB(db, "INSERT INTO user (id, login, full_name, password_salt, password_hash, created_at, "
-                         "updated_at, auth_type, subject) VALUES (?1, ?2, ?3, x'', x'', ?4, ?4, "
-                         "'AUTH_TYPE_SSO', ?5)", (const char *)ret_id, (const char *)c->login,
-                     (const char *)c->name, now, (const char *)c->subject));
+                         (const char *)c->name, now, id));
+    TRY(db_run(DB(db, "INSERT INTO user (id, login, full_name, password_salt, password_hash, created_at, "
+                      "updated_at, auth_type, subject) VALUES (?1, ?2, ?3, x'', x'', ?4, ?4, 'AUTH_TYPE_SSO', "
+                      "?5)", id, (const char *)c->login, (const char *)c->name, now,
+                  (const char *)c->subject)));
+    return change_audit(change, "user.create", id, NULL);
 }
 
 static status sign_in(struct step *s, const struct claims *c, struct oidc_person *ret)
@@ -319,15 +327,14 @@ static status sign_in(struct step *s, const struct claims *c, struct oidc_person
     CLEANUP_CHANGE struct change *change = NULL;
     struct db *db = s->oidc->domain->db;
     char csrf[SECRET_TEXT];
-    struct actor actor = { ret->user_id, "session", s->address, s->request_id };
-    TRY(db_begin(db));
-    status result = user_of(db, c, ret->user_id);
-    if (is_ok(result)) result = db_commit(db);
-    else db_rollback(db);
+    bool new;
+    TRY(user_of(db, c, ret->user_id, &new));
+    const struct actor actor = { ret->user_id, "session", s->address, s->request_id };
+    TRY(change_begin(s->oidc->domain, NULL, &actor, &change));
+    status result = write_user(db, change, c, ret->user_id, new);
     if (result.code == E_EXISTS)
         why_set(&s->why, "Somebody who signs in by password is called %s.", c->login);
     TRY(result);
-    TRY(change_begin(s->oidc->domain, NULL, &actor, &change));
     TRY(identity_session_new(db, ret->user_id, s->address, domain_wall(), ret->token, csrf));
     TRY(db_run(DB(db, "UPDATE session SET groups = ? WHERE csrf = ? AND user_id = ?", (const char *)c->groups,
                   (const char *)csrf, (const char *)ret->user_id)));

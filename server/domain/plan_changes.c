@@ -66,20 +66,6 @@ static status write_row(struct db *db, const struct plan *plan)
                      l->connections_per_s, l->requests_per_s, l->lifetime_ms, (const char *)plan->name));
 }
 
-static status audit(struct change *change, const char *operation, const struct plan *plan)
-{
-    size_t count;
-    const struct limit_kind *kinds = limit_kinds(&count);
-    json_t *detail = json_object();
-    for (size_t i = 0; i < count; i++)
-        json_object_set_new(detail, kinds[i].name, json_integer(limit_get(&plan->limits, &kinds[i])));
-    char *text = json_dumps(detail, JSON_COMPACT);
-    json_decref(detail);
-    status result = text ? change_audit(change, operation, plan->name, text) : FAIL(NO_MEMORY);
-    free(text); /* tidy: allowed, jansson's */
-    return result;
-}
-
 status plans_create(struct domain *domain, const struct actor *actor, const struct plan *plan,
                     struct why *why)
 {
@@ -99,7 +85,7 @@ status plans_create(struct domain *domain, const struct actor *actor, const stru
     if (result.code == E_EXISTS) why_set(why, "A plan named %s exists already.", plan->name);
     TRY(result);
     TRY(write_row(domain->db, plan));
-    TRY(audit(change, "plan.create", plan));
+    TRY(change_audit(change, "plan.create", plan->name, NULL));
     return change_commit_now(&change);
 }
 
@@ -163,7 +149,7 @@ status plans_update(struct domain *domain, const struct actor *actor, const stru
     TRY(change_begin(domain, NULL, actor, &change));
     TRY(plans_get(domain->db, plan->name, &old));
     TRY(write_row(domain->db, plan));
-    TRY(audit(change, "plan.update", plan));
+    TRY(change_audit(change, "plan.update", plan->name, NULL));
     TRY(raise_versions(domain->db, plan->name, &told, &count));
     status result = change_commit_now(&change);
     for (size_t i = 0; is_ok(result) && i < count; i++) tell(domain, &told[i]);

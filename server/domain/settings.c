@@ -48,6 +48,6 @@ status settings_rename(struct domain *domain, const struct actor *actor, struct 
     str_copy(text, sizeof text, name);
     TRY(change_begin(domain, NULL, actor, &change));
     TRY(settings_set(domain->db, "organisation_name", text));
-    TRY(change_audit_with(change, "organization.update", domain->organisation_id, "display_name", name));
+    TRY(change_audit(change, "organization.update", domain->organisation_id, NULL));
     return change_commit_now(&change);
 }

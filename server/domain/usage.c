@@ -304,18 +304,10 @@ status usage_prices(struct db *db, double ret_prices[USAGE_TYPES])
 status usage_prices_set(struct domain *domain, const struct actor *actor, const double prices[USAGE_TYPES])
 {
     CLEANUP_CHANGE struct change *change = NULL;
-    json_t *detail = json_object();
     TRY(change_begin(domain, NULL, actor, &change));
-    status result = OK;
-    for (int i = 0; is_ok(result) && i < USAGE_TYPES; i++) {
-        json_object_set_new(detail, usage_types[i], json_real(prices[i]));
-        result = db_run(DB(domain->db, "INSERT OR REPLACE INTO price VALUES (?, ?)", usage_types[i],
-                           prices[i]));
-    }
-    char *text = json_dumps(detail, JSON_COMPACT);
-    json_decref(detail);
-    if (is_ok(result)) result = text ? change_audit(change, "prices.set", "prices", text) : FAIL(NO_MEMORY);
-    free(text); /* tidy: allowed, jansson's */
-    TRY(result);
+    for (int i = 0; i < USAGE_TYPES; i++)
+        TRY(db_run(DB(domain->db, "INSERT INTO price VALUES (?1, ?2) ON CONFLICT (line_type) DO UPDATE SET "
+                                  "price = ?2", usage_types[i], prices[i])));
+    TRY(change_audit(change, "prices.set", "prices", NULL));
     return change_commit_now(&change);
 }

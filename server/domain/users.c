@@ -59,8 +59,7 @@ status users_rename(struct domain *domain, const struct actor *actor, struct str
     TRY(users_get(domain->db, id, &u));
     TRY(db_run(DB(domain->db, "UPDATE user SET full_name = ?, updated_at = ? WHERE id = ?", full_name,
                   domain_wall(), id)));
-    const struct audit_field field = { "full_name", str_c(u.full_name), full_name };
-    TRY(change_audit_fields(change, "user.update", u.id, &field, 1));
+    TRY(change_audit(change, "user.update", u.id, NULL));
     return change_commit_now(&change);
 }
 
@@ -182,7 +181,7 @@ status invitations_create(struct domain *domain, const struct actor *actor, cons
     TRY(db_run(DB(domain->db, "INSERT INTO invitation VALUES (?, ?, ?, ?, ?, ?, ?, 0)", (const char *)i.id,
                   email, (const char *)i.user_id, creator, bytes_of(hash, sizeof hash), i.created_at,
                   i.expires_at)));
-    TRY(change_audit_with(change, "invitation.create", i.id, "email", email));
+    TRY(change_audit(change, "invitation.create", i.id, NULL));
     TRY(change_commit_now(&change));
     *ret = i;
     return OK;
@@ -196,7 +195,7 @@ status invitations_delete(struct domain *domain, const struct actor *actor, stru
     TRY(invitations_get(domain->db, id, &i));
     TRY(db_run(DB(domain->db, "DELETE FROM invitation WHERE id = ?", id)));
     if (!i.accepted_at) TRY(db_run(DB(domain->db, "DELETE FROM user WHERE id = ?", (const char *)i.user_id)));
-    TRY(change_audit_with(change, "invitation.delete", i.id, "email", str_c(i.email)));
+    TRY(change_audit(change, "invitation.delete", i.id, NULL));
     return change_commit_now(&change);
 }
 

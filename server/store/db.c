@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "store/room.h"
 
+#define SQLITE_ENABLE_PREUPDATE_HOOK /* Debian's library has it */
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -35,6 +36,8 @@ struct db {
     bool grouped; /* the open transaction is */
     int wal_fd;   /* for db_sync; -1: not opened yet. (SQLite locks other files than this.) */
     struct db_query *queries;
+    void (*row_changes)(void *arg, const struct db_row *row);
+    void *row_arg;
     struct db_query broken; /* what db_query gives when there is no memory */
 };
 
@@ -199,6 +202,59 @@ void db_rollback(struct db *db)
 }
 
 bool db_in_transaction(const struct db *db) { return !sqlite3_get_autocommit(db->handle); }
+
+/* --- rows that change ----------------------------------------------------------------------------- */
+
+struct db_row {
+    sqlite3 *handle;
+    const char *table;
+    int what; /* SQLITE_INSERT, UPDATE, DELETE */
+};
+
+static void row_changes(void *arg, sqlite3 *handle, int what, const char *schema, const char *table,
+                        sqlite3_int64 old_id, sqlite3_int64 new_id)
+{
+    struct db *db = arg;
+    const struct db_row row = { handle, table, what };
+    (void)schema;
+    (void)old_id;
+    (void)new_id;
+    db->row_changes(db->row_arg, &row);
+}
+
+void db_watch_rows(struct db *db, void (*each)(void *arg, const struct db_row *row), void *arg)
+{
+    db->row_changes = each;
+    db->row_arg = arg;
+    sqlite3_preupdate_hook(db->handle, each ? row_changes : NULL, db);
+}
+
+const char *db_row_table(const struct db_row *row) { return row->table; }
+
+bool db_row_has(const struct db_row *row, bool after)
+{
+    return row->what != (after ? SQLITE_DELETE : SQLITE_INSERT);
+}
+
+struct db_value db_row_value(const struct db_row *row, bool after, int column)
+{
+    sqlite3_value *v = NULL;
+    int code = after ? sqlite3_preupdate_new(row->handle, column, &v)
+                     : sqlite3_preupdate_old(row->handle, column, &v);
+    if (code != SQLITE_OK || !v) return (struct db_value){ .type = DB_NULL };
+    switch (sqlite3_value_type(v)) {
+    case SQLITE_INTEGER: return (struct db_value){ .type = DB_I64, .i64 = sqlite3_value_int64(v) };
+    case SQLITE_FLOAT: return (struct db_value){ .type = DB_F64, .f64 = sqlite3_value_double(v) };
+    case SQLITE_BLOB: case SQLITE_TEXT: break;
+    default: return (struct db_value){ .type = DB_NULL };
+    }
+    bool blob = sqlite3_value_type(v) == SQLITE_BLOB;
+    const char *data = blob ? sqlite3_value_blob(v) : (const char *)sqlite3_value_text(v);
+    struct str s = { data ? data : "", data ? (size_t)sqlite3_value_bytes(v) : 0 };
+    return (struct db_value){ .type = blob ? DB_BLOB : DB_TEXT, .text = s };
+}
+
+/* --- queries -------------------------------------------------------------------------------------- */
 
 static struct db_query *db_broken(struct db *db, status why)
 {

@@ -52,6 +52,21 @@ status db_commit(struct db *db); /* failed: rolled back */
 void db_rollback(struct db *db); /* none open: ok */
 bool db_in_transaction(const struct db *db);
 
+/* --- rows that change: writer only ---------------------------------------------------------------- */
+struct db_row;
+struct db_value {
+    enum { DB_NULL, DB_I64, DB_F64, DB_TEXT, DB_BLOB } type;
+    int64_t i64;
+    double f64;
+    struct str text; /* a view; TEXT and BLOB */
+};
+/* From now on each() is told of every row just before it is inserted, changed or deleted, by cascades and
+ * triggers too. It must not use db. NULL: no more. */
+void db_watch_rows(struct db *db, void (*each)(void *arg, const struct db_row *row), void *arg);
+const char *db_row_table(const struct db_row *row);
+bool db_row_has(const struct db_row *row, bool after); /* false: before an insert, after a deletion */
+struct db_value db_row_value(const struct db_row *row, bool after, int column);
+
 /* --- queries -------------------------------------------------------------------------------------- */
 /* sql must stay valid for the life of db (a literal): statements are kept by its text. */
 struct db_query *db_query(struct db *db, const char *sql);

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import socket
+import sqlite3
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
@@ -15,6 +16,7 @@ from leatd import wait_for  # noqa: E402,F401
 
 EXERCISED = set()  # operationIds that were answered below 400
 ANSWERED = set()   # and those that were answered at all
+AUDITED = {}       # operationId of a change: for each time it was done, its audit rows as (operation, detail)
 
 
 def check(method, path, status, headers, body, request_type=None, request=b""):
@@ -34,13 +36,30 @@ def check(method, path, status, headers, body, request_type=None, request=b""):
 
 
 class Checked(leatd.Leatd):
+    changes = ()  # (operation, request id) of what was asked for other than by GET, and done
+
     def call(self, method, path, body=None, key=None, headers=None, raw=None):
         answer = super().call(method, path, body, key, headers, raw)
         sent = raw if raw is not None else json.dumps(body).encode() if body is not None else b""
         kind = (headers or {}).get("Content-Type", "application/json")
         check(method, path.removeprefix(self.base), answer.status, answer.headers,
               None if method == "HEAD" else answer.body, kind, sent)
+        if method not in ("GET", "HEAD") and answer.status < 400 and contract.find(method, path.removeprefix(self.base)):
+            operation = contract.find(method, path.removeprefix(self.base))["operationId"]
+            self.changes = (*self.changes[-5000:], (operation, answer.headers["X-Request-Id"]))
         return answer
+
+    def note_audit(self):
+        """Into AUDITED what the audit log says of each change, read from the file as it lies there."""
+        path = os.path.join(self.data, "leat.db")
+        if not self.changes or not os.path.exists(path):
+            return
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            told = {}
+            for request, operation, detail in db.execute("SELECT request_id, operation, detail FROM audit"):
+                told.setdefault(request, []).append((operation, json.loads(detail)))
+        for operation, request in self.changes:
+            AUDITED.setdefault(operation, []).append(told.get(request, []))
 
     def good(self, method, path, body=None, status=None, **kwargs):
         """The JSON of an answer that must be good."""
@@ -68,6 +87,7 @@ def running(**options):
     try:
         yield server.start()
     finally:
+        server.note_audit()
         server.stop()
 
 

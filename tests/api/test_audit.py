@@ -110,7 +110,7 @@ def test_the_log_is_exported_as_json_lines(s):
     assert [json.loads(line)["id"] for line in part.body.splitlines()] == [3, 4, 5]
     s.good("POST", "/iam/v2/service-accounts", {"display_name": "a \"quote\" and \\ a slash", "description": ""})
     last = s.call("GET", "/leat/v1/audit:export").body.splitlines()[-1]
-    assert json.loads(last)["detail"] == {"display_name": "a \"quote\" and \\ a slash"}
+    assert json.loads(last)["detail"]["after"]["display_name"] == "a \"quote\" and \\ a slash"
 
 
 def test_the_chain_holds_through_a_kill(s):

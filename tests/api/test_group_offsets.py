@@ -84,8 +84,8 @@ def test_the_audit_has_every_offset_before_and_after(t):
     t.reset("told", to="latest")
     row = t.audit("group.reset_offsets")[0]
     assert row["resource"] == "group=told", row
-    assert row["detail"]["partitions"] == [{"topic": "reset", "partition": 0, "before": 3, "after": 10}], row
-    assert row["detail"]["to"] == "latest"
+    assert row["detail"] == {"to": "latest", "before": {"offsets": {"reset-0": 3}},
+                             "after": {"offsets": {"reset-0": 10}}}, row
 
 
 def test_a_reset_outside_the_log_is_clamped_and_says_so(t):
@@ -173,4 +173,7 @@ def test_offsets_of_one_partition_one_topic_and_a_whole_group_are_forgotten(t):
     t.s.refused(404, "DELETE", f"{t.leat}/groups/nobody/offsets/reset")
     t.s.good("DELETE", f"{t.leat}/groups/gone", status=204)
     t.s.refused(404, "GET", f"{t.leat}/groups/gone")
-    assert {"topic": "wide", "partition": 1} in [r["detail"] for r in t.audit("group.delete_offsets")]
+    told = {"topic": "wide", "partition": 1, "before": {"offsets": {"wide-1": 4}}, "after": {}}
+    assert told in [r["detail"] for r in t.audit("group.delete_offsets")], t.audit("group.delete_offsets")
+    gone = next(r for r in t.audit("group.delete") if r["resource"] == "group=gone")
+    assert gone["detail"] == {"before": {"group_id": "gone", "offsets": {}}, "after": {}}, gone
