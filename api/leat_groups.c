@@ -200,7 +200,8 @@ static void delete_known(void *arg, status result, struct group_info *groups, in
     struct view *v = arg;
     struct api_request *rq = v->rq;
     if (is_ok(result) && count == 1) v->offsets = groups_offsets_json(&groups[0], STR_NULL, -1);
-    groups_delete(rq->domain, v->scope->id, v->scope->principal, api_param(rq, "group_id"), rq->arena, deleted, v);
+    groups_delete(rq->domain, v->scope->id, v->scope->principal, api_param(rq, "group_id"), rq->arena,
+                  deleted, v);
 }
 
 void leat_groups_delete(struct api_request *rq)
@@ -208,6 +209,7 @@ void leat_groups_delete(struct api_request *rq)
     CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
     struct view *v = view_new(rq, s);
     if (v) {
-        groups_load(rq->domain, s->id, s->principal, api_param(rq, "group_id"), true, rq->arena, delete_known, v);
+        groups_load(rq->domain, s->id, s->principal, api_param(rq, "group_id"), true, rq->arena,
+                    delete_known, v);
     }
 }

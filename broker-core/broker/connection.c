@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "broker/api_versions.h"
+#include "broker/audit.h"
 #include "broker/authorizer.h"
 #include "broker/connection_rate.h"
 #include "broker/control.h"
@@ -128,11 +129,14 @@ static void connection_ended(struct stream *stream, status why, void *owner)
     struct connection *c = owner;
     assert(c->magic == CONNECTION_MAGIC && c->stream == stream);
     struct broker *b = c->broker;
-    if (stream_trouble(stream))
+    if (stream_trouble(stream)) {
         log_warn("client %s on the %s port: %s; connection closed", c->host,
                  c->endpoint ? security_name(c->endpoint->options->security) : "local",
                  stream_trouble(stream));
-    else if (why.code == E_LIMIT)
+        if (!c->authenticated && !c->local)
+            audit_note(b->audit, AUDIT_TLS_FAILED, STR(""), c->host, "", stream_trouble(stream));
+    }
+    if (why.code == E_LIMIT)
         log_warn("client %s sent a frame larger than %zu bytes; connection closed", c->host,
                  connection_frame_max(c));
     c->stream = NULL;
@@ -184,6 +188,7 @@ static void connection_connected(struct stream *stream, void *owner)
         return;
     }
     connection_authenticated(c);
+    if (!anonymous) audit_note(c->broker->audit, AUDIT_LOGIN, c->principal, c->host, "", "certificate");
 }
 
 void connection_limits_changed(struct connection *c)

@@ -9,6 +9,7 @@
 #include "broker/control.h"
 
 #include "base/log.h"
+#include "broker/audit.h"
 #include "broker/backup.h"
 #include "broker/image_commit.h"
 #include "broker/report.h"
@@ -30,6 +31,7 @@
 #define REPORT_FAST_MS 1000
 #define WATCH_MAX_MS 60000
 #define GUESTS_MAX 4
+#define LAST_WORDS_TURNS 5 /* of the loop, for what leatd has not taken yet */
 
 struct pending { /* an admin request that leatd has not answered yet */
     int64_t token, deadline;
@@ -82,6 +84,14 @@ static void message_send(struct control *c, const struct wire_message *message,
 static void backup_send(void *arg, const struct wire_message *message, const void *object)
 {
     message_send(arg, message, object);
+}
+
+static bool audit_send(void *arg, const struct control_audit *message)
+{
+    struct control *c = arg;
+    if (!c->stream || control_message_version(&control_audit_message, c->protocol) < 0) return false;
+    message_send(c, &control_audit_message, message);
+    return true;
 }
 
 /* --- admin requests -------------------------------------------------------------------------------- */
@@ -316,6 +326,7 @@ static void hello_received(struct control *c, struct stream *guest, const struct
     c->watched_until = 0;
     c->reported_at = loop_now(c->broker->loop) - REPORT_SLOW_MS;
     control_touch(c); /* a first, whole report */
+    audit_touch(c->broker->audit);
 }
 
 static void message_received(struct control *c, const struct wire_message *m, const void *object)
@@ -442,9 +453,11 @@ status control_start(struct broker *b, struct control **ret_control)
     timer_init(&c->admin_timer, admin_timer_fire);
     timer_init(&c->report_timer, report_timer_fire);
     status s = report_new(b, &c->report);
+    if (is_ok(s)) s = audit_new(b->loop, audit_send, c, &b->audit);
     if (is_ok(s))
         s = listener_new_unix(b->loop, b->run_fd, CONTROL_SOCKET, accepted, c, &c->listener);
     if (failed(s)) {
+        audit_free(TAKE(b->audit));
         report_free(c->report);
         mem_free(c);
         return s;
@@ -459,6 +472,9 @@ void control_stop(struct control *c)
     if (!c) return;
     struct broker *b = c->broker;
     c->stopping = true;
+    audit_free(TAKE(b->audit));
+    for (int i = 0; i < LAST_WORDS_TURNS && c->stream && stream_unsent(c->stream); i++)
+        (void)loop_turn(b->loop, 0);
     listener_free(c->listener);
     unlinkat(b->run_fd, CONTROL_SOCKET, 0);
     image_commit_finish(&c->commit);

@@ -1,9 +1,12 @@
 /* delete_groups.c - DeleteGroups (key 42): empty groups with their offsets; answered when the
  * tombstones are durable. */
 #include "base/mem.h"
+#include "broker/audit.h"
 #include "broker/authorizer.h"
 #include "broker/consumer.h"
 #include "broker/handler.h"
+
+#include <stdio.h>
 
 struct deleting {
     struct request *request;
@@ -15,6 +18,14 @@ struct deleting {
     } *each;
     int32_t count, waited;
 };
+
+static void note(const struct request *r, struct str group)
+{
+    char resource[272];
+    if (r->local) return; /* leatd tells of what it does itself */
+    snprintf(resource, sizeof resource, "group=%.*s", STR_ARG(group));
+    audit_note(r->broker->audit, AUDIT_GROUP_DELETED, r->principal, r->client_host.data, resource, "");
+}
 
 static void reply(struct deleting *d)
 {
@@ -28,6 +39,7 @@ static void reply(struct deleting *d)
     for (int32_t i = 0; i < d->count; i++) {
         response.results[i].group_id = body->groups_names[i];
         response.results[i].error_code = status_kafka(d->each[i].result);
+        if (is_ok(d->each[i].result)) note(r, body->groups_names[i]);
     }
     response.results_count = d->count;
     request_reply(r, &response);

@@ -3,7 +3,10 @@
 #include "broker/handler.h"
 
 #include "base/log.h"
+#include "broker/audit.h"
 #include "broker/authorizer.h"
+
+#include <stdio.h>
 
 #define AT_HIGH_WATERMARK -1 /* as offset: everything that can be read */
 #define NO_LOW_WATERMARK -1
@@ -17,6 +20,8 @@ struct start_wait {
     struct deleting *deleting;
     struct plog *log; /* NULL: this one is over */
     partition_answer *answer;
+    struct str topic;
+    int64_t before; /* where it began */
 };
 
 struct deleting { /* of one request, in its arena */
@@ -35,12 +40,25 @@ static void deleting_answer(struct deleting *d)
     request_reply(d->request, &d->response);
 }
 
+static void note(const struct request *r, const struct start_wait *w)
+{
+    char resource[280], name[280];
+    if (r->local) return; /* leatd tells of what it does itself */
+    snprintf(resource, sizeof resource, "topic=%.*s", STR_ARG(w->topic));
+    snprintf(name, sizeof name, "%.*s-%d", STR_ARG(w->topic), (int)w->answer->partition_index);
+    audit_note_change(r->broker->audit, AUDIT_RECORDS_DELETED, r->principal, r->client_host.data,
+                      resource, name, w->before, w->answer->low_watermark);
+}
+
 static void start_moved(struct plog_wait *wait, status result)
 {
     struct start_wait *w = CONTAINER_OF(wait, struct start_wait, wait);
     struct deleting *d = w->deleting;
     w->answer->error_code = status_kafka(result);
-    if (is_ok(result)) w->answer->low_watermark = plog_start(w->log);
+    if (is_ok(result)) {
+        w->answer->low_watermark = plog_start(w->log);
+        if (w->answer->low_watermark > w->before) note(d->request, w);
+    }
     w->log = NULL;
     if (--d->open == 0) deleting_answer(d);
 }
@@ -94,7 +112,7 @@ static status delete_partition(struct deleting *d, const struct topic *topic, in
     if (offset == AT_HIGH_WATERMARK) offset = plog_high_watermark(log);
     struct start_wait *w = &d->waits[d->wait_count];
     *w = (struct start_wait){ .wait = { .done = start_moved }, .deleting = d, .log = log,
-                              .answer = answer };
+                              .answer = answer, .topic = topic->name, .before = plog_start(log) };
     TRY(plog_set_start(log, offset, &w->wait));
     d->wait_count++;
     d->open++;

@@ -1,9 +1,12 @@
 /* offset_delete.c - OffsetDelete (key 47): drops committed offsets of a group that is empty, or of
  * topics no member of it subscribes to. */
 #include "base/mem.h"
+#include "broker/audit.h"
 #include "broker/authorizer.h"
 #include "broker/group.h"
 #include "broker/handler.h"
+
+#include <stdio.h>
 
 typedef struct offset_delete_request_offset_delete_request_topic in_topic;
 typedef struct offset_delete_response_offset_delete_response_topic out_topic;
@@ -29,6 +32,16 @@ static status find(struct request *r, struct group **ret_group)
     return OK;
 }
 
+static void note(const struct request *r, struct str group, struct str topic, int32_t partition,
+                 int64_t offset)
+{
+    char resource[272], name[280];
+    snprintf(resource, sizeof resource, "group=%.*s", STR_ARG(group));
+    snprintf(name, sizeof name, "%.*s-%d", STR_ARG(topic), (int)partition);
+    audit_note_change(r->broker->audit, AUDIT_OFFSETS_DELETED, r->principal, r->client_host.data,
+                      resource, name, offset, -1);
+}
+
 static status drop(struct request *r, struct group *g, struct str topic, const int32_t *partitions,
                    size_t n)
 {
@@ -36,6 +49,11 @@ static status drop(struct request *r, struct group *g, struct str topic, const i
     if (image_topic(r->broker->image, topic) == NULL) return FAIL(UNKNOWN_TOPIC_OR_PARTITION);
     if (g->state != GROUP_EMPTY && group_subscribes(g, topic) != 0)
         return FAIL(GROUP_SUBSCRIBED_TO_TOPIC);
+    for (size_t i = 0; i < n && !r->local; i++) { /* leatd tells of what it does itself */
+        const struct offset_delete_request *body = r->body;
+        const struct committed *there = group_offset(g, topic, partitions[i]);
+        if (there) note(r, body->group_id, topic, partitions[i], there->offset);
+    }
     return group_delete_offsets(g, topic, partitions, n);
 }
 

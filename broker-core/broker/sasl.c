@@ -67,6 +67,13 @@ size_t sasl_mechanisms(const struct sasl *sasl, const struct sasl_source *source
     return n;
 }
 
+const char *sasl_mechanism(const struct sasl *sasl)
+{
+    for (size_t i = 0; i < ARRAY_LEN(mechanisms); i++)
+        if ((int)mechanisms[i].mechanism == sasl->mechanism) return mechanisms[i].name.data;
+    return "";
+}
+
 status sasl_start(struct sasl *sasl, const struct sasl_source *source, struct str mechanism)
 {
     if (sasl->state == SASL_STARTED || sasl->state == SASL_FAILED) return FAIL(ILLEGAL_SASL_STATE);
@@ -144,6 +151,7 @@ static status plain_step(struct sasl *sasl, const struct sasl_source *source, st
     if (user.len == 0 || secret.len == 0 || (authzid.len > 0 && !str_eq(authzid, user)))
         return FAIL(SASL_AUTHENTICATION_FAILED);
     const struct credential *c = credential_of(source, user);
+    if (c) str_copy(sasl->tried, sizeof sasl->tried, c->principal);
     if (!secret_is(c, secret)) return FAIL(SASL_AUTHENTICATION_FAILED);
     return become(sasl, user, c->principal);
 }
@@ -161,7 +169,10 @@ static status scram_step_of(struct sasl *sasl, const struct sasl_source *source,
                             struct buf *out)
 {
     bool done = false;
-    TRY(scram_step(&sasl->scram, token, find_verifier, (void *)source, out, &done));
+    status step = scram_step(&sasl->scram, token, find_verifier, (void *)source, out, &done);
+    const struct credential *tried = credential_of(source, str_c(sasl->scram.user));
+    if (tried) str_copy(sasl->tried, sizeof sasl->tried, tried->principal);
+    TRY(step);
     if (!done) return OK;
     /* Asked again: the credential may have gone between the two messages. */
     struct str user = str_c(sasl->scram.user);

@@ -20,6 +20,7 @@ struct sasl {
     struct scram scram;
     char login[256];           /* key id or SCRAM user; "" for LEAT-PRINCIPAL */
     char principal[256];       /* "User:…", "" before SASL_DONE for the first time */
+    char tried[256];           /* after a failure, the principal whose credentials were tried; "": unknown */
     int authenticated_with;    /* mechanism of the first success */
     int64_t expires_ms;        /* since 1970: until when the last success holds; 0: for ever */
     bool refused;              /* OAUTHBEARER: told so; the client's next word ends it */
@@ -51,4 +52,5 @@ status sasl_step(struct sasl *sasl, const struct sasl_source *source, struct byt
 static inline struct str sasl_principal(const struct sasl *sasl) { return str_c(sasl->principal); }
 /* Did SASL succeed once? (A certificate alone does not count.) */
 static inline bool sasl_was_authenticated(const struct sasl *sasl) { return sasl->authenticated_with != 0; }
+const char *sasl_mechanism(const struct sasl *sasl); /* "PLAIN"; "": none yet */
 static inline struct str sasl_login(const struct sasl *sasl) { return str_c(sasl->login); }

@@ -3,6 +3,9 @@
 #include "broker/connection.h"
 
 #include "base/log.h"
+#include "broker/audit.h"
+
+#include <stdio.h>
 
 #define TOKEN_OUT_MAX 4096
 
@@ -25,6 +28,14 @@ static int64_t session_lifetime(const struct connection *c)
     return lifetime < 0 || left < lifetime ? left : lifetime;
 }
 
+static void note_refusal(const struct connection *c)
+{
+    char reason[160];
+    snprintf(reason, sizeof reason, "%s%s%s", sasl_mechanism(&c->sasl), c->sasl.why ? ": " : "",
+             c->sasl.why ? c->sasl.why : "");
+    audit_note(c->broker->audit, AUDIT_LOGIN_FAILED, str_c(c->sasl.tried), c->host, "", reason);
+}
+
 static status authenticate_step(struct connection *c, struct bytes token, struct buf *out)
 {
     struct broker *b = c->broker;
@@ -33,12 +44,14 @@ static status authenticate_step(struct connection *c, struct bytes token, struct
     status stepped = sasl_step(&c->sasl, &source, token, out);
     if (is_ok(stepped) && c->sasl.state == SASL_DONE) {
         connection_authenticated(c);
+        if (!c->local) audit_note(b->audit, AUDIT_LOGIN, c->principal, c->host, "", sasl_mechanism(&c->sasl));
         int64_t lifetime = session_lifetime(c);
         c->session_until = lifetime < 0 ? -1 : loop_now(b->loop) + lifetime;
         return OK;
     }
     if (failed(stepped)) {
         b->stats.authentication_failures++;
+        if (!c->local) note_refusal(c);
         log_warn("client %s%s%s: %s failed%s%s", c->host, *c->software ? " " : "", c->software,
                  again ? "authentication again" : "authentication", c->sasl.why ? ": " : "",
                  c->sasl.why ? c->sasl.why : "");

@@ -53,6 +53,7 @@ struct fetch_sessions;
 struct group_coordinator;
 struct txn_coordinator;
 struct connection;
+struct audit;
 struct control;
 
 struct broker {
@@ -73,6 +74,7 @@ struct broker {
     struct store *store;
     struct controller *controller;
     struct control *control;    /* control.c; NULL when standalone */
+    struct audit *audit;        /* what leatd's audit log shall hear; NULL when standalone */
     struct quotas *quotas;
     struct group_coordinator *groups;
     struct endpoint endpoints[ENDPOINTS_MAX]; /* as many as options.endpoint_count */

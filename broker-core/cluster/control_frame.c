@@ -16,6 +16,7 @@ static const struct {
     { &control_backup_part_message, 0, 4 },
     { &control_backup_taken_message, 0, 4 },
     { &control_format_message, 0, 4 },
+    { &control_audit_message, 0, 4 },
 };
 
 int16_t control_message_version(const struct wire_message *message, int16_t protocol)

@@ -122,8 +122,9 @@ static status add_column(struct audit_rows *r, struct db_query *q)
 static status read_schema(struct audit_rows *r)
 {
     status result = OK;
-    struct db_query *q = DB(r->db, "SELECT t.name, c.name, c.type, c.\"notnull\", coalesce(c.dflt_value, ''), "
-                                   "c.pk FROM sqlite_schema t, pragma_table_info(t.name) c "
+    struct db_query *q = DB(r->db, "SELECT t.name, c.name, c.type, c.[notnull], "
+                                   "coalesce(c.dflt_value, ''), c.pk "
+                                   "FROM sqlite_schema t, pragma_table_info(t.name) c "
                                    "WHERE t.type = 'table' ORDER BY t.name, c.cid");
     while (db_next(q)) {
         if (is_ok(result)) result = add_column(r, q);
@@ -167,7 +168,7 @@ static json_t *fallback_json(const struct column *c)
 
 static json_t *value_json(const struct table *t, const struct column *c, const struct db_value *v)
 {
-    if (c->hidden) return v->type == DB_NULL ? json_null() : json_integer(hash_keyed(v->text.data, v->text.len));
+    if (c->hidden && v->type != DB_NULL) return json_integer(hash_keyed(v->text.data, v->text.len));
     if (v->type == DB_NULL) return c->not_null && c->fallback[0] ? fallback_json(c) : json_null();
     if (v->type == DB_F64) return json_real(v->f64);
     if (v->type == DB_TEXT) return text_json(v->text);
@@ -211,7 +212,27 @@ static void seen_free(struct seen *s)
     mem_free(s);
 }
 
-static void keep(struct audit_rows *r, struct table *t, const struct db_row *row, const char *id, size_t id_len)
+static bool is_skipped(const struct column *c)
+{
+    for (size_t i = 0; i < ARRAY_LEN(skipped); i++) {
+        if (strcmp(skipped[i], c->name) == 0) return true;
+    }
+    return false;
+}
+
+static bool only_skipped_differ(const struct seen *s)
+{
+    for (int i = 0; s->before && s->after && i < s->table->count; i++) {
+        const struct column *c = &s->table->columns[i];
+        if (is_skipped(c)) continue;
+        json_t *old = json_object_get(s->before, c->name), *new = json_object_get(s->after, c->name);
+        if (!json_equal(old, new)) return false;
+    }
+    return s->before && s->after;
+}
+
+static void keep(struct audit_rows *r, struct table *t, const struct db_row *row, const char *id,
+                 size_t id_len)
 {
     struct seen *s = mem_zalloc(sizeof *s);
     if (s) s->id = mem_strdup(id);
@@ -223,6 +244,10 @@ static void keep(struct audit_rows *r, struct table *t, const struct db_row *row
     s->table = t;
     s->before = row_json(t, row, false);
     s->after = row_json(t, row, true);
+    if (only_skipped_differ(s)) {
+        seen_free(s);
+        return;
+    }
     r->text += 256 * (size_t)t->count;
     HASH_ADD_KEYPTR(hh, r->seen, s->id, id_len, s);
     if (HASH_ADDED(hh, s)) return;
@@ -314,14 +339,6 @@ void audit_rows_note(struct audit_rows *r, const char *name, json_t *before, jso
 }
 
 /* --- telling ------------------------------------------------------------------------------------------ */
-
-static bool is_skipped(const struct column *c)
-{
-    for (size_t i = 0; i < ARRAY_LEN(skipped); i++) {
-        if (strcmp(skipped[i], c->name) == 0) return true;
-    }
-    return false;
-}
 
 /* What differs of the row, put into *before and *after (objects); false: nothing does. */
 static bool tell_row(const struct seen *s, bool keys, json_t *before, json_t *after)

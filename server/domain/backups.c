@@ -189,8 +189,8 @@ bool backups_need_rest(const struct domain *domain, const char *cluster_id)
 
 static json_t *info_json(const struct backup_info *info)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:I}", "id", info->id, "cluster_id", info->cluster_id, "display_name",
-                     info->display_name, "description", info->description, "created_at",
+    return json_pack("{s:s, s:s, s:s, s:s, s:I}", "id", info->id, "cluster_id", info->cluster_id,
+                     "display_name", info->display_name, "description", info->description, "created_at",
                      (json_int_t)info->created_at);
 }
 

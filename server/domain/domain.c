@@ -58,6 +58,11 @@ static void on_changed(void *arg, const char *cluster_id)
     watchers_tell(arg, cluster_id, "figures");
 }
 
+static void on_audit(void *arg, const char *cluster_id, const struct control_audit *audit)
+{
+    refusals_of_broker(arg, cluster_id, audit);
+}
+
 static status open_database(struct domain *domain, struct why *why)
 {
     char path[512];
@@ -98,7 +103,8 @@ status domain_start(struct domain *domain)
 {
     const struct supervisor_events none = { 0 };
     const struct engine_events events = {
-        .admin = on_admin, .image = on_image, .changed = on_changed, .arg = domain,
+        .admin = on_admin, .image = on_image, .changed = on_changed, .audit = on_audit,
+        .arg = domain,
     };
     TRY(supervisor_new(domain->loop, &none, &domain->supervisor));
     TRY(engine_new(domain->loop, domain->supervisor, &events, &domain->engine));

@@ -459,7 +459,8 @@ json_t *groups_offsets_json(const struct group_info *group, struct str topic, in
     char name[300];
     for (int32_t i = 0; i < group->lag_count && json_object_size(o) < 500; i++) {
         const struct group_lag *l = &group->lags[i];
-        if ((topic.data && !str_eq(topic, l->topic)) || (partition >= 0 && partition != l->partition)) continue;
+        if (topic.data && !str_eq(topic, l->topic)) continue;
+        if (partition >= 0 && partition != l->partition) continue;
         snprintf(name, sizeof name, "%.*s-%d", STR_ARG(l->topic), (int)l->partition);
         json_object_set_new(o, name, json_integer(l->current));
     }

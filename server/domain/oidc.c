@@ -309,15 +309,16 @@ static status user_of(struct db *db, const struct claims *c, char ret_id[ID_TEXT
 }
 
 /* EXISTS: somebody else is called so. */
-static status write_user(struct db *db, struct change *change, const struct claims *c, const char *id, bool new)
+static status write_user(struct db *db, struct change *change, const struct claims *c, const char *id,
+                         bool new)
 {
     int64_t now = domain_wall();
     if (!new)
         return db_run(DB(db, "UPDATE user SET full_name = ?, updated_at = ? WHERE id = ? AND full_name <> ?1",
                          (const char *)c->name, now, id));
     TRY(db_run(DB(db, "INSERT INTO user (id, login, full_name, password_salt, password_hash, created_at, "
-                      "updated_at, auth_type, subject) VALUES (?1, ?2, ?3, x'', x'', ?4, ?4, 'AUTH_TYPE_SSO', "
-                      "?5)", id, (const char *)c->login, (const char *)c->name, now,
+                      "updated_at, auth_type, subject) VALUES (?1, ?2, ?3, x'', x'', ?4, ?4, "
+                      "'AUTH_TYPE_SSO', ?5)", id, (const char *)c->login, (const char *)c->name, now,
                   (const char *)c->subject)));
     return change_audit(change, "user.create", id, NULL);
 }

@@ -212,7 +212,6 @@ status rolling_confirm(struct domain *domain, const struct actor *actor, struct 
 {
     CLEANUP_CHANGE struct change *change = NULL;
     struct cluster c;
-    char before[16], after[16];
     TRY(clusters_get(domain->db, cluster_id, &c));
     if (c.format >= FORMAT_NEWEST) return OK;
     const char *program = domain->engine ? engine_program(domain->engine, c.id) : "";
@@ -221,13 +220,10 @@ status rolling_confirm(struct domain *domain, const struct actor *actor, struct 
                 program);
         return FAIL(CONFLICT);
     }
-    snprintf(before, sizeof before, "%lld", (long long)c.format);
-    snprintf(after, sizeof after, "%d", FORMAT_NEWEST);
-    struct audit_field field = { "format", str_c(before), str_c(after) };
     TRY(change_begin(domain, c.id, actor, &change));
     TRY(db_run(DB(domain->db, "UPDATE cluster SET format = ? WHERE id = ?", (int64_t)FORMAT_NEWEST,
                   (const char *)c.id)));
-    TRY(change_audit_fields(change, "cluster.confirm_upgrade", c.id, &field, 1));
+    TRY(change_audit(change, "cluster.confirm_upgrade", c.id, NULL));
     TRY(change_commit_now(&change));
     failpoint("confirm.committed");
     if (domain->engine) engine_set_format(domain->engine, c.id, FORMAT_NEWEST);

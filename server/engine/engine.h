@@ -9,6 +9,7 @@
 #include "base/uuid.h"
 #include "io/loop.h"
 
+struct control_audit;
 struct control_backup_part;
 struct engine;
 struct supervisor;
@@ -30,6 +31,8 @@ struct engine_events {
     status (*image)(void *arg, const char *cluster_id, struct buf *out);
     /* State of the process or fresh figures arrived: event streams are told. */
     void (*changed)(void *arg, const char *cluster_id);
+    /* What happened on the Kafka port, for the audit log; as the broker says, so check it. */
+    void (*audit)(void *arg, const char *cluster_id, const struct control_audit *audit);
     void *arg;
 };
 

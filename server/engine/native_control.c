@@ -141,6 +141,9 @@ static void message_received(struct node *node, const struct wire_message *m, co
         ack_received(node, object);
     } else if (m == &control_admin_message) {
         node_admin_received(node, object);
+    } else if (m == &control_audit_message) {
+        const struct engine_events *e = &node->engine->events;
+        if (e->audit) e->audit(e->arg, node->id, object);
     } else if (m == &control_backup_part_message) {
         node_backup_part(node, object, frame);
     } else if (m == &control_backup_taken_message) {

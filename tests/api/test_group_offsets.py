@@ -176,4 +176,4 @@ def test_offsets_of_one_partition_one_topic_and_a_whole_group_are_forgotten(t):
     told = {"topic": "wide", "partition": 1, "before": {"offsets": {"wide-1": 4}}, "after": {}}
     assert told in [r["detail"] for r in t.audit("group.delete_offsets")], t.audit("group.delete_offsets")
     gone = next(r for r in t.audit("group.delete") if r["resource"] == "group=gone")
-    assert gone["detail"] == {"before": {"group_id": "gone", "offsets": {}}, "after": {}}, gone
+    assert gone["detail"] == {"before": {"group_id": "gone", "offsets": {"reset-0": 10}}, "after": {}}, gone

@@ -7,6 +7,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import access_tests  # noqa: E402
 import admin_tests  # noqa: E402
+import audit_tests  # noqa: E402
 import compaction_tests  # noqa: E402
 import damage_tests  # noqa: E402
 import disk_tests  # noqa: E402
@@ -19,7 +20,7 @@ import transaction_tests  # noqa: E402
 from leatd import BIN, run_tests  # noqa: E402
 
 tests = {}
-for module in (standalone_tests, admin_tests, tls_tests, managed_tests, managed_tls_tests, access_tests,
+for module in (standalone_tests, admin_tests, tls_tests, managed_tests, managed_tls_tests, access_tests, audit_tests,
                compaction_tests, damage_tests, disk_tests, group_tests, transaction_tests):
     tests.update({k: v for k, v in vars(module).items() if k.startswith("test_")})
 # What cannot run must not look like success.
