@@ -24,6 +24,7 @@
 #define PATIENCE 64            /* times that something is brought in for one partition; then wait */
 #define MAX_WAIT_MS (5 * 60 * 1000)
 #define READS_A_TURN 128        /* partitions; each takes two microseconds */
+#define LOOKS 64                /* partitions looked at between two looks at how long the turn is */
 #define TOPIC_IDS_SINCE 13
 #define LEADER_HINTS_SINCE 16 /* KIP-951 */
 
@@ -42,6 +43,8 @@ struct fetch_item { /* one partition of the request */
     size_t records_at, records_len; /* within fetch.records, unless they are a part */
     bool is_part;
     int64_t records;
+    int64_t bound_seen; /* `available` is what there was up to here; -1: not known yet */
+    int64_t available;
     size_t aborted_at;              /* within fetch.aborted */
     int32_t aborted_count;
 };
@@ -56,12 +59,15 @@ struct fetch {
     size_t max_bytes;
     int64_t min_bytes;
     int64_t until;
+    int32_t looked;    /* is there enough? So many items were looked at, */
+    int64_t available; /* and have so much */
+    bool again;       /* something has moved since that began */
     bool reading;     /* it is ready, or late: items below `at` are read */
     int32_t at;
     size_t bytes;     /* of records, wherever they are */
     struct warm warm;
     struct timer next; /* set: it goes on in the next turn */
-    bool enough;       /* was read in this one */
+    bool enough;       /* was done in this one */
     struct read_miss miss;
     int warmed;       /* how often, for the item at `at` */
     status unreadable; /* why the last attempt failed, for the item at `at` */
@@ -92,6 +98,7 @@ static void fetch_item_fill(struct request *r, struct fetch_item *item, const st
 {
     item->asked = asked;
     item->failure = found;
+    item->bound_seen = -1;
     if (failed(found)) return;
     struct broker *b = r->broker;
     item->topic_id = topic->id;
@@ -153,26 +160,36 @@ static size_t partition_max(const struct fetch_item *item)
     return item->asked->partition_max_bytes > 0 ? (size_t)item->asked->partition_max_bytes : 0;
 }
 
+/* What the item has for the request; false: it is to be answered at once. */
+static bool fetch_look(struct fetch *f, struct fetch_item *item)
+{
+    if (failed(item->failure) || !item->log) return false;
+    int64_t offset = item->asked->fetch_offset, bound = fetch_bound(f->request, item->log);
+    if (offset >= bound) return offset >= plog_start(item->log);
+    if (bound != item->bound_seen) {
+        size_t max = partition_max(item) > 0 ? partition_max(item) : 1;
+        item->available = f->min_bytes <= 1 ? 1 : (int64_t)plog_available(item->log, offset, bound, max);
+        if (f->miss.segment) return false;
+        item->bound_seen = bound;
+    }
+    f->available += item->available;
+    return f->available < f->min_bytes;
+}
+
 /* Is there something at once, or as much as was asked for? Also true when that could not be found out
- * without waiting for the disk: f->miss. */
+ * without waiting for the disk: f->miss. Goes on where it was; f->enough: not all is known yet. */
 static bool fetch_ready(struct fetch *f)
 {
-    int64_t available = 0;
-    for (int32_t i = 0; i < f->count; i++) {
-        const struct fetch_item *item = &f->items[i];
-        if (failed(item->failure) || !item->log) return true;
-        int64_t bound = fetch_bound(f->request, item->log);
-        if (item->asked->fetch_offset >= bound) {
-            if (item->asked->fetch_offset < plog_start(item->log)) return true;
-            continue;
-        }
-        size_t max = partition_max(item) > 0 ? partition_max(item) : 1;
-        available += f->min_bytes <= 1 ? 1
-                                       : (int64_t)plog_available(item->log, item->asked->fetch_offset,
-                                                                 bound, max);
-        if (f->miss.segment || available >= f->min_bytes) return true;
+    struct loop *loop = f->request->broker->loop;
+    for (; f->looked < f->count; f->looked++, f->warmed = 0) {
+        f->enough = f->looked % LOOKS == LOOKS - 1 && loop_turn_is_long(loop) && !f->enough;
+        if (f->enough) return false;
+        if (!fetch_look(f, &f->items[f->looked])) return true;
     }
-    return available >= f->min_bytes;
+    bool ready = f->available >= f->min_bytes;
+    f->looked = 0;
+    f->available = 0;
+    return ready;
 }
 
 /* --- the answer ------------------------------------------------------ */
@@ -454,8 +471,8 @@ static void fetch_go(struct fetch *f);
 static void fetch_warmed(struct warm *warm, status result)
 {
     struct fetch *f = CONTAINER_OF(warm, struct fetch, warm);
-    f->unreadable = result;
-    if (failed(result)) f->reading = true; /* the answer says so */
+    if (f->reading) f->unreadable = result;
+    else if (failed(result)) f->reading = true; /* the answer says so, of whatever cannot be read */
     fetch_notice_ended(f);
     fetch_go(f);
 }
@@ -495,6 +512,11 @@ static void fetch_go(struct fetch *f)
         store_only_cached(r->broker->store, f->warmed < PATIENCE ? &f->miss : NULL);
         bool late = f->parked.late || f->until <= r->arrived || f->count == 0, ready = late || fetch_ready(f);
         store_only_cached(r->broker->store, NULL);
+        if (!ready && (f->enough || f->again)) {
+            f->again &= f->enough;
+            fetch_rest(f);
+            return;
+        }
         if (!ready) {
             fetch_park(f);
             ready = failed(parked_until(&f->parked, f->until));
@@ -518,7 +540,8 @@ static void fetch_wake(struct parked *parked)
 {
     struct fetch *f = CONTAINER_OF(parked, struct fetch, parked);
     fetch_notice_ended(f);
-    if (!f->warm.task && !f->next.slot) fetch_go(f); /* else when that has come */
+    f->again = f->warm.task || f->next.slot; /* else when that has come */
+    if (!f->again) fetch_go(f);
 }
 
 /* --- the request ------------------------------------------------------ */

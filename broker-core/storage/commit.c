@@ -29,6 +29,7 @@ struct commit_round {
     struct task task;
     uint64_t number;  /* of the rounds of this life */
     bool taken;       /* under the store's round_lock */
+    bool full;        /* the frame has little room left: those that are pending need not try */
     struct journal_file *file;
     const char *path;
     struct commit_span *spans;
@@ -406,9 +407,11 @@ static bool round_add(struct commit_round *r, struct plog *log)
         else rest = true;
     }
     if (log_data(log) == 0) return !rest;
-    if (log->want_direct || log->unhanded > tuning->span_max ||
-        r->length + span_length(log) > (size_t)tuning->frame_max)
+    if (log->want_direct || log->unhanded > tuning->span_max) return false;
+    if (r->length + span_length(log) > (size_t)tuning->frame_max) {
+        r->full = r->length > (size_t)tuning->frame_max / 2;
         return false;
+    }
     if (BREAK(UNWAITED_SKIPPED) && !log->waits) {
         plog_mark_handed(log);
         return !rest;
@@ -423,6 +426,7 @@ static bool round_add(struct commit_round *r, struct plog *log)
 /* Starts direct syncs where they pay or must be, the largest first. */
 static void start_directs(struct store *store, bool no_frame)
 {
+    if (!no_frame && !store->direct_wanted) return;
     while (store->directs[0] + store->directs[1] < COMMIT_DIRECT_ROUND) {
         struct plog *best = NULL;
         for (struct plog *log = store->pending_first; log; log = log->pending_next) {
@@ -431,6 +435,7 @@ static void start_directs(struct store *store, bool no_frame)
             if (data < store->tuning.direct_min && !must) continue;
             if (!best || data > log_data(best)) best = log;
         }
+        if (!best) store->direct_wanted = false;
         if (!best || !direct_start(best)) return;
     }
 }
@@ -459,13 +464,26 @@ static void round_submit(struct store *store, struct commit_round *r)
     store_submit(store, &r->task, LANE_COMMIT);
 }
 
+/* Back in front of those that were queued since. */
+static void put_back(struct store *store, struct plog *first, struct plog *last)
+{
+    last->pending_next = store->pending_first;
+    if (!store->pending_first) store->pending_last = last;
+    store->pending_first = first;
+}
+
 /* Those that are left over wait for a completion, which wants a turn; while its direct sync runs
  * nothing of a log can go on, and the end of it queues the log. */
 static void add_pending(struct store *store, struct commit_round *r)
 {
-    struct plog *list = store->pending_first, *next;
+    struct plog *list = store->pending_first, *last = store->pending_last, *next;
+    size_t most = r ? r->span_count + COMMIT_SPANS_A_TURN : SIZE_MAX;
     store->pending_first = store->pending_last = NULL;
     for (struct plog *log = list; log; log = next) {
+        if (r && (r->full || r->span_count >= most)) {
+            put_back(store, log, last);
+            return;
+        }
         next = log->pending_next;
         log->pending = false;
         if (log->gone) continue;

@@ -8,6 +8,7 @@
 /* The commit journal (see also store_tuning). */
 #define JOURNAL_SIZE_MAX (64 * MIB)    /* no more of a journal file is read */
 #define COMMIT_DIRECT_ROUND 4          /* direct syncs in flight */
+#define COMMIT_SPANS_A_TURN 1024       /* that join a round; the others wait for the next one */
 #define JOURNAL_STEP_MIN (64 * KIB)    /* a journal file grows by so much at once, filled with zeros: */
 #define JOURNAL_STEP_MAX (512 * KIB)   /* a sync that changes the size of a file costs twice */
 #define COMMIT_BUFFER_KEEP (64 * KIB)  /* frame buffer kept between rounds */

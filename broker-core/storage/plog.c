@@ -369,6 +369,7 @@ void plog_queue(struct plog *log)
 void plog_queue_quietly(struct plog *log)
 {
     struct store *store = log->store;
+    if (log->unhanded >= store->tuning.direct_min || log->want_direct) store->direct_wanted = true;
     if (log->pending || log->gone) return;
     log->pending = true;
     log->pending_next = NULL;

@@ -145,6 +145,7 @@ struct store {
     size_t frame_cap;
     uint64_t rounds;       /* frames synced since the start, for tests and figures */
     uint32_t directs[2];   /* in flight, by lane */
+    bool direct_wanted;    /* of those pending some may have enough for one */
 
     int32_t recovery_syncs;  /* during recovery: so many were wanted */
     bool checkpoint_wanted;

@@ -486,6 +486,46 @@ static void test_a_client_that_leaves_ends_its_produce_between_two_turns(void **
     assert_null(store_find(rig.broker->store, id, PARTITIONS - 1));
 }
 
+static void fetch_of_many(struct raw_client *c, const char *topic, int32_t n, int32_t wait_ms, int32_t min_bytes)
+{
+    struct fetch_request_fetch_partition *asked = mem_must(mem_zalloc((size_t)n * sizeof *asked));
+    for (int32_t i = 0; i < n; i++) {
+        wire_default_struct(&fetch_request_fetch_partition_struct, &asked[i]);
+        asked[i].partition = i;
+        asked[i].partition_max_bytes = 1 << 20;
+    }
+    struct fetch_request_fetch_topic topics = { .topic = str_c(topic), .partitions = asked,
+                                                .partitions_count = n };
+    struct fetch_request body;
+    wire_default(&fetch_request_message, &body);
+    body.max_wait_ms = wait_ms;
+    body.min_bytes = min_bytes;
+    body.topics = &topics;
+    body.topics_count = 1;
+    raw_send(&rig, c, 1, FETCH_VERSION, &body);
+    mem_free(asked);
+}
+
+static void test_a_fetch_of_thousands_of_partitions_waits_for_its_bytes_over_many_turns(void **state)
+{
+    (void)state;
+    enum { PARTITIONS = 3000 };
+    int32_t each = (int32_t)rig_batch(1, -1, -1).len;
+    rig_create_topic(&rig, &one, "t", PARTITIONS);
+    produce_to_many(&one, "t", PARTITIONS);
+    (void)raw_receive(&rig, &one, 0, PRODUCE_VERSION);
+    fetch_of_many(&one, "t", PARTITIONS, 600000, each * PARTITIONS + 1);
+    assert_false(raw_has_frame(&rig, &one));
+    ask_versions(&two);
+    (void)raw_receive(&rig, &two, 18, 3);
+    rig_produce(&rig, &two, "t", PARTITIONS / 2, rig_batch(1, -1, -1));
+    struct fetch_response *answer = raw_receive(&rig, &one, 1, FETCH_VERSION);
+    assert_int_equal(answer->responses[0].partitions_count, PARTITIONS);
+    for (int32_t i = 0; i < PARTITIONS; i++)
+        assert_int_equal(answer->responses[0].partitions[i].records.len,
+                         i == PARTITIONS / 2 ? 2 * each : each);
+}
+
 static void test_produce_with_acks_0_has_no_answer_and_its_failure_closes(void **state)
 {
     (void)state;
@@ -833,6 +873,7 @@ int main(void)
         TEST(test_of_thousands_of_partitions_a_deletion_ends_some_a_turn),
         TEST(test_a_produce_to_thousands_of_partitions_takes_many_turns_and_keeps_its_place),
         TEST(test_a_client_that_leaves_ends_its_produce_between_two_turns),
+        TEST(test_a_fetch_of_thousands_of_partitions_waits_for_its_bytes_over_many_turns),
         TEST(test_a_stop_ends_what_a_deletion_has_left),
         TEST(test_produce_with_acks_0_has_no_answer_and_its_failure_closes),
         TEST(test_what_cannot_be_appended_is_refused_by_kafkas_error),
