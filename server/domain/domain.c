@@ -22,6 +22,7 @@
 #include "domain/oidc.h"
 #include "domain/refusals.h"
 #include "domain/logins.h"
+#include "domain/reset_resume.h"
 #include "domain/rolling.h"
 #include "domain/settings.h"
 #include "domain/watchers.h"
@@ -113,6 +114,7 @@ status domain_start(struct domain *domain)
     TRY(backups_tidy(domain));
     TRY(clusters_resume(domain));
     rolling_start(domain);
+    reset_resume_start(domain);
     TRY(disk_watch_start(domain));
     TRY(lifetimes_start(domain));
     TRY(usage_start(domain));
@@ -134,6 +136,7 @@ void domain_free(struct domain *domain)
     lifetimes_stop(domain);
     usage_stop(domain);
     engine_free(domain->engine);
+    reset_resume_stop(domain);
     supervisor_free(domain->supervisor);
     if (domain->watchers) watchers_done(domain);
     lags_done(domain);

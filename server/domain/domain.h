@@ -63,6 +63,7 @@ struct domain {
     struct disk_watch *disk_watch;     /* disk_watch.c's own */
     struct backup_work *backup;        /* backups.c's own: the one under way */
     struct rolling *rolling;           /* rolling.c's own */
+    struct resets *resets;             /* reset_resume.c's own */
     struct cgroups cgroups;       /* of brokers, as found at start */
     bool own_users;               /* brokers run as users of their own; isolation.c */
     struct why no_own_users;      /* why not */

@@ -2,6 +2,8 @@
  * their logs begin and end, the plan; then audit and commit. Domain thread. */
 #include "domain/offset_reset.h"
 
+#include "domain/failpoint.h"
+#include "domain/reset_resume.h"
 #include "domain/topics.h"
 #include "wire/messages.h"
 
@@ -24,6 +26,7 @@ struct reset {
     struct partition_offsets *ends, *times; /* one a row */
     struct topic_offsets *end_topics, *time_topics;
     int32_t topic_count;
+    int64_t noted;               /* reset_resume.h */
     struct why why;
     reset_done done;
     void *arg;
@@ -71,10 +74,16 @@ static json_t *detail_json(const struct reset *r)
     return o;
 }
 
-/* An audit row of its own transaction. Takes detail, and the offsets before and after (NULL: none). */
-static status audit(struct domain *domain, const struct actor *actor, const char *cluster_id,
-                    struct arena *arena, const char *operation, struct str group, json_t *detail,
-                    json_t *before, json_t *after)
+struct commit_note { /* of the commit that follows an audit row, reset_resume.h */
+    const struct offset_commit_request *commit;
+    int64_t id;
+};
+
+/* An audit row of its own transaction, with a note of the commit that follows (NULL: none). Takes detail, and
+ * the offsets before and after (NULL: none). */
+static status audit_and_note(struct domain *domain, const struct actor *actor, const char *cluster_id,
+                             struct arena *arena, const char *operation, struct str group, json_t *detail,
+                             json_t *before, json_t *after, struct commit_note *note)
 {
     CLEANUP_CHANGE struct change *change = NULL;
     struct str resource = arena_printf(arena, "group=%.*s", STR_ARG(group));
@@ -87,27 +96,25 @@ static status audit(struct domain *domain, const struct actor *actor, const char
     json_decref(after);
     if (is_ok(result)) result = change_audit(change, operation, resource.data, text);
     free(text); /* tidy: allowed, jansson's */
+    if (is_ok(result) && note) result = reset_note(domain, cluster_id, note->commit, &note->id);
     TRY(result);
     return change_commit_now(&change);
 }
 
-/* --- commit ------------------------------------------------------------------------------------- */
-
-static status commit_result(const struct offset_commit_response *response)
+static status audit(struct domain *domain, const struct actor *actor, const char *cluster_id,
+                    struct arena *arena, const char *operation, struct str group, json_t *detail,
+                    json_t *before, json_t *after)
 {
-    for (int32_t t = 0; t < response->topics_count; t++) {
-        for (int32_t p = 0; p < response->topics[t].partitions_count; p++) {
-            status one = status_from_kafka(response->topics[t].partitions[p].error_code);
-            if (failed(one)) return one;
-        }
-    }
-    return OK;
+    return audit_and_note(domain, actor, cluster_id, arena, operation, group, detail, before, after, NULL);
 }
+
+/* --- commit ------------------------------------------------------------------------------------- */
 
 static void committed(void *arg, status result, const void *response)
 {
     struct reset *r = arg;
-    if (is_ok(result)) result = commit_result(response);
+    reset_answered(r->domain, r->noted);
+    if (is_ok(result)) result = reset_result(response);
     r->plan.applied = is_ok(result);
     if (is_ok(result)) {
         finish(r, OK);
@@ -151,13 +158,16 @@ static void commit(struct reset *r)
                                     .committed_leader_epoch = -1, .committed_metadata = STR("") };
         }
     }
-    status stands = audit(r->domain, &r->actor, r->query.cluster_id, r->arena, "group.reset_offsets",
-                          r->query.group, detail_json(r), offsets_json(&r->plan, false),
-                          offsets_json(&r->plan, true));
+    struct commit_note note = { .commit = &request };
+    status stands = audit_and_note(r->domain, &r->actor, r->query.cluster_id, r->arena,
+                                   "group.reset_offsets", r->query.group, detail_json(r),
+                                   offsets_json(&r->plan, false), offsets_json(&r->plan, true), &note);
+    r->noted = note.id;
     if (failed(stands)) {
         finish(r, stands);
         return;
     }
+    failpoint("reset.noted");
     engine_call(r->domain->engine, r->query.cluster_id, principal, OFFSET_COMMIT,
                 OFFSET_COMMIT_VERSION, &request, r->arena, CALL_TIMEOUT_MS, committed, r);
 }

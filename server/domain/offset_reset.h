@@ -2,7 +2,8 @@
  * OffsetCommit as leatd's own principal. Domain thread.
  *
  * The audit row stands before the commit is sent, with every offset before and after; when the broker
- * refuses, a second row says so. A group with members is never moved: the broker checks it again. */
+ * refuses, a second row says so. What a killed leatd had begun the next one finishes (reset_resume.h).
+ * A group with members is never moved: the broker checks it again. */
 #pragma once
 #include "domain/groups.h"
 

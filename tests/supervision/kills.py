@@ -12,7 +12,7 @@ from leatd import wait_for
 POINTS = ["change.before-commit", "change.committed", "launch.before-folders", "launch.folders", "delete.marked",
           "delete.ended", "delete.rows-gone", "removal.begin", "removal.emptied", "removal.done", "pause.marked",
           "resume.marked", "backup.noted", "backup.taken", "backup.linked", "backup.done", "restore.marked",
-          "restore.files", "restore.settled"]
+          "restore.files", "restore.settled", "reset.noted"]
 
 
 def brokers(leat):
@@ -78,6 +78,7 @@ def differences(leat):
         rows = db.execute("SELECT id, deleting, wanted, uid, port, tls_port FROM cluster JOIN broker ON cluster_id = id"
                           ).fetchall()
         removals = db.execute("SELECT count(*) FROM removal").fetchone()[0]
+        resets = db.execute("SELECT count(*) FROM reset_under_way").fetchone()[0]
         restoring = db.execute("SELECT value FROM setting WHERE name = 'restoring'").fetchone()
     db.close()
     wanted = {row[0]: row[3] for row in rows if not row[1] and row[2] == "running"}
@@ -94,6 +95,8 @@ def differences(leat):
         wrong.append(f"folders {folders}, rows {sorted(row[0] for row in rows)}")
     if removals or any(row[1] for row in rows):
         wrong.append("a deletion is under way")
+    if resets:
+        wrong.append("an offset reset is under way")
     if restoring and restoring[0]:
         wrong.append("a cluster is being restored")
     return wrong
@@ -118,7 +121,8 @@ def attempt(leat, method, path, body=None):
 
 KINDS = ["create", "delete", "pause", "resume", "resize", "topic", "key", "reset", "backup", "restore"]
 LEADS_TO = {"launch": ["create"], "delete": ["delete"], "removal": ["delete"], "pause": ["pause"],
-            "resume": ["pause", "resume"], "backup": ["backup"], "restore": ["backup", "restore"], "change": KINDS}
+            "resume": ["pause", "resume"], "backup": ["backup"], "restore": ["backup", "restore"], "reset": ["reset"],
+            "change": KINDS}
 BACKUPS_KEPT = 3
 
 
@@ -150,6 +154,10 @@ def operate(leat, environment, clusters, point, random_source):
     if kind == "topic":
         return attempt(leat, "POST", f"/kafka/v3/clusters/{victim}/topics",
                        {"topic_name": f"t{random_source.randrange(10**9)}", "partitions_count": 1})
+    if kind == "reset":
+        attempt(leat, "POST", f"/kafka/v3/clusters/{victim}/topics", {"topic_name": "reset", "partitions_count": 1})
+        return attempt(leat, "POST", f"/leat/v1/clusters/{victim}/groups/g:reset-offsets",
+                       {"to": "earliest", "topics": [{"topic": "reset"}]})
     if kind == "backup":
         return attempt(leat, "POST", f"/leat/v1/clusters/{victim}/backups", {})
     if kind == "restore":
