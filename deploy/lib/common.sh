@@ -12,7 +12,7 @@ as_root() {
   fi
 }
 
-build_packages="gcc libc6-dev cmake ninja-build pkg-config libmicrohttpd-dev libgnutls28-dev libjansson-dev libsqlite3-dev
+build_packages="gcc libc6-dev cmake ninja-build pkg-config libmicrohttpd-dev libgnutls28-dev libjansson-dev libyaml-dev libsqlite3-dev
   libcurl4-openssl-dev libssl-dev uthash-dev libzstd-dev liblz4-dev libsnappy-dev zlib1g-dev
   libpcre2-dev kcat"
 

@@ -125,7 +125,7 @@ json_t *request_body(struct cli *cli); /* of verb->body; NULL: it has none */
 json_t *rest_call(struct cli *cli, const char *method, json_t *take_body, const char *path, ...)
     __attribute__((format(printf, 4, 5)));
 /* The same, but a refusal is the caller's: *ret_code gets the status (0: no answer), *ret_why the
- * sentence, owned by the caller of the whole. */
+ * sentence (NULL: it was not refused). */
 json_t *rest_try(struct cli *cli, const char *method, json_t *take_body, const char *path, long *ret_code,
                  const char **ret_why);
 const char *rest_escape(const char *segment);

@@ -230,9 +230,8 @@ json_t *rest_try(struct cli *cli, const char *method, json_t *take_body, const c
     json_t *answer = perform(cli, &x, method, take_body, path);
     *ret_code = x.code;
     *ret_why = NULL;
-    if (x.code == 0) *ret_why = curl_easy_strerror(x.result);
-    else if (x.code >= 300) *ret_why = sentence_of(answer);
-    if ((x.code == 0 || x.code >= 300) && !*ret_why) *ret_why = "the service gave no reason";
+    const char *why = x.code == 0 ? curl_easy_strerror(x.result) : sentence_of(answer);
+    if (x.code == 0 || x.code >= 300) *ret_why = strdup(why ? why : "the service gave no reason");
     exchange_close(&x);
     return answer;
 }

@@ -1,6 +1,7 @@
 /* verbs.c - the table of verbs and of options, and what is asked of it. */
 #include "cli/cli.h"
 
+#include "cli/apply.h"
 #include "cli/functions.h"
 #include "cli/views.h"
 

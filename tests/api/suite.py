@@ -32,6 +32,7 @@ MODULES = (
     "test_topic_requests",
     "test_costs",
     "test_cli",
+    "test_cli_apply",
     "test_cli_governance",
     "test_metrics",
     "test_away",
