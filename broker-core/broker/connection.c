@@ -514,11 +514,13 @@ static status request_place_parts(struct request *r, const struct buf *holes)
 static bool request_encode(struct request *r, const void *response)
 {
     if (!r->connection) return true;
+    bool error = false;
     struct buf holes;
     buf_init(&holes, (size_t)r->part_count * sizeof(struct wire_gap));
     status encoded = r->arena->failed ? FAIL(NO_MEMORY)
                                       : response_frame_with_holes(&r->reply, &r->header, r->version,
-                                                                  response, &holes);
+                                                                  response, &holes, &error);
+    if (error) r->broker->stats.failed_requests++;
     if (is_ok(encoded)) encoded = request_place_parts(r, &holes);
     buf_done(&holes);
     if (is_ok(encoded)) return true;

@@ -79,15 +79,16 @@ status wire_decode(const struct wire_message *m, int16_t version, struct bytes i
 status wire_encode(const struct wire_message *m, int16_t version, const void *object,
                    struct buf *out);
 
-/* Bytes that are sent from elsewhere: of a bytes field whose data is wire_hole only the length is written,
- * and holes (of struct wire_gap) says before which byte of `out` the rest belongs. Not in a tagged field.
- * Otherwise as wire_encode, which refuses such a field. */
+/* Bytes that are sent from elsewhere: of a bytes field whose data is wire_hole only the length is
+ * written, and holes (of struct wire_gap) says before which byte of `out` the rest belongs. Not in a
+ * tagged field. ret_error (NULL ok): some ErrorCode in it is not 0. Otherwise as wire_encode, which
+ * refuses such a field. */
 struct wire_gap {
     size_t at, len;
 };
 extern const uint8_t wire_hole[1];
 status wire_encode_with_holes(const struct wire_message *m, int16_t version, const void *object,
-                              struct buf *out, struct buf *holes);
+                              struct buf *out, struct buf *holes, bool *ret_error);
 
 /* The name of an API ("Metadata"), or "?" ; NUL-terminated and static. */
 const char *wire_api_name(int16_t api_key);

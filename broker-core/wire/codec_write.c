@@ -8,6 +8,7 @@ struct out {
     int16_t version;
     bool flexible;
     struct buf *holes; /* NULL: there may be none */
+    bool error;        /* an error code that is not 0 was written */
 };
 
 const uint8_t wire_hole[1] = { 0 };
@@ -86,6 +87,7 @@ static status write_value(struct out *out, const struct wire_field *f, bool may_
 {
     if (f->type == WIRE_STRING || f->type == WIRE_BYTES) return write_text(out, f, may_be_null, at);
     if (f->type == WIRE_STRUCT) return write_struct(out, &wire_structs[f->of], at, depth + 1);
+    if (f->flags & WIRE_ERROR_CODE && *(const int16_t *)(const void *)at) out->error = true;
     write_number(out->buf, (enum wire_type)f->type, at);
     return OK;
 }
@@ -246,17 +248,18 @@ static status write_struct(struct out *out, const struct wire_struct *s, const u
 status wire_encode(const struct wire_message *m, int16_t version, const void *object,
                    struct buf *out)
 {
-    return wire_encode_with_holes(m, version, object, out, NULL);
+    return wire_encode_with_holes(m, version, object, out, NULL, NULL);
 }
 
 status wire_encode_with_holes(const struct wire_message *m, int16_t version, const void *object,
-                              struct buf *out, struct buf *holes)
+                              struct buf *out, struct buf *holes, bool *ret_error)
 {
     if (!wire_knows(m, version)) return FAIL(UNSUPPORTED_VERSION);
-    struct out writer = { out, version, wire_flexible(m, version), holes };
+    struct out writer = { out, version, wire_flexible(m, version), holes, false };
     size_t before = out->len;
     status result = write_struct(&writer, wire_body(m), object, 0);
     if (is_ok(result)) result = buf_check(out);
     if (failed(result)) out->len = before;
+    if (ret_error) *ret_error = writer.error;
     return result;
 }

@@ -117,7 +117,7 @@ status frame_end(struct buf *out, size_t begin) { return frame_end_with(out, beg
 status response_frame_as(struct buf *out, const struct request_header *to, int16_t version,
                          const void *response)
 {
-    return response_frame_with_holes(out, to, version, response, NULL);
+    return response_frame_with_holes(out, to, version, response, NULL, NULL);
 }
 
 static size_t holes_size(const struct buf *holes)
@@ -129,13 +129,13 @@ static size_t holes_size(const struct buf *holes)
 }
 
 status response_frame_with_holes(struct buf *out, const struct request_header *to, int16_t version,
-                                 const void *response, struct buf *holes)
+                                 const void *response, struct buf *holes, bool *ret_error)
 {
     const struct wire_message *m = wire_response(to->api_key);
     if (!m) return FAIL(UNSUPPORTED_VERSION);
     size_t begin = frame_begin(out);
     response_header_put(out, to->api_key, version, to->correlation_id);
-    status result = wire_encode_with_holes(m, version, response, out, holes);
+    status result = wire_encode_with_holes(m, version, response, out, holes, ret_error);
     if (is_ok(result)) result = frame_end_with(out, begin, holes_size(holes));
     if (failed(result)) out->len = begin;
     return result;

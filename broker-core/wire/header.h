@@ -37,8 +37,9 @@ status response_frame(struct buf *out, const struct request_header *to, const vo
  * version of the body apart from the header. */
 status response_frame_as(struct buf *out, const struct request_header *to, int16_t version,
                          const void *response);
-/* As above; holes as of wire_encode_with_holes (NULL: none), and the frame's size counts them. */
+/* As above; holes and ret_error as of wire_encode_with_holes (NULL: none), and the frame's size counts
+ * them. */
 status response_frame_with_holes(struct buf *out, const struct request_header *to, int16_t version,
-                                 const void *response, struct buf *holes);
+                                 const void *response, struct buf *holes, bool *ret_error);
 status request_frame(struct buf *out, int16_t api_key, int16_t version, int32_t correlation_id,
                      struct str client_id, const void *request);

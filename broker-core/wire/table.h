@@ -24,6 +24,7 @@ enum wire_field_flags {
     WIRE_CLASSIC = 4,      /* never compact, even in flexible versions */
     WIRE_POINTER = 8,      /* nullable struct */
     WIRE_DEFAULT_NULL = 16, /* of a string, bytes, array, or nullable struct that is tagged */
+    WIRE_ERROR_CODE = 32,   /* a number of which 0 says that nothing went wrong */
 };
 
 struct wire_range {

@@ -435,6 +435,7 @@ static void write_flags(FILE *out, const struct field *f)
     if (f->classic) fputs(" | WIRE_CLASSIC", out);
     if (is_pointer(f)) fputs(" | WIRE_POINTER", out);
     if (f->has_def && !strcmp(f->def, "null")) fputs(" | WIRE_DEFAULT_NULL", out);
+    if (!strcmp(f->name, "ErrorCode") && !strcmp(f->type, "int16")) fputs(" | WIRE_ERROR_CODE", out);
     fputs(" },\n", out);
 }
 

@@ -46,11 +46,12 @@ struct audit_rows {
 
 /* Tables that are not the change itself. */
 static const char *const ignored[] = {
-    "audit", "audit_head", "usage_day", "usage_seen", "removal", "helper", "migration",
+    "audit", "audit_head", "usage_day", "usage_seen", "removal", "helper", "migration", "alert",
+    "alert_delivery", "alert_delivery_alert",
 };
 static const struct { const char *table, *column; } secrets[] = { { "session", "csrf" } };
 /* Bookkeeping, which tells nothing. */
-static const char *const skipped[] = { "updated_at", "metadata_version", "jwks_at", "seq" };
+static const char *const skipped[] = { "updated_at", "metadata_version", "jwks_at", "seq", "told_at" };
 /* Rows that are a name and a value, told as one object: in changes of the noun; "": of any. */
 static const struct { const char *table, *as, *name, *value, *noun; } pairs[] = {
     { "topic_config", "configs", "name", "value", "topic" },

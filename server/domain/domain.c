@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "domain/admin.h"
+#include "domain/alerts.h"
 #include "domain/audit.h"
 #include "domain/audit_rows.h"
 #include "domain/backups.h"
@@ -122,6 +123,7 @@ status domain_start(struct domain *domain)
     status history = history_start(domain->options.data_dir, domain->loop, domain->db, domain->engine,
                                    domain->supervisor, &domain->history);
     if (failed(history)) log_error("there will be no history: %s", status_text(history));
+    TRY(alerts_start(domain));
     return logins_start(domain);
 }
 
@@ -140,6 +142,7 @@ void domain_free(struct domain *domain)
     supervisor_free(domain->supervisor);
     if (domain->watchers) watchers_done(domain);
     lags_done(domain);
+    alerts_stop(domain);
     logins_stop(domain);
     certificates_close(domain);
     loop_free(domain->loop);

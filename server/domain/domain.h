@@ -18,6 +18,7 @@
 
 #include <jansson.h>
 
+struct alerts;
 struct history;
 
 /* What waits until the changes before it are durable: run() on the domain thread at the end of the turn.
@@ -41,6 +42,7 @@ struct domain_options {
     int64_t liveness_ms;          /* see engine_set_liveness */
     uint32_t broker_user_first, broker_user_last; /* own users of brokers; 0: none */
     bool no_cgroups;
+    bool alert_near;              /* alerts may be sent to this machine and its link, see notify/target.h */
     int64_t min_free;             /* bytes of the disk, see disk_watch.h; -1: the default */
     bool demo;                    /* make the demo at first start */
 };
@@ -72,6 +74,7 @@ struct domain {
     struct refusals *refusals;         /* refusals.c's own */
     struct usage *usage;               /* usage.c's own */
     struct lifetimes *lifetimes;       /* lifetimes.c's own */
+    struct alerts *alerts;             /* alerts_int.h; NULL before domain_start */
     struct history *history;      /* NULL: there is none */
     void *watchers;               /* watchers.c's own */
     struct hold *holds;           /* first first */

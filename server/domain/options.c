@@ -32,6 +32,7 @@ static const char usage[] =
     "                       (default 200:1000; 0: no limit)\n"
     "  --liveness SECONDS   a broker that runs and answers nothing for so long is killed and started again\n"
     "                       (default 30; 0: never)\n"
+    "  --alert-near         alerts may be sent to this machine itself and its link, too\n"
     "  --no-demo            no demo at the first start\n"
     "  --quiet              no login is printed at the start: for where output becomes a log\n"
     "  --show               print how to reach the service of this folder, and end\n"
@@ -208,6 +209,8 @@ status options_parse(struct options *options, int argc, char **argv, bool *ret_h
         const char *name = argv[i];
         if (strcmp(name, "--no-demo") == 0) {
             options->domain.demo = false;
+        } else if (strcmp(name, "--alert-near") == 0) {
+            options->domain.alert_near = true;
         } else if (strcmp(name, "--https") == 0) {
             options->domain.https = true;
         } else if (strcmp(name, "--show") == 0) {

@@ -35,6 +35,7 @@ MODULES = (
     "test_cli_apply",
     "test_cli_governance",
     "test_metrics",
+    "test_alerts",
     "test_away",
     "test_exercised",
 )

