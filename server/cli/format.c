@@ -30,9 +30,13 @@ static bool decode_hex(struct str text, struct buf *ret)
         if (text.data[i] == ' ' || text.data[i] == '\r') continue;
         int digit = digit_of(text.data[i]);
         if (digit < 0) return false;
-        uint8_t byte = (uint8_t)(high << 4 | digit);
-        if (high >= 0) buf_put(ret, &byte, 1);
-        high = high >= 0 ? -1 : digit;
+        if (high < 0) {
+            high = digit;
+            continue;
+        }
+        uint8_t byte = (uint8_t)(high * 16 + digit);
+        buf_put(ret, &byte, 1);
+        high = -1;
     }
     return high < 0;
 }
@@ -72,12 +76,15 @@ bool format_print(enum format format, struct bytes bytes, FILE *out)
         return true;
     }
     if (format == FORMAT_JSON) {
+        /* As it was written: numbers keep their digits. One that has lines is put on one. */
+        bool lines = bytes.len && memchr(bytes.data, '\n', bytes.len);
         json_t *json =
-            json_loadb((const char *)bytes.data, bytes.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+            json_loadb((const char *)bytes.data, bytes.len,
+                       JSON_DECODE_ANY | JSON_ALLOW_NUL | (lines ? 0 : JSON_DECODE_INT_AS_REAL), NULL);
         if (!json) return false;
-        json_dumpf(json, out, JSON_COMPACT | JSON_ENCODE_ANY);
+        if (lines) json_dumpf(json, out, JSON_COMPACT | JSON_ENCODE_ANY);
         json_decref(json);
-        return true;
+        if (lines) return true;
     }
     fwrite(bytes.data, 1, bytes.len, out);
     return true;

@@ -33,6 +33,7 @@ MODULES = (
     "test_costs",
     "test_cli",
     "test_cli_apply",
+    "test_cli_records",
     "test_cli_governance",
     "test_metrics",
     "test_alerts",
