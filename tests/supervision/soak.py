@@ -207,16 +207,19 @@ class Soak:
             for worker in workers:
                 worker.join(90)
         assert not any(worker.is_alive() for worker in workers), "a worker hangs"
-        settled = self.settle()
-        self.look()
-        self.report(settled)
+        settled = None
+        try:
+            settled = self.settle()
+        finally:
+            self.look()
+            self.report(settled)
         self.check()
 
     def report(self, settled):
         print("    " + ", ".join(f"{name} {n}" for name, n in sorted(self.counts.items()) if n))
         print("    slowest: " + ", ".join(f"{name} {s:.2f} s" for name, s in self.slowest.most_common()))
         print(f"    at most {self.most['tenants']} tenants, leatd {self.most['rss_mib']} MiB and {self.most['fds']} "
-              f"descriptors; {len(self.tenants)} left; settled after {settled:.2f} s")
+              f"descriptors; {len(self.tenants)} left; settled after {settled} s")
 
     def check(self):
         assert not self.problems, self.problems[:5]
