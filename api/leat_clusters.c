@@ -156,10 +156,11 @@ static json_t *isolation_json(struct domain *domain, const char *id)
     if (!i.process.known) return json_null();
     json_t *missing = json_array();
     for (int n = 0; n < i.missing_count; n++) json_array_append_new(missing, json_string(i.missing[n]));
-    return json_pack("{s:b, s:I, s:b, s:b, s:i, s:b, s:o, s:o}", "own_user", i.own_user, "uid",
+    return json_pack("{s:b, s:I, s:b, s:b, s:i, s:b, s:b, s:o, s:o}", "own_user", i.own_user, "uid",
                      (json_int_t)i.process.uid, "no_new_privileges", i.process.no_new_privileges,
                      "no_capabilities", i.process.no_capabilities, "landlock_abi", i.landlock, "seccomp",
-                     i.process.seccomp, "cgroup", cgroup_json(&i), "missing", missing);
+                     i.process.seccomp, "rlimits", i.process.limits, "cgroup", cgroup_json(&i), "missing",
+                     missing);
 }
 
 /* Clusters of one plan share the object. */

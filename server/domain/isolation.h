@@ -20,7 +20,7 @@ struct cluster_isolation {
     int group_version;            /* of control groups; 0: there are none here */
     struct cgroup_figures group;
     int missing_count;
-    char missing[8][256];         /* sentences */
+    char missing[10][256];         /* sentences */
 };
 /* What holds for the broker of a cluster; process.known is false when it does not run. */
 void isolation_of(struct domain *domain, const char *cluster_id, struct cluster_isolation *ret);

@@ -95,6 +95,21 @@ status isolation_give(const char *folder, uint32_t uid, struct why *why)
 
 /* --- what holds ------------------------------------------------------------------------------------ */
 
+static bool read_limits(int pid)
+{
+    char path[64], line[256];
+    bool no_core = false, bounded = false;
+    long long soft, hard;
+    snprintf(path, sizeof path, "/proc/%d/limits", pid);
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f)) {
+        if (sscanf(line, "Max core file size %lld %lld", &soft, &hard) == 2) no_core = hard == 0;
+        if (sscanf(line, "Max file size %lld %lld", &soft, &hard) == 2) bounded = true; /* no "unlimited" */
+    }
+    if (f) fclose(f);
+    return no_core && bounded;
+}
+
 void isolation_read(int pid, struct proc_isolation *ret)
 {
     char path[64], line[256];
@@ -114,4 +129,5 @@ void isolation_read(int pid, struct proc_isolation *ret)
     ret->no_capabilities = caps == 0;
     ret->no_new_privileges = privileges == 1;
     ret->seccomp = seccomp == 2;
+    ret->limits = read_limits(pid);
 }

@@ -17,5 +17,6 @@ struct proc_isolation {
     bool known;              /* false: it is gone */
     uint32_t uid;
     bool no_new_privileges, no_capabilities, seccomp;
+    bool limits;             /* no core dumps, and the size of a file is bounded */
 };
 void isolation_read(int pid, struct proc_isolation *ret);
