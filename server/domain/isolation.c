@@ -143,7 +143,8 @@ void isolation_of(struct domain *domain, const char *cluster_id, struct cluster_
     if (!ret->process.no_new_privileges) lacks(ret, "It may gain privileges by programs it starts", "");
     if (!ret->landlock)
         lacks(ret, "Its files are not fenced: no Landlock in this kernel, or a build for tests", "");
-    if (!ret->process.limits) lacks(ret, "Core dumps or the size of its files are not limited: a build for tests", "");
+    if (!ret->process.limits)
+        lacks(ret, "Core dumps or the size of its files are not limited: a build for tests", "");
     cgroups_read(&domain->cgroups, cluster_id, &ret->group);
     ret->group_version = domain->cgroups.version;
     const struct why *why = domain->cgroups.why;
