@@ -90,12 +90,22 @@ static void retention_fire(struct timer *timer)
 {
     struct broker *b = CONTAINER_OF(timer, struct broker, retention);
     int64_t next = store_retain(b->store);
+    if (next <= loop_now(b->loop)) { /* it is not through with all logs */
+        (void)loop_timer_set(b->loop, timer, next);
+        return;
+    }
     if (store_state(b->store) == STORE_FULL) {
         (void)loop_timer_set(b->loop, timer, loop_now(b->loop) + FULL_CHECK_MS);
         return;
     }
     int64_t soonest = loop_now(b->loop) + RETENTION_CHECK_MS;
     if (next != INT64_MAX) (void)loop_timer_set(b->loop, timer, next > soonest ? next : soonest);
+}
+
+static void store_tells_retain(void *arg)
+{
+    struct broker *b = arg;
+    if (!b->stopping) (void)loop_timer_set(b->loop, &b->retention, loop_now(b->loop));
 }
 
 void broker_appended(struct broker *b)
@@ -308,6 +318,7 @@ static status store_start(struct broker *b, struct why *why)
         .known = store_asks_known,
         .moved = store_tells_moved,
         .state_changed = store_tells_state,
+        .retain = store_tells_retain,
         .fatal = store_tells_fatal,
         .arg = b,
         .why = why,

@@ -267,6 +267,8 @@ void compact_start(struct store *store)
     if (!store->compact_wanted || store->cleaning || store->stopping || copy_wanted(store)) return;
     if (failed(store->failure) || now < store->compact_retry_at) return;
     store->compact_wanted = false;
+    struct read_miss unknown; /* indexes are brought in by retention, which wants compaction then */
+    store_only_cached(store, &unknown);
     for (struct plog *log = store->logs; log; log = log->hh.next) {
         struct due ready, soon;
         look(log, now, &ready, &soon, &next);
@@ -280,6 +282,7 @@ void compact_start(struct store *store)
         best = log;
         count = ready.count;
     }
+    store_only_cached(store, NULL);
     if (best) begin(best, count);
 }
 
@@ -416,7 +419,7 @@ static void group_finish(struct step *step)
 static void swap_finish(struct step *step, struct cleaning *c)
 {
     step->output->swapping = false;
-    if (!c->log->gone) segment_save_index(step->output);
+    if (!c->log->gone) index_save(c->log->store, step->output);
     step_unpin(step);
     if (!c->log->gone) retention_clean(c->log);
     c->at += step->parts;

@@ -126,7 +126,7 @@ status plog_roll(struct plog *log)
         log->handed_segment = fresh->base;
         log->handed_position = 0;
     }
-    if (before) segment_save_index(before);
+    if (before) index_save(store, before);
     if (before && log->config.cleanup_compact) compact_want(store);
     return OK;
 }

@@ -10,6 +10,8 @@
 
 #include <stdio.h>
 
+#define LOGS_A_LOOK 16     /* of a pass, between two looks at how long the turn is */
+#define INDEXES_A_LOG 1000 /* loaded in a pass; the others another time */
 #define DELAY_MAX (365LL * 24 * 3600 * 1000) /* of file.delete.delay.ms */
 
 struct removal {
@@ -262,12 +264,77 @@ static void retain_log(struct plog *log, int64_t now, int64_t *ret_next)
     else retention_clean(log);
 }
 
+/* --- a pass over all logs --------------------------------------------------------------------- */
+
+static void pass_step(struct retention_pass *p)
+{
+    p->cursor = p->cursor->hh.next;
+    p->misses = 0;
+}
+
+void retention_forget_log(struct plog *log)
+{
+    struct retention_pass *p = &log->store->retention;
+    if (p->cursor == log) pass_step(p);
+}
+
+static void pass_warmed(struct warm *warm, status result)
+{
+    struct retention_pass *p = CONTAINER_OF(warm, struct retention_pass, warm);
+    struct store *store = CONTAINER_OF(p, struct store, retention);
+    p->loaded = true;
+    if (failed(result) && p->cursor) pass_step(p); /* another time */
+    if (store->options.retain) store->options.retain(store->options.arg);
+}
+
+/* True: it waits for an index. */
+static bool pass_waits(struct store *store)
+{
+    struct retention_pass *p = &store->retention;
+    if (!p->miss.segment || p->misses++ == INDEXES_A_LOG) return false;
+    p->warm.done = pass_warmed;
+    return is_ok(warm_start(store, &p->miss, &p->warm));
+}
+
+/* False: not all of it now. */
+static bool pass_go_on(struct store *store)
+{
+    struct retention_pass *p = &store->retention;
+    struct loop *loop = store->stopping ? NULL : store->options.loop;
+    for (uint32_t n = 1; p->cursor; n++) {
+        struct plog *log = p->cursor;
+        log->holds++;
+        store_only_cached(store, &p->miss);
+        retain_log(log, p->now, &p->next);
+        store_only_cached(store, NULL);
+        plog_release(log);
+        if (p->cursor == log) {
+            if (pass_waits(store)) return false;
+            if (p->cursor == log) pass_step(p);
+        }
+        if (loop && n % LOGS_A_LOOK == 0 && loop_turn_is_long(loop)) return false;
+    }
+    return true;
+}
+
+/* True when it is over. */
+static bool pass_run(struct store *store)
+{
+    struct retention_pass *p = &store->retention;
+    if (p->warm.task) return false;
+    if (!p->running) *p = (struct retention_pass){ .running = true, .cursor = store->logs,
+                                                   .now = store_wall(store), .next = INT64_MAX };
+    if (!pass_go_on(store)) return false;
+    p->running = false;
+    if (p->loaded) compact_want(store);
+    return true;
+}
+
 int64_t store_retain(struct store *store)
 {
-    int64_t now = store_wall(store), next = INT64_MAX;
     if (failed(store->failure)) return INT64_MAX;
-    struct plog *log, *after;
-    HASH_ITER(hh, store->logs, log, after) retain_log(log, now, &next);
+    if (!pass_run(store)) return store->retention.warm.task ? INT64_MAX : loop_now(store->options.loop);
+    int64_t now = store->retention.now, next = store->retention.next;
     admission_keep_reserve(store);
     if (store->journal_full || store->checkpoint_retry_at) { /* there may be space again */
         store->journal_full = false;
@@ -305,6 +372,7 @@ void store_delete_topic(struct store *store, struct uuid topic, int32_t from, in
         store_count(log, -log->bytes);
         plog_unfolded(log, -log->since_snapshot);
         checkpoint_forget(log);
+        retention_forget_log(log);
         HASH_DEL(store->logs, log);
         store_unlist(log);
         plog_fail_waits(log, FAIL(UNKNOWN_TOPIC_OR_PARTITION));

@@ -552,6 +552,14 @@ void segment_put_index(const struct segment *s, struct buf *out)
     put_le32(p + 4, crc32c(0, p + 8, len - 8));
 }
 
+void segment_write_index(struct fs *fs, const char *path, struct bytes content)
+{
+    struct file *file;
+    if (failed(fs->ops->open(fs, path, FS_WRITE | FS_CREATE, &file))) return;
+    (void)fs->ops->pwrite(fs, file, content.data, content.len, 0);
+    fs->ops->close(fs, file);
+}
+
 void segment_save_index(struct segment *s)
 {
     struct buf out;
@@ -559,12 +567,7 @@ void segment_save_index(struct segment *s)
     segment_put_index(s, &out);
     char path[PATH_SIZE];
     segment_path(s, ".index", path, sizeof path);
-    struct fs *fs = s->cache->fs;
-    struct file *file;
-    if (out.len && is_ok(fs->ops->open(fs, path, FS_WRITE | FS_CREATE, &file))) {
-        (void)fs->ops->pwrite(fs, file, out.data, out.len, 0);
-        fs->ops->close(fs, file);
-    }
+    if (out.len) segment_write_index(s->cache->fs, path, buf_bytes(&out));
     buf_done(&out);
 }
 

@@ -132,6 +132,7 @@ status segment_skip(struct segment *s, int64_t position, int64_t next, int64_t *
 status segment_need_index(struct segment *s);
 /* Writes the .index file; not synced, and nothing is lost without it. */
 void segment_save_index(struct segment *s);
+void segment_write_index(struct fs *fs, const char *path, struct bytes content); /* any thread; the same */
 /* Appends what the .index file would hold; nothing for an empty segment, or one without index. */
 void segment_put_index(const struct segment *s, struct buf *out);
 /* The reverse, of a segment of which nothing is known yet: takes size, end, timestamps and index up to

@@ -12,6 +12,7 @@
 #include "storage/producer_state.h"
 #include "storage/segment.h"
 #include "storage/sync_gate.h"
+#include "storage/warm.h"
 
 struct log_key { /* no padding: hashed as bytes */
     struct uuid topic;
@@ -108,6 +109,16 @@ struct store_copy { /* copy.c */
     bool wanted, held; /* held: no file goes away */
 };
 
+struct retention_pass { /* over all logs, some of them a turn */
+    bool running;
+    struct plog *cursor;  /* the next one */
+    int64_t now, next;    /* wall ms: of its beginning, and when time alone moves something */
+    struct read_miss miss;
+    struct warm warm;     /* under way: it waits for the index of a segment of that log */
+    int misses;           /* of that log */
+    bool loaded;          /* some index */
+};
+
 struct store {
     struct store_options options;
     struct store_tuning tuning;
@@ -166,6 +177,7 @@ struct store {
     int64_t removal_bytes;
     int64_t bytes, internal_bytes;
     struct admission admission;
+    struct retention_pass retention;
     int64_t trash_next;    /* wall ms when something in the trash is due; INT64_MAX: nothing */
 };
 
@@ -216,6 +228,9 @@ bool plog_epoch_fits(const struct plog *log, const struct batch_header *h);
 /* Index of the segment that contains offset (the last with base <= offset); -1 below the first. */
 int64_t plog_segment_of(const struct plog *log, int64_t offset);
 
+/* --- index_save.c ----------------------------------------------------------------------------- */
+void index_save(struct store *store, const struct segment *s); /* the .index file of a closed segment */
+
 /* --- plog_flush.c ----------------------------------------------------------------------------- */
 void plog_flush_check(struct plog *log); /* after anything that moved the end or what is durable */
 void plog_flush_free(struct plog *log);
@@ -244,6 +259,7 @@ bool checkpoint_due(const struct store *store); /* the next gap between two roun
 void retention_clean(struct plog *log);  /* drops the segments that may go; asks for a checkpoint */
 /* All records are deleted, and the active segment would keep their bytes. */
 bool retention_worth_rolling(const struct plog *log);
+void retention_forget_log(struct plog *log); /* it is no longer among the store's logs */
 void retention_close(struct file_cache *files, struct file *file); /* on a lane; file_cache.let_go */
 void retention_remove_folder(struct plog *log);
 int64_t retention_trash(struct store *store, int64_t now);

@@ -45,6 +45,8 @@ struct store_options {
     /* store_state() is another now. NULL ok. Called from inside
      * calls that change logs: it only takes note. */
     void (*state_changed)(void *arg);
+    /* store_retain has to be called again soon: what it waited for is there. NULL ok, without a loop. */
+    void (*retain)(void *arg);
     /* A sync failed: nothing more is acknowledged (waits are never called); the process has to
      * exit with its own code. NULL: logged and abort(). */
     void (*fatal)(void *arg, status why);
@@ -126,6 +128,8 @@ void store_copy_want(struct store *store, void (*ready)(void *arg), void *arg);
 status store_copy_take(struct store *store, store_copy_each each, void *arg, struct buf *checkpoint);
 void store_copy_end(struct store *store); /* none: ok */
 
-/* Retention by time and size over all logs; unlinking happens in the background. Returns when (on
- * loop_now's clock, ms) something could next expire, or INT64_MAX: the caller arms a timer. */
+/* Retention by time and size, over so many logs as one turn of the loop has time for (without one: all);
+ * unlinking happens in the background. Returns when (on loop_now's clock, ms) it is to be called again,
+ * or INT64_MAX: the caller arms a timer. That is at once while logs are left, and else when something
+ * could next expire. Indexes that are not in memory are loaded on a lane; options.retain follows. */
 int64_t store_retain(struct store *store);

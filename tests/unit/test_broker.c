@@ -486,7 +486,8 @@ static void test_a_client_that_leaves_ends_its_produce_between_two_turns(void **
     assert_null(store_find(rig.broker->store, id, PARTITIONS - 1));
 }
 
-static void fetch_of_many(struct raw_client *c, const char *topic, int32_t n, int32_t wait_ms, int32_t min_bytes)
+static void fetch_of_many(struct raw_client *c, const char *topic, int32_t n, int32_t wait_ms,
+                          int32_t min_bytes)
 {
     struct fetch_request_fetch_partition *asked = mem_must(mem_zalloc((size_t)n * sizeof *asked));
     for (int32_t i = 0; i < n; i++) {

@@ -4,6 +4,7 @@
 #include "unit/broker_rig.h"
 
 #include "base/mem.h"
+#include "storage/storage_int.h"
 #include "wire/batch.h"
 
 #include <setjmp.h>
@@ -374,6 +375,38 @@ static void test_old_segments_are_opened_and_their_indexes_loaded_on_the_lane(vo
     }
 }
 
+/* Retention has to know the times of old segments. */
+static void test_retention_loads_indexes_on_the_lane(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) produce(HALF);
+    rig_close(&rig);
+    rig_open(&rig);
+    raw_close(&one);
+    raw_close(&two);
+    raw_connect(&rig, &one);
+    raw_connect(&rig, &two);
+    struct store *store = rig.broker->store;
+    while (store->retention.running) loop_turn(rig.broker->loop, 10); /* that of the start */
+    struct plog *log = store_find(store, image_topic(rig.broker->image, STR("t"))->id, 0);
+    assert_true(log->count >= 4 && !log->segments[2]->indexed);
+    struct log_config config = *plog_config(log);
+    config.retention_bytes = 0;
+    plog_set_config(log, &config);
+    disk_stops();
+    loop_timer_clear(rig.broker->loop, &rig.broker->retention);
+    assert_int_equal(store_retain(store), INT64_MAX); /* it waits */
+    wait_until_a_lane_reads();
+    struct api_versions_request body;
+    wire_default(&api_versions_request_message, &body);
+    body.client_software_name = body.client_software_version = STR("raw");
+    (void)raw_call(&rig, &one, 18, 3, &body);
+    assert_int_equal(plog_start(log), 0);
+    gate_shut(false);
+    while (plog_start(log) < plog_end(log)) loop_turn(rig.broker->loop, 10);
+    assert_int_equal(plog_start(log), 4 * HALF);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 int main(void)
 {
@@ -391,6 +424,7 @@ int main(void)
         TEST(test_a_disk_that_cannot_be_read_is_told_in_the_answer),
         TEST(test_a_disk_that_fails_within_an_answer_ends_the_connection),
         TEST(test_old_segments_are_opened_and_their_indexes_loaded_on_the_lane),
+        TEST(test_retention_loads_indexes_on_the_lane),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
