@@ -37,6 +37,8 @@ static const struct {
     { "@plans", "/leat/v1/plans", "name", NULL, false },
     { "@roles", "/leat/v1/roles", "name", "description", false },
     { "@metrics", "/v2/metrics/cloud/descriptors/metrics", "name", "description", false },
+    { "@channels", "/leat/v1/alert-channels", "id", "name", false },
+    { "@rules", "/leat/v1/alert-rules", "id", "name", false },
     { "@topics", "topics", "topic_name", NULL, true },
     { "@groups", "groups", "group_id", "state", true },
 };

@@ -5,7 +5,8 @@
  *   --option   @cluster   @environment   @clusterenv (the environment of the cluster)   ARGUMENT
  * kinds: none, text; n, a number; b, whether it was given; text, text that is never left out; user, an
  * id that gets "User:" before it; scope, a resource name, or what stands for one; file, the text of a
- * file; json, a JSON file; acls, the data of one; ids, every such option as {"id": …}; pairs, as
+ * file; line, its first line; bool, true or false; list, every such option; json, a JSON file; acls,
+ * the data of one; ids, every such option as {"id": …}; pairs, as
  * {"name": …, "value": …}. Of arguments that repeat: alter, NAME=VALUE as changes of configs; limits
  * and prices, NAME=NUMBER as an object. */
 #include "cli/cli.h"
@@ -43,6 +44,30 @@ static json_t *ids_of(struct cli *cli, const char *option)
     if (json_array_size(list) == 0)
         exit(cli_wrong("for whom? Give --account sa-… (again for more) or --default"));
     return list;
+}
+
+/* Every such option; NULL when there is none. */
+static json_t *texts_of(struct cli *cli, const char *option)
+{
+    json_t *list = json_array();
+    for (int i = 0; cli_option_n(cli, option, i); i++)
+        json_array_append_new(list, json_string(cli_option_n(cli, option, i)));
+    return json_array_size(list) ? list : NULL;
+}
+
+static json_t *first_line(const char *path)
+{
+    char *text = cli_file(path, FILE_MAX);
+    text[strcspn(text, "\r\n")] = 0;
+    return json_string(text);
+}
+
+static json_t *truth_of(const char *option, const char *text)
+{
+    bool yes = strcmp(text, "true") == 0;
+    if (!yes && strcmp(text, "false") != 0)
+        exit(cli_wrong("%s takes true or false, not '%s'", option, text));
+    return json_boolean(yes);
 }
 
 static json_t *alter_of(struct cli *cli)
@@ -139,6 +164,7 @@ static json_t *value_of(struct cli *cli, const char *source, const char *kind)
 {
     if (strcmp(kind, "pairs") == 0) return pairs_of(cli, source + 2);
     if (strcmp(kind, "ids") == 0) return ids_of(cli, source + 2);
+    if (strcmp(kind, "list") == 0) return texts_of(cli, source + 2);
     if (strcmp(kind, "alter") == 0) return alter_of(cli);
     if (strcmp(kind, "limits") == 0) return numbers_of(cli, true);
     if (strcmp(kind, "prices") == 0) return numbers_of(cli, false);
@@ -148,6 +174,8 @@ static json_t *value_of(struct cli *cli, const char *source, const char *kind)
     if (!text) return NULL;
     if (strcmp(kind, "n") == 0) return number_of(source, text);
     if (strcmp(kind, "file") == 0) return json_string(cli_file(text, FILE_MAX));
+    if (strcmp(kind, "line") == 0) return first_line(text);
+    if (strcmp(kind, "bool") == 0) return truth_of(source, text);
     if (strcmp(kind, "json") == 0) return json_of(text, false);
     if (strcmp(kind, "acls") == 0) return json_of(text, true);
     if (strcmp(kind, "scope") == 0) return json_string(scope_of(cli, text));

@@ -7,9 +7,18 @@
 
 #include <stdio.h>
 
+#define ALERT_RULE_BODY                                                                            \
+    "severity=--severity threshold=--threshold:n for_ms=--for-ms:n resolve_ms=--resolve-ms:n "     \
+    "repeat_ms=--repeat-ms:n resource=--resource channels=--channel:list description=--description " \
+    "enabled=--enabled:bool cluster_id=--cluster environment_id=--environment"
+#define ALERT_CHANNEL_BODY                                                                         \
+    "url=--target url=--target-file:line secret=--secret-file:line from=--sender to=--recipient:list " \
+    "username=--username tls=--tls ca_pem=--channel-ca:file enabled=--enabled:bool"
+
 const struct verb verbs[] = {
 #define VERB(n, v, ...) { .noun = n, .verb = v, __VA_ARGS__ },
 #include "cli/verbs_service.def"
+#include "cli/verbs_alerts.def"
 #include "cli/verbs_control.def"
 #include "cli/verbs_kafka.def"
 #undef VERB

@@ -104,3 +104,20 @@
 #define V_PRINCIPAL                                                                                \
     "PRINCIPAL=principal NAME=display_name IN=use.ingress_bytes_per_s:r "                          \
     "OUT=use.egress_bytes_per_s:r THROTTLED_MS/S=use.throttle_ms_per_s:n"
+#define V_ALERT                                                                                    \
+    "ID=id STATE=state SEVERITY=severity RULE=rule_name CLUSTER=cluster_name RESOURCE=resource "   \
+    "VALUE=value:n BEGAN=began_at RESOLVED=resolved_at SILENCED=silenced WHAT=text"
+#define V_ALERT_RULE                                                                               \
+    "ID=id NAME=name WATCHES=watches SEVERITY=severity ENABLED=enabled THRESHOLD=threshold:n "     \
+    "UNIT=unit CLUSTER=cluster_id RESOURCE=resource CHANNELS=channels"
+#define V_ALERT_RULE_ONE                                                                           \
+    V_ALERT_RULE " ENVIRONMENT=environment_id FOR_MS=for_ms:n RESOLVE_MS=resolve_ms:n "            \
+    "REPEAT_MS=repeat_ms:n DESCRIPTION=description"
+#define V_ALERT_CHANNEL                                                                            \
+    "ID=id NAME=name TYPE=type ENABLED=enabled URL=url TO=to SENT=sent_at FAILED=failed_at ERROR=error"
+#define V_ALERT_DELIVERY                                                                           \
+    "ID=id CHANNEL=channel_id RULE=rule_id CAUSE=cause STATE=state ALERTS=alerts:n "               \
+    "ATTEMPTS=attempts:n ANSWER=status CREATED=created_at DONE=done_at ERROR=error"
+#define V_ALERT_SILENCE                                                                            \
+    "ID=id STATE=state RULE=rule_id CLUSTER=cluster_id RESOURCE=resource FROM=starts_at "          \
+    "UNTIL=ends_at BY=created_by WHY=comment"
