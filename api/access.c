@@ -6,12 +6,13 @@
 #include "api/access.h"
 
 #include "api/control.h"
+#include "domain/group_mappings.h"
 #include "domain/refusals.h"
 
 #include <pthread.h>
 
 #define ROUTES_MAX 512
-#define PRINCIPALS_MAX 100
+#define PRINCIPALS_MAX 300
 
 struct access {
     const struct access_rule *rule;
@@ -210,30 +211,60 @@ static bool refuse(struct api_request *rq, const struct role_scope *target)
 
 /* --- the decision ------------------------------------------------------------------------------- */
 
-/* Who asks, and the groups that an identity provider says it is in. */
-static size_t principals_of(struct api_request *rq, struct str principals[PRINCIPALS_MAX])
+struct principals {
+    struct api_request *rq;
+    struct str *list;
+    size_t count;
+};
+
+static void add_principal(struct principals *p, const char *kind, struct str name)
 {
-    size_t n = 1;
-    principals[0] = arena_printf(rq->arena, "User:%s", rq->caller.owner);
+    if (p->count == PRINCIPALS_MAX) return;
+    p->list[p->count++] = arena_printf(p->rq->arena, "%s:%.*s", kind, STR_ARG(name));
+}
+
+/* As User:group-… and, as the field's tools may say it, Group:group-…. */
+static void add_mapping(void *arg, const struct group_mapping *m)
+{
+    struct principals *p = arg;
+    if (!group_filter_holds(str_c(m->filter), p->rq->caller.groups)) return;
+    add_principal(p, "User", str_c(m->id));
+    add_principal(p, "Group", str_c(m->id));
+}
+
+/* Who asks; the group mappings that hold for it, and the groups that its identity provider tells: but none
+ * whose name is a mapping's id. */
+static status principals_of(struct api_request *rq, struct db *db, struct str *list, size_t *ret_count)
+{
+    struct principals p = { rq, list, 0 };
+    struct group_mapping mapping;
     const char *at = rq->caller.groups;
-    for (const char *end; n < PRINCIPALS_MAX && (end = strchr(at, '\n')); at = end + 1)
-        principals[n++] = arena_printf(rq->arena, "Group:%.*s", (int)(end - at), at);
-    return n;
+    add_principal(&p, "User", str_c(rq->caller.owner));
+    if (*at) TRY(group_mappings_list(db, STR_NULL, GROUP_MAPPINGS_MAX, add_mapping, &p));
+    for (const char *end; (end = strchr(at, '\n')); at = end + 1) {
+        struct str group = { at, (size_t)(end - at) };
+        bool taken = str_starts(group, STR("group-")) && is_ok(group_mappings_get(db, group, &mapping));
+        if (!taken) add_principal(&p, "Group", group);
+    }
+    *ret_count = p.count;
+    return OK;
 }
 
 bool access_check(struct api_request *rq, struct db *db)
 {
     struct access *access = ARENA_NEW(rq->arena, struct access);
     struct str principals[PRINCIPALS_MAX];
-    size_t count = principals_of(rq, principals);
-    status result = access && principals[0].data ? OK : FAIL(NO_MEMORY);
+    size_t count = 0;
+    status result = access ? OK : FAIL(NO_MEMORY);
     struct role_scope target = { .name = STR("") };
     bool own = false;
     if (rq->caller.door == DOOR_CLUSTER_KEY) return true;
     if (is_ok(result)) {
         *access = (struct access){ .rule = access_rule(rq->route) };
         rq->access = access;
-        result = roles_load(db, principals, count, rq->arena, &access->roles);
+        result = principals_of(rq, db, principals, &count);
+        if (is_ok(result)) result = arena_check(rq->arena);
+        if (is_ok(result)) result = roles_load(db, principals, count, rq->arena, &access->roles);
     }
     if (failed(result)) {
         api_fail(rq, result, NULL);

@@ -3,6 +3,7 @@
 #include "domain/role_bindings.h"
 
 #include "domain/accounts.h"
+#include "domain/group_mappings.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -128,11 +129,14 @@ status role_bindings_admins_beside(struct db *db, struct str user_id, int64_t *r
 
 static status check_principal(struct db *db, struct str principal, struct why *why)
 {
+    struct group_mapping mapping;
     struct str id = { principal.data + 5, principal.len - 5 };
     if (str_starts(principal, STR("Group:")) && principal.len > 6 && principal.len < 60) return OK;
-    if (str_starts(principal, STR("User:")) && principal.len < 60 && accounts_owner_exists(db, id)) return OK;
-    why_set(why, "There is no principal %.*s: it is User: and the id of a user or a service "
-                 "account, or Group: and a name that the identity provider tells.",
+    if (str_starts(principal, STR("User:")) && principal.len < 60 &&
+        (accounts_owner_exists(db, id) || is_ok(group_mappings_get(db, id, &mapping))))
+        return OK;
+    why_set(why, "There is no principal %.*s: it is User: and the id of a user, a service "
+                 "account or a group mapping, or Group: and a name that the identity provider tells.",
             (int)(principal.len < 60 ? principal.len : 60), principal.data);
     return FAIL(INVALID);
 }

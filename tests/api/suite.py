@@ -15,6 +15,7 @@ MODULES = (
     "test_auth",
     "test_access",
     "test_people",
+    "test_group_mappings",
     "test_audit",
     "test_secrets",
     "test_errors",

@@ -62,6 +62,51 @@ const tests = [
     await guest.context.close();
   }],
 
+  ['a role bound to a group mapping holds for those whom its filter means', async () => {
+    const organization = (await leatd.rest('/org/v2/organizations')).data[0].id;
+    const mapping = await leatd.rest('/iam/v2/sso/group-mappings', 'POST', { display_name: 'watchers', description: '', filter: '"staff" in groups && !("kafka-admins" in groups)' });
+    await leatd.rest('/iam/v2/role-bindings', 'POST', { principal: `User:${mapping.id}`, role_name: 'OrganizationAdmin', crn_pattern: `crn://leat.test/organization=${organization}` });
+    const guest = await signIn('guest');
+    await guest.p.getByRole('heading', { level: 1, name: 'Clusters' }).waitFor();
+    assert.equal(await status(guest.p, '/iam/v2/users'), 200);
+    await leatd.rest(`/iam/v2/sso/group-mappings/${mapping.id}`, 'PATCH', { filter: '"kafka-admins" in groups' });
+    assert.equal(await status(guest.p, '/iam/v2/users'), 403, 'at once, without another sign-in');
+    await leatd.rest(`/iam/v2/sso/group-mappings/${mapping.id}`, 'PATCH', { filter: "'staff' in claims.groups" });
+    assert.equal(await status(guest.p, '/iam/v2/users'), 200);
+    await leatd.rest(`/iam/v2/sso/group-mappings/${mapping.id}`, 'DELETE');
+    assert.equal(await status(guest.p, '/iam/v2/users'), 403);
+    await guest.context.close();
+  }],
+
+  ['an ID token with a wrong nonce, audience, issuer, time or signature signs nobody in', async () => {
+    const now = Math.floor(Date.now() / 1000);
+    const lies = {
+      nonce: claims => ({ ...claims, nonce: 'of-another-sign-in' }),
+      'no nonce': ({ nonce, ...claims }) => claims,
+      audience: claims => ({ ...claims, aud: 'another-client' }),
+      'authorized party': claims => ({ ...claims, azp: 'another-client' }),
+      issuer: claims => ({ ...claims, iss: 'http://127.0.0.1:1' }),
+      expired: claims => ({ ...claims, iat: now - 7200, exp: now - 3600 }),
+      'not yet': claims => ({ ...claims, nbf: now + 3600 }),
+      'no subject': ({ sub, ...claims }) => claims,
+      signature: 'signature',
+    };
+    const people = (await leatd.rest('/iam/v2/users?page_size=100')).data.length;
+    for (const [what, change] of Object.entries(lies)) {
+      provider.tamper = change;
+      const { context, p } = await signIn('admin9');
+      await p.waitForURL('**/?signin=refused', { timeout: 10000 });
+      assert.equal(await status(p, '/leat/v1/session'), 401, what);
+      await context.close();
+    }
+    assert.equal((await leatd.rest('/iam/v2/users?page_size=100')).data.length, people, 'nobody was made');
+    provider.tamper = claims => claims;
+    const { context, p } = await signIn('admin9');
+    await p.getByRole('heading', { level: 1, name: 'Clusters' }).waitFor();
+    await context.close();
+    provider.tamper = null;
+  }],
+
   ['an answer that this browser did not ask for signs nobody in', async () => {
     const manual = { redirect: 'manual' };
     const begun = await fetch(`${leatd.base}/leat/v1/oidc:login`, manual);
