@@ -4,11 +4,14 @@
 #include <curl/curl.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define ANSWER_MAX (256u << 20)
 #define URL_MAX 16384
 #define PAGES_MAX 10000
 #define SLOW_S 120 /* an answer that takes longer is given up */
+#define AGAIN_MAX 10
+#define WAIT_MAX_S 60
 
 volatile sig_atomic_t rest_interrupted;
 
@@ -44,6 +47,7 @@ struct exchange {
     struct curl_slist *headers;
     struct buf in;
     char cookie[300]; /* "name=value" of Set-Cookie */
+    int retry_after;  /* seconds of Retry-After */
     long code;
     CURLcode result;
 };
@@ -63,6 +67,11 @@ static size_t take_header(char *data, size_t size, size_t count, void *arg)
         size_t n = 0;
         while (12 + n < line.len && !strchr(";\r\n", data[12 + n])) n++;
         snprintf(x->cookie, sizeof x->cookie, "%.*s", (int)n, data + 12);
+    }
+    if (line.len > 14 && line.len < 40 && strncasecmp(data, "Retry-After: ", 13) == 0) {
+        char number[40];
+        snprintf(number, sizeof number, "%.*s", (int)line.len - 13, data + 13);
+        x->retry_after = atoi(number);
     }
     return line.len;
 }
@@ -187,6 +196,16 @@ static void address(struct cli *cli, char url[URL_MAX], const char *path)
     if (n < 0 || n >= URL_MAX) exit(cli_wrong("what was given is too long"));
 }
 
+/* One who asks more often than he may waits as long as he is told, and asks again. */
+static bool wait_a_moment(struct exchange *x, int tries)
+{
+    if (x->code != 429 || tries >= AGAIN_MAX || x->retry_after < 1 || x->retry_after > WAIT_MAX_S)
+        return false;
+    struct timespec left = { .tv_sec = x->retry_after };
+    exchange_close(x);
+    return nanosleep(&left, NULL) == 0;
+}
+
 static json_t *perform(struct cli *cli, struct exchange *x, const char *method, json_t *take_body,
                        const char *path)
 {
@@ -195,10 +214,14 @@ static json_t *perform(struct cli *cli, struct exchange *x, const char *method, 
     if (json_is_string(take_body)) body = strdup(json_string_value(take_body)); /* as it is */
     else if (take_body) body = json_dumps(take_body, JSON_COMPACT);
     json_decref(take_body);
-    exchange_open(cli, x, method, url, "Accept: application/json");
-    curl_easy_setopt(x->curl, CURLOPT_TIMEOUT, (long)SLOW_S);
-    exchange_body(x, body);
-    exchange_run(x);
+    int tries = 0;
+    do {
+        exchange_open(cli, x, method, url, "Accept: application/json");
+        curl_easy_setopt(x->curl, CURLOPT_TIMEOUT, (long)SLOW_S);
+        exchange_body(x, body);
+        exchange_run(x);
+        /* A login that is locked is told at once. */
+    } while (strcmp(path, "/leat/v1/session") != 0 && wait_a_moment(x, tries++));
     json_t *answer = parse_all(&x->in);
     free(body); /* tidy: allowed, jansson's or strdup's memory */
     return answer;

@@ -23,6 +23,7 @@ class Proxy(http.server.ThreadingHTTPServer):
     def __init__(self, port):
         super().__init__(("127.0.0.1", 0), Handler)
         self.port, self.used, self.faults, self.break_after = port, set(), [], None
+        self.too_many = 0  # so many requests are answered 429
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -38,6 +39,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if self.server.break_after < 0:
                 self.close_connection = True
                 return
+        if self.server.too_many > 0:
+            self.server.too_many -= 1
+            self.send_response(429)
+            self.send_header("Retry-After", "1")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         upstream = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
         headers = {k: v for k, v in self.headers.items() if k.lower() not in ("connection", "expect")}
         upstream.request(self.command, self.path, body or None, headers)

@@ -353,6 +353,12 @@ def test_exit_codes_say_what_went_wrong(t):
     assert "leat login" in t.run("clusters", env={"LEAT_API_KEY": "x", "LEAT_API_SECRET": "y"}, code=1)
 
 
+def test_who_asks_too_often_waits_as_told_and_asks_again(t):
+    t.proxy.too_many = 2
+    assert t.cluster in t.run("clusters")
+    assert t.proxy.too_many == 0
+
+
 def test_nothing_is_deleted_before_a_person_says_yes(t):
     t.s.make_topic(t.cluster, "kept", 1)
     def at_a_terminal(answer):
@@ -413,6 +419,11 @@ def test_bash_completes_from_the_table(t):
         assert "__complete" in text
         if shutil.which(shell):
             subprocess.run([shell, "-n", "/dev/stdin"], input=text, text=True, check=True, timeout=30)
+    if shutil.which("fish"):
+        path = {**t.environment, "PATH": f"{bin_folder}:{os.environ['PATH']}"}
+        done = subprocess.run(["fish", "-c", "leat completion fish | source; complete -C 'leat topics sh'"], env=path,
+                              capture_output=True, text=True, check=True, timeout=60)
+        assert done.stdout.startswith("show\t"), done
 
 
 def test_the_manual_page_has_every_verb_and_option(t):
