@@ -26,7 +26,7 @@ const char *live_principal(const struct live *live, const json_t *wanted, const 
     if (account) return json_string_value(json_sprintf("User:%s", text_at(account, "id")));
     if (json_object_get(json_object_get(wanted, "accounts"), text))
         return json_string_value(json_sprintf("User:@{%s}", text));
-    if (strncmp(text, "sa-", 3) == 0 || strncmp(text, "u-", 2) == 0)
+    if (strncmp(text, "sa-", 3) == 0 || strncmp(text, "u-", 2) == 0 || strncmp(text, "group-", 6) == 0)
         return json_string_value(json_sprintf("User:%s", text));
     return NULL;
 }

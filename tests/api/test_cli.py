@@ -116,6 +116,10 @@ def test_people_keys_and_roles_by_verbs(t):
     t.run("role-bindings", "delete", binding["id"], "--yes")
     for one in (key, cloud):
         t.run("keys", "delete", one, "--yes")
+    mapping = t.json("group-mappings", "create", "engineers", "--groups", '"engineering" in groups')["id"]
+    assert t.json("group-mappings", "set", mapping, "--name", "builders")["display_name"] == "builders"
+    assert t.json("group-mappings", "show", mapping)["id"] == mapping and mapping in t.run("group-mappings")
+    t.run("group-mappings", "delete", mapping, "--yes")
     assert "CloudClusterAdmin" in t.run("roles") and "listClusters" in t.run("service", "operations")
     t.run("accounts", "delete", account, "--yes")
 
