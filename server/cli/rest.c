@@ -47,7 +47,7 @@ struct exchange {
     struct curl_slist *headers;
     struct buf in;
     char cookie[300]; /* "name=value" of Set-Cookie */
-    int retry_after;  /* seconds of Retry-After */
+    int64_t retry_after; /* seconds of Retry-After */
     long code;
     CURLcode result;
 };
@@ -68,10 +68,10 @@ static size_t take_header(char *data, size_t size, size_t count, void *arg)
         while (12 + n < line.len && !strchr(";\r\n", data[12 + n])) n++;
         snprintf(x->cookie, sizeof x->cookie, "%.*s", (int)n, data + 12);
     }
-    if (line.len > 14 && line.len < 40 && strncasecmp(data, "Retry-After: ", 13) == 0) {
-        char number[40];
-        snprintf(number, sizeof number, "%.*s", (int)line.len - 13, data + 13);
-        x->retry_after = atoi(number);
+    if (line.len > 13 && strncasecmp(data, "Retry-After: ", 13) == 0) {
+        struct str number = { data + 13, line.len - 13 };
+        while (number.len && strchr("\r\n ", number.data[number.len - 1])) number.len--;
+        if (!str_to_i64(number, &x->retry_after)) x->retry_after = 0;
     }
     return line.len;
 }

@@ -49,7 +49,8 @@
     "LIMIT=id SCOPE=scope WHAT=display_name ALLOWED=applied_limit:n DEFAULT=default_limit:n "      \
     "USED=usage:n CLUSTER=kafka_cluster.id"
 #define V_BINDING "ID=id PRINCIPAL=principal ROLE=role_name WHERE=crn_pattern"
-#define V_GROUP_MAPPING "ID=id NAME=display_name PRINCIPAL=principal GROUPS=filter STATE=state DESCRIPTION=description"
+#define V_GROUP_MAPPING                                                                            \
+    "ID=id NAME=display_name PRINCIPAL=principal GROUPS=filter STATE=state DESCRIPTION=description"
 #define V_USER "ID=id EMAIL=email NAME=full_name SIGNS_IN_BY=auth_type"
 #define V_INVITATION                                                                               \
     "ID=id EMAIL=email STATUS=status USER=user.id EXPIRES=expires_at ACCEPTED=accepted_at"
