@@ -5,6 +5,7 @@
 #include "api/handlers.h"
 #include "domain/refusals.h"
 #include "domain/users.h"
+#include "identity/password_rules.h"
 #include "identity/identity.h"
 
 #include <stdio.h>

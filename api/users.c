@@ -5,6 +5,7 @@
 #include "api/control.h"
 #include "api/handlers.h"
 #include "domain/users.h"
+#include "identity/password_rules.h"
 
 #define API_VERSION "iam/v2"
 

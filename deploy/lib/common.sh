@@ -14,7 +14,7 @@ as_root() {
 
 build_packages="gcc libc6-dev cmake ninja-build pkg-config libmicrohttpd-dev libgnutls28-dev libjansson-dev libyaml-dev libsqlite3-dev
   libcurl4-openssl-dev libssl-dev uthash-dev libzstd-dev liblz4-dev libsnappy-dev zlib1g-dev
-  libpcre2-dev kcat"
+  libpcre2-dev libpasswdqc-dev kcat"
 
 # The packages of the list that are not installed.
 missing_packages() {

@@ -96,7 +96,8 @@ status group_mappings_update(struct domain *domain, const struct actor *actor, s
     TRY(change_begin(domain, NULL, actor, &change));
     TRY(group_mappings_get(domain->db, id, &m));
     status result = db_run(DB(domain->db, "UPDATE group_mapping SET "
-                              "display_name = coalesce(?, display_name), description = coalesce(?, description), filter = coalesce(?, filter), "
+                              "display_name = coalesce(?, display_name), "
+                              "description = coalesce(?, description), filter = coalesce(?, filter), "
                               "updated_at = ? WHERE id = ?", write->display_name, write->description,
                               write->filter, domain_wall(), id));
     say_taken(result, write->display_name, why);

@@ -199,33 +199,6 @@ status invitations_delete(struct domain *domain, const struct actor *actor, stru
     return change_commit_now(&change);
 }
 
-/* --- passwords ------------------------------------------------------------------------------------- */
-
-status password_acceptable(struct str password, struct str login, struct why *why)
-{
-    static const char *const known[] = {
-        "password", "password1", "password12", "password123", "passw0rd", "12345678", "123456789",
-        "1234567890", "87654321", "11111111", "00000000", "qwertyui", "qwertyuiop", "qwerty123", "1q2w3e4r",
-        "iloveyou", "sunshine", "princess", "football", "baseball", "superman", "trustno1", "welcome1",
-        "changeme", "letmein1", "whatever", "starwars", "computer", "michelle", "admin123", "administrator",
-        "abcd1234", "aa123456", "1qaz2wsx", "zaq12wsx", "kafkakafka", "leatleat", "secret123", "default1",
-    };
-    bool same = true;
-    if (password.len < PASSWORD_MIN || password.len > PASSWORD_MAX) {
-        why_set(why, "A password has %d to %d characters.", PASSWORD_MIN, PASSWORD_MAX);
-        return FAIL(INVALID);
-    }
-    for (size_t i = 1; i < password.len; i++) same = same && password.data[i] == password.data[0];
-    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
-        if (strlen(known[i]) == password.len && strncasecmp(known[i], password.data, password.len) == 0)
-            same = true;
-    }
-    if (login.len == password.len && strncasecmp(login.data, password.data, login.len) == 0) same = true;
-    if (!same) return OK;
-    why_set(why, "This password is one of those that are tried first; take another.");
-    return FAIL(INVALID);
-}
-
 status invitations_of_token(struct db *db, struct str token, struct invitation *ret)
 {
     uint8_t hash[SECRET_HASH];

@@ -7,7 +7,6 @@
 #define USERS_MAX 5000
 #define EMAIL_MAX 127
 #define INVITATION_LIFE_MS (7LL * 24 * 60 * 60 * 1000)
-#define PASSWORD_MIN 8 /* characters that people must give */
 
 struct user {
     char id[ID_TEXT], login[EMAIL_MAX + 1], full_name[NAME_MAX_BYTES + 1], auth_type[24];
@@ -39,8 +38,6 @@ status invitations_create(struct domain *domain, const struct actor *actor, cons
 /* One that waits takes its user along; of one that was accepted just the row goes. */
 status invitations_delete(struct domain *domain, const struct actor *actor, struct str id);
 
-/* INVALID, with a sentence, for a password that is short, long, well known or the login itself. */
-status password_acceptable(struct str password, struct str login, struct why *why);
 /* What a token opens; NOT_FOUND: unknown, used or expired. */
 status invitations_of_token(struct db *db, struct str token, struct invitation *ret);
 /* The salt and hash were made on the background lane. The token is used up. */

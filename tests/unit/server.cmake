@@ -1,5 +1,6 @@
 leat_test(db LINK store)
 leat_test(identity LINK identity)
+leat_test(password_rules LINK identity)
 leat_test(roles LINK identity)
 leat_test(certificate LINK identity)
 set(DOMAIN_RIG ${CMAKE_CURRENT_SOURCE_DIR}/domain_rig.c)
