@@ -10,6 +10,8 @@ from leatd import Leatd  # noqa: E402
 server = Leatd(demo="--demo" in sys.argv)
 if "--oidc" in sys.argv:
     server.more += ["--oidc", sys.argv[sys.argv.index("--oidc") + 1]]
+if "--alert-near" in sys.argv:
+    server.more += ["--alert-near"]
 with server as leatd:
     print(json.dumps({"base": leatd.base, "data": leatd.data, "quickstart": leatd.quickstart}), flush=True)
     sys.stdin.read()

@@ -12,6 +12,11 @@ function recipes({ path, cluster }: Recipe): { what: string; curl: string; cli?:
   const send = (method: string, to: string, body: unknown) => `${auth} ${json} -X ${method} \\\n  -d '${JSON.stringify(body)}' \\\n  '${url}${to}'`;
   const read = (to: string) => `${auth} '${url}${to}'`;
   if (!cluster) {
+    if (path[0] === 'alerts') return [
+      { what: 'What fires', curl: read('/leat/v1/alerts?state=firing') },
+      { what: 'Be told by a webhook', curl: send('POST', '/leat/v1/alert-channels', { name: 'on call', type: 'webhook', url: 'https://example.com/hook' }) },
+      { what: 'Watch the lag of groups', curl: send('POST', '/leat/v1/alert-rules', { name: 'Slow consumers', watches: 'lag', threshold: 10000, for_ms: 300000 }) },
+    ];
     return path[0] === 'audit' ? [{ what: 'Read the audit log', curl: read('/leat/v1/audit') }] : [
       { what: 'List clusters with state and use', curl: read('/leat/v1/clusters'), cli: 'leat clusters' },
       { what: 'Make a cluster', curl: send('POST', '/cmk/v2/clusters', { spec: { display_name: 'orders', availability: 'SINGLE_ZONE', cloud: 'leat', region: 'local', config: { kind: 'Basic' }, environment: { id: 'env-…' } } }), cli: 'leat clusters create orders --environment env-… --kind Basic' },

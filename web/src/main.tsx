@@ -23,6 +23,7 @@ import { People } from './pages/people';
 import { AcceptInvitation, Profile } from './pages/profile';
 import { Requests } from './pages/requests';
 import { Audit } from './pages/audit';
+import { Alerts, useFiring } from './pages/alerts';
 
 type Session = { user: { id: string; login: string; full_name: string }; csrf: string };
 
@@ -37,6 +38,7 @@ function theme() {
 function page(path: string[], query: URLSearchParams, cluster: Cluster | undefined, reload: () => void) {
   if (path.length === 0) return <Fleet />;
   if (path[0] === 'audit') return <Audit query={query} />;
+  if (path[0] === 'alerts') return <Alerts query={query} />;
   if (path[0] === 'people') return <People />;
   if (path[0] === 'environments') return <Environments />;
   if (path[0] === 'plans') return <Plans />;
@@ -89,7 +91,7 @@ function Switcher({ id, c }: { id: string; c?: Cluster }) {
 
 // What is beside the clusters.
 const places: [string, string, string][] = [
-  ['environments', 'environments', 'Environments'], ['plans', 'plans', 'Plans'], ['requests', 'requests', 'Topic requests'], ['people', 'access', 'People'], ['audit', 'audit', 'Audit'],
+  ['alerts', 'alerts', 'Alerts'], ['environments', 'environments', 'Environments'], ['plans', 'plans', 'Plans'], ['requests', 'requests', 'Topic requests'], ['people', 'access', 'People'], ['audit', 'audit', 'Audit'],
 ];
 
 function Frame({ session, leave }: { session: Session; leave: () => void }) {
@@ -98,6 +100,7 @@ function Frame({ session, leave }: { session: Session; leave: () => void }) {
   const cluster = useGet<Cluster>(id ? `/leat/v1/clusters/${id}` : null, 2000);
   const [automate, setAutomate] = useState(false);
   const groups = useGet<Group[]>(cluster.value?.state.name === 'running' ? `/leat/v1/clusters/${id}/groups` : null, 5000, all);
+  const firing = useFiring();
   const behind = (groups.value || []).filter(g => g.total_lag > 0).length;
   const c = cluster.value;
   const base = id ? `/clusters/${id}` : '';
@@ -119,7 +122,7 @@ function Frame({ session, leave }: { session: Session; leave: () => void }) {
               {key === 'groups' && behind > 0 && <span class="n care">{behind} behind</span>}</a>))}
           {id && <hr />}
           <a href="/" aria-current={path.length === 0 ? 'page' : undefined}><Icon name="clusters" />{id ? 'All clusters' : 'Clusters'}</a>
-          {!id && places.map(([key, icon, word]) => <a href={`/${key}`} aria-current={path[0] === key ? 'page' : undefined}><Icon name={icon} />{word}</a>)}
+          {!id && places.map(([key, icon, word]) => <a href={`/${key}`} aria-current={path[0] === key ? 'page' : undefined}><Icon name={icon} />{word}{key === 'alerts' && firing > 0 && <span class="n care">{firing} firing</span>}</a>)}
         </nav>
         <div class="who"><span class="face" aria-hidden="true">{session.user.login.slice(0, 2).toUpperCase()}</span><a class="wrap" href="/profile" title="Password and sessions">{session.user.login}</a><Button kind="quiet" icon="out" aria-label="Sign out" title="Sign out" onClick={signOut} /></div>
       </aside>
