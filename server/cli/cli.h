@@ -37,6 +37,7 @@ struct verb {
     const char *calls;        /* "GET /path/{ARG}"; several of a function are separated by ';' */
     const char *query, *body; /* request.c says how they read */
     const char *view;         /* table.c says how it reads */
+    const char *truth;        /* a field of the answer: when it is not true, the exit code is CLI_REFUSED */
     const char *confirm;      /* asked before it is done; {ARG} is put in */
     int (*run)(struct cli *cli); /* NULL: request_run() does what the row says */
 };

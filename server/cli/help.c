@@ -5,7 +5,7 @@
 
 static const char *const exit_codes[][2] = {
     { "0", "done" },
-    { "1", "refused by the service, or refused in part" },
+    { "1", "refused by the service, in whole or in part; or what was checked is not so" },
     { "2", "wrong use, a file that cannot be used, or no confirmation" },
     { "3", "there is no such thing" },
     { "4", "the service does not answer, or cannot now: the same may go well later" },

@@ -303,6 +303,13 @@ void request_confirm(struct cli *cli)
     if (cli->verb->confirm) cli_confirm(cli, "%s", text);
 }
 
+/* The exit code that the answer means. */
+static int meaning(const struct cli *cli, const json_t *answer)
+{
+    const char *field = cli->verb->truth;
+    return field && !json_is_true(field_at(answer, field)) ? CLI_REFUSED : CLI_DONE;
+}
+
 /* A verb without a function of its own. */
 int request_run(struct cli *cli)
 {
@@ -311,11 +318,12 @@ int request_run(struct cli *cli)
     request_confirm(cli);
     const char *path = request_path(cli, 0);
     if (strcmp(method, "GET") == 0) {
-        view_print(cli, rest_pages(cli, path), cli->verb->view);
-        return CLI_DONE;
+        json_t *rows = rest_pages(cli, path);
+        view_print(cli, rows, cli->verb->view);
+        return meaning(cli, rows);
     }
     json_t *answer = rest_call(cli, method, request_body(cli), "%s", path);
     if (answer && cli->verb->view) view_print(cli, answer, cli->verb->view);
     else if (answer && cli->json) json_print(answer);
-    return CLI_DONE;
+    return meaning(cli, answer);
 }
