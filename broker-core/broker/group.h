@@ -158,6 +158,9 @@ struct group_coordinator {
     struct group_wait *waits;            /* utlist DL */
     struct timer expiry;
     bool loaded;
+    bool loading;
+    bool begins;             /* all is read; groups before `beginning` have begun to live */
+    struct group *beginning;
     bool damaged; /* a partition of the offsets topic cannot be read: no group is served */
 };
 

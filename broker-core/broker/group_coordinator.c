@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "broker/consumer.h"
 
+#define BEGIN_A_LOOK 16 /* groups, between two looks at how long the turn is */
+
 void group_options_init(struct group_options *options)
 {
     *options = (struct group_options){
@@ -46,30 +48,41 @@ void group_coordinator_free(struct group_coordinator *c)
 }
 
 /* Members of before the restart have a session's time to be heard of. */
-static void begin(struct group_coordinator *c)
+static void begin_one(struct group_coordinator *c, struct group *g)
 {
-    struct group *g, *tmp;
-    HASH_ITER(hh, c->groups, g, tmp) {
-        if (g->consumer != NULL) consumer_begin(g);
-        if (g->consumer == NULL && str_is_null(g->protocol_type) && g->offsets == NULL &&
-            g->pending_offsets == NULL) {
-            group_free(g); /* it was deleted */
-            continue;
-        }
-        for (struct member *m = g->members; m != NULL; m = m->hh.next)
-            group_restart_session(m, m->session_timeout_ms);
-        if (g->members != NULL && g->leader == NULL) {
-            g->leader = g->members;
-            group_prepare_rebalance(g);
-        }
-        group_expire_by(c, group_next_expiry(g));
+    if (g->consumer != NULL) consumer_begin(g);
+    if (g->consumer == NULL && str_is_null(g->protocol_type) && g->offsets == NULL &&
+        g->pending_offsets == NULL) {
+        group_free(g); /* it was deleted */
+        return;
     }
+    for (struct member *m = g->members; m != NULL; m = m->hh.next)
+        group_restart_session(m, m->session_timeout_ms);
+    if (g->members != NULL && g->leader == NULL) {
+        g->leader = g->members;
+        group_prepare_rebalance(g);
+    }
+    group_expire_by(c, group_next_expiry(g));
+}
+
+/* False: the turn is long, and some are left. */
+static bool begin(struct group_coordinator *c, const struct loop *loop)
+{
+    if (!c->begins) c->beginning = c->groups;
+    c->begins = true;
+    for (uint32_t n = 1; c->beginning; n++) {
+        struct group *g = c->beginning;
+        c->beginning = g->hh.next;
+        begin_one(c, g);
+        if (loop && n % BEGIN_A_LOOK == 0 && loop_turn_is_long(loop)) return false;
+    }
+    return true;
 }
 
 status group_coordinator_load(struct group_coordinator *c)
 {
     const struct topic *topic = image_topic(c->options.image, OFFSETS_TOPIC);
-    if (c->loaded || c->damaged || topic == NULL) return OK;
+    if (c->loaded || c->loading || c->damaged || topic == NULL) return OK;
     for (int32_t p = 0; p < topic->partitions; p++) {
         struct plog *log = store_find(c->options.store, topic->id, p);
         if (log == NULL) continue;
@@ -81,13 +94,30 @@ status group_coordinator_load(struct group_coordinator *c)
         TRY(s);
     }
     c->loaded = true;
-    begin(c);
+    (void)begin(c, NULL);
     return OK;
+}
+
+void group_coordinator_loading(struct group_coordinator *c) { c->loading = true; }
+
+bool group_coordinator_loaded(struct group_coordinator *c, bool read, const struct loop *loop)
+{
+    if (read && !begin(c, loop)) return false;
+    c->loaded = read;
+    c->loading = false;
+    return true;
+}
+
+void group_coordinator_unreadable(struct group_coordinator *c)
+{
+    c->loading = false;
+    c->damaged = true;
 }
 
 status group_coordinator_ready(struct group_coordinator *c)
 {
     if (c == NULL) return FAIL(COORDINATOR_NOT_AVAILABLE);
+    if (c->loading) return FAIL(COORDINATOR_LOAD_IN_PROGRESS);
     if (!c->loaded) TRY(group_coordinator_load(c));
     return c->loaded ? OK : FAIL(COORDINATOR_NOT_AVAILABLE);
 }

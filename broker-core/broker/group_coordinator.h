@@ -2,7 +2,7 @@
  *
  * Every change is a record of Kafka's format in the internal topic __consumer_offsets, partition
  * abs(hash of the group id) % partitions; an answer waits until it is durable. At start the topic
- * is replayed, synchronously. Timers only, no ticks. Loop thread only. */
+ * is replayed (loading.h). Timers only, no ticks. Loop thread only. */
 #pragma once
 #include "cluster/image.h"
 #include "io/loop.h"
@@ -42,5 +42,13 @@ void group_coordinator_stop(struct group_coordinator *coordinator); /* NULL ok *
 void group_coordinator_topic_deleted(struct group_coordinator *coordinator, struct topic *topic);
 /* Also when the offsets topic arrived in the image after the start: loads it. */
 status group_coordinator_load(struct group_coordinator *coordinator);
+/* The same piece by piece: COORDINATOR_LOAD_IN_PROGRESS from _loading on, until _loaded has said true,
+ * which takes as many calls as the loop's turns have no time for (NULL: one). Not `read`: there is no
+ * such topic yet. Or until _unreadable: no group is served, since one that is not there would begin
+ * anew, without its offsets. */
+void group_coordinator_loading(struct group_coordinator *coordinator);
+status group_load_batch(struct group_coordinator *coordinator, int32_t partition, struct bytes batch);
+bool group_coordinator_loaded(struct group_coordinator *coordinator, bool read, const struct loop *loop);
+void group_coordinator_unreadable(struct group_coordinator *coordinator);
 /* COORDINATOR_NOT_AVAILABLE until it is loaded (NULL ok: then too). Handlers ask first. */
 status group_coordinator_ready(struct group_coordinator *coordinator);

@@ -391,7 +391,7 @@ static status load_group(struct group_coordinator *c, struct bytes key_bytes, st
     return load_metadata(g, &v);
 }
 
-struct loading {
+struct loading_log {
     struct replay replay;
     struct group_coordinator *coordinator;
     int32_t partition;
@@ -401,7 +401,7 @@ struct loading {
 static status load_record(struct replay *r, const struct batch_header *h, int16_t kind,
                           struct bytes key, struct bytes value, struct arena *arena)
 {
-    struct group_coordinator *c = CONTAINER_OF(r, struct loading, replay)->coordinator;
+    struct group_coordinator *c = CONTAINER_OF(r, struct loading_log, replay)->coordinator;
     return kind == KEY_OFFSET || kind == KEY_OFFSET_OLD ? load_offset(c, h, key, value, arena)
            : kind == KEY_GROUP                          ? load_group(c, key, value, arena)
                                         : consumer_replay(c, kind, key, value, arena);
@@ -409,7 +409,7 @@ static status load_record(struct replay *r, const struct batch_header *h, int16_
 
 static status load_marker(struct replay *r, const struct batch_header *h, bool commit)
 {
-    const struct loading *l = CONTAINER_OF(r, struct loading, replay);
+    const struct loading_log *l = CONTAINER_OF(r, struct loading_log, replay);
     group_txn_end(l->coordinator, l->partition, h->producer_id, commit, batch_last_offset(h) + 1);
     return OK;
 }
@@ -419,7 +419,7 @@ status group_batch_commit(struct group_batch *b)
     if (failed(b->result)) return FAIL(COORDINATOR_NOT_AVAILABLE);
     if (b->count == 0) return OK;
     struct group *g = group_find(b->coordinator, group_batch_id(b));
-    struct loading loading = { .replay = { .record = load_record }, .coordinator = b->coordinator };
+    struct loading_log loading = { .replay = { .record = load_record }, .coordinator = b->coordinator };
     struct buf out;
     struct append_result appended;
     buf_init(&out, RECORD_MAX * 2);
@@ -433,9 +433,16 @@ status group_batch_commit(struct group_batch *b)
     return is_ok(s) ? OK : FAIL(COORDINATOR_NOT_AVAILABLE);
 }
 
+status group_load_batch(struct group_coordinator *c, int32_t partition, struct bytes batch)
+{
+    struct loading_log loading = { .replay = { .record = load_record, .marker = load_marker },
+                                   .coordinator = c, .partition = partition };
+    return replay_batch(&loading.replay, batch);
+}
+
 status group_load(struct group_coordinator *c, struct plog *log)
 {
-    struct loading loading = { .replay = { .record = load_record, .marker = load_marker },
+    struct loading_log loading = { .replay = { .record = load_record, .marker = load_marker },
                                .coordinator = c, .partition = plog_partition(log) };
     return replay_log(&loading.replay, log);
 }

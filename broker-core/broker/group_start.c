@@ -18,11 +18,7 @@ status group_coordinator_start(struct broker *broker, struct group_coordinator *
     options.arg = broker;
     struct group_coordinator *c = NULL;
     TRY(group_coordinator_new(&options, &c));
-    status s = group_coordinator_load(c);
-    if (failed(s)) {
-        group_coordinator_free(c);
-        return s;
-    }
+    group_coordinator_loading(c);
     *ret_coordinator = c;
     return OK;
 }

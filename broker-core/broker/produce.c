@@ -205,7 +205,9 @@ static status produce_in_transaction(const struct produce *p, const struct targe
                              r->version >= ABORTABLE_SINCE);
     if (s.code == E_INVALID_TXN_STATE)
         why_set(why, "Partition was not added to the transaction");
-    if (s.code != E_COORDINATOR_NOT_AVAILABLE && (tv2 || s.code != E_CONCURRENT_TRANSACTIONS)) return s;
+    bool passes = s.code == E_COORDINATOR_NOT_AVAILABLE || s.code == E_COORDINATOR_LOAD_IN_PROGRESS ||
+                  (s.code == E_CONCURRENT_TRANSACTIONS && !tv2);
+    if (!passes) return s;
     why_set(why, "Unable to verify the partition has been added to the transaction. Underlying error: "
                  "%s", status_name(s));
     return FAIL(NOT_ENOUGH_REPLICAS);

@@ -27,6 +27,7 @@
 #define TRIM_MS 10000 /* after large requests or answers, freed memory goes back */
 #define RETENTION_CHECK_MS 10000         /* after an append, once at most so often */
 #define FULL_CHECK_MS 1000               /* while the disk is full */
+#define LOAD_FIRST_MS 20
 #define EXIT_STORE_FAILED 3
 
 void broker_options_init(struct broker_options *options)
@@ -37,6 +38,7 @@ void broker_options_init(struct broker_options *options)
         .node_id = 1,
         .limits = limits_standalone,
         .max_idle_ms = IDLE_MS_DEFAULT,
+        .load_first_ms = LOAD_FIRST_MS,
     };
 }
 
@@ -384,7 +386,9 @@ static status broker_start(struct broker *b, struct why *why)
     started = txn_coordinator_start(b, &b->txns);
     if (failed(started)) why_set(why, "the state of transactions cannot be loaded: %s",
                                  status_text(started));
-    return started;
+    TRY(started);
+    loading_start(b);
+    return OK;
 }
 
 status broker_new(const struct broker_options *options, struct broker **ret_broker,
@@ -443,6 +447,7 @@ void broker_free(struct broker *b)
     if (b->loop) {
         broker_tell_turns(b);
         broker_close_doors(b);
+        loading_stop(b);
         while (b->packing) loop_turn(b->loop, -1);
         txn_coordinator_stop(b->txns);
         b->txns = NULL;

@@ -8,6 +8,7 @@
 #include "broker/ending.h"
 #include "broker/endpoint.h"
 #include "broker/files.h"
+#include "broker/loading.h"
 #include "broker/quota.h"
 #include "broker/request_pool.h"
 #include "broker/stats.h"
@@ -42,6 +43,7 @@ struct broker_options {
     struct limits limits;       /* standalone: what the image starts with */
     const char *super_users;    /* standalone: "User:a;User:b", for whom ACLs do not hold; NULL */
     int64_t max_idle_ms;        /* connections.max.idle.ms */
+    int32_t load_first_ms;      /* so long the coordinators read their topics before anybody is served */
     bool sandbox;               /* fence the whole process, for good */
     uint32_t uid;               /* become this user and group once the folders are open; 0: stay */
     struct broker_default defaults[BROKER_MAX_DEFAULTS];
@@ -79,6 +81,7 @@ struct broker {
     struct group_coordinator *groups;
     struct endpoint endpoints[ENDPOINTS_MAX]; /* as many as options.endpoint_count */
     struct listener *local;     /* kafka.sock */
+    struct loading loading;     /* of both coordinators */
     struct fetch_sessions *fetch_sessions;
     struct txn_coordinator *txns;
     struct connection *connections; /* utlist DL */

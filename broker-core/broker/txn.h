@@ -108,7 +108,7 @@ struct txn_coordinator {
     struct txn *txns;
     size_t id_bytes;
     struct timer expiry;
-    bool loaded;
+    bool loaded, loading;
     bool damaged; /* a partition of its topic cannot be read: no transaction is served */
 };
 

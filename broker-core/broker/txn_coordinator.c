@@ -133,7 +133,7 @@ static void resume(struct txn_coordinator *c)
 status txn_coordinator_load(struct txn_coordinator *c)
 {
     const struct topic *topic = image_topic(c->options.image, STR(TRANSACTION_STATE_TOPIC));
-    if (c->loaded || c->damaged || topic == NULL) return OK;
+    if (c->loaded || c->loading || c->damaged || topic == NULL) return OK;
     for (int32_t p = 0; p < topic->partitions; p++) {
         struct plog *log = store_find(c->options.store, topic->id, p);
         if (log == NULL) continue;
@@ -148,9 +148,25 @@ status txn_coordinator_load(struct txn_coordinator *c)
     return OK;
 }
 
+void txn_coordinator_loading(struct txn_coordinator *c) { c->loading = true; }
+
+void txn_coordinator_loaded(struct txn_coordinator *c, bool read)
+{
+    c->loading = false;
+    c->loaded = read;
+    if (read) resume(c);
+}
+
+void txn_coordinator_unreadable(struct txn_coordinator *c)
+{
+    c->loading = false;
+    c->damaged = true;
+}
+
 status txn_coordinator_ready(struct txn_coordinator *c)
 {
     if (c == NULL) return FAIL(COORDINATOR_NOT_AVAILABLE);
+    if (c->loading) return FAIL(COORDINATOR_LOAD_IN_PROGRESS);
     if (!c->loaded) TRY(txn_coordinator_load(c));
     return c->loaded ? OK : FAIL(COORDINATOR_NOT_AVAILABLE);
 }

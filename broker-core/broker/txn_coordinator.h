@@ -3,7 +3,7 @@
  *
  * Every change of state is a record of Kafka's format in the internal topic __transaction_state,
  * partition abs(hash of the transactional id) % partitions; it is durable before it holds. At start
- * the topic is replayed, synchronously, and what was being ended goes on. A transaction ends in three
+ * the topic is replayed (loading.h), and what was being ended goes on. A transaction ends in three
  * durable steps: Prepare… is written, then a marker in every partition, then Complete…
  * Timers only, no ticks. Loop thread only. */
 #pragma once
@@ -47,6 +47,11 @@ status txn_coordinator_new(const struct txn_options *options, struct txn_coordin
 void txn_coordinator_free(struct txn_coordinator *coordinator);
 /* Replays; nothing when the image has no __transaction_state yet, or it is loaded. */
 status txn_coordinator_load(struct txn_coordinator *coordinator);
+/* The same piece by piece, as group_coordinator.h has it. */
+void txn_coordinator_loading(struct txn_coordinator *coordinator);
+status txn_load_batch(struct txn_coordinator *coordinator, struct bytes batch);
+void txn_coordinator_loaded(struct txn_coordinator *coordinator, bool read);
+void txn_coordinator_unreadable(struct txn_coordinator *coordinator);
 /* COORDINATOR_NOT_AVAILABLE until it is loaded (NULL ok: then too). Handlers ask first. */
 status txn_coordinator_ready(struct txn_coordinator *coordinator);
 

@@ -100,7 +100,7 @@ status txn_log_append(struct txn_coordinator *c, struct str id, const struct txn
 }
 
 /* --- replaying -------------------------------------------------------------------------------- */
-struct loading {
+struct loading_log {
     struct replay replay;
     struct txn_coordinator *coordinator;
 };
@@ -141,7 +141,7 @@ static status load_record(struct replay *r, const struct batch_header *h, int16_
                           struct bytes key, struct bytes value, struct arena *arena)
 {
     (void)h;
-    struct txn_coordinator *c = CONTAINER_OF(r, struct loading, replay)->coordinator;
+    struct txn_coordinator *c = CONTAINER_OF(r, struct loading_log, replay)->coordinator;
     struct transaction_log_key k;
     struct transaction_log_value v;
     if (kind != KIND_TRANSACTION) return OK; /* of a version that knows more */
@@ -159,6 +159,12 @@ static status load_record(struct replay *r, const struct batch_header *h, int16_
 
 status txn_log_load(struct txn_coordinator *c, struct plog *log)
 {
-    struct loading loading = { .replay = { .record = load_record }, .coordinator = c };
+    struct loading_log loading = { .replay = { .record = load_record }, .coordinator = c };
     return replay_log(&loading.replay, log);
+}
+
+status txn_load_batch(struct txn_coordinator *c, struct bytes batch)
+{
+    struct loading_log loading = { .replay = { .record = load_record }, .coordinator = c };
+    return replay_batch(&loading.replay, batch);
 }

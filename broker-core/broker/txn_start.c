@@ -17,6 +17,9 @@ status broker_write_marker(struct broker *b, const struct txn_marker *m, int32_t
     const struct topic *topic = image_topic(b->image, m->topic);
     *ret_log = NULL;
     if (topic == NULL || m->partition < 0 || m->partition >= topic->partitions) return OK;
+    /* What it ends may not have been read yet. */
+    if (str_eq(m->topic, OFFSETS_TOPIC) && b->loading.phase == LOADING_GROUPS)
+        return FAIL(COORDINATOR_LOAD_IN_PROGRESS);
     struct plog *log = broker_log(b, topic, m->partition);
     if (log == NULL) return FAIL(NO_MEMORY);
     struct append_result result = { 0 };
@@ -50,11 +53,7 @@ status txn_coordinator_start(struct broker *broker, struct txn_coordinator **ret
     options.arg = broker;
     struct txn_coordinator *c = NULL;
     TRY(txn_coordinator_new(&options, &c));
-    status s = txn_coordinator_load(c);
-    if (failed(s)) {
-        txn_coordinator_free(c);
-        return s;
-    }
+    txn_coordinator_loading(c);
     *ret_coordinator = c;
     return OK;
 }
