@@ -2,6 +2,7 @@
  * are libmicrohttpd's; what blocks runs on the loop's pool.
  * Layers: store, identity, supervise, engine, collect, domain, api, http. */
 #include "base/log.h"
+#include "domain/audit.h"
 #include "domain/bootstrap.h"
 #include "domain/lifecycle.h"
 #include "domain/options.h"
@@ -36,6 +37,43 @@ static int show(const struct options *options)
     }
     quickstart_print(stdout, options->domain.data_dir, &quickstart);
     return 0;
+}
+
+static int tell_verdict(const char *file, const struct audit_verdict *v)
+{
+    char head[2 * AUDIT_HASH + 1] = "";
+    for (size_t i = 0; i < AUDIT_HASH; i++) snprintf(head + 2 * i, 3, "%02x", v->head[i]);
+    if (!v->intact) {
+        printf("broken at row %lld: %s (%lld rows before it fit)\n", (long long)v->broken_at, v->what,
+               (long long)v->rows);
+        return 1;
+    }
+    printf("whole: the %lld rows of the audit log in %s, %lld to %lld, are what was written\nnewest: %s\n",
+           (long long)v->rows, file, (long long)v->first, (long long)v->last, head);
+    return 0;
+}
+
+/* What a script asks of a live database, a copy or a backup. */
+static int verify_audit(const struct options *options)
+{
+    struct audit_verdict verdict;
+    struct why why = { "" };
+    const char *file = options->verify_audit;
+    bool holds = true;
+    CLEANUP(db) struct db *db = NULL;
+    status result = db_open_file(file, &db);
+    if (is_ok(result)) result = audit_verify(db, &verdict);
+    if (is_ok(result) && options->audit_holds) result = audit_holds(db, str_c(options->audit_holds), &holds);
+    if (failed(result)) {
+        why_set(&why, "the audit log of %s cannot be read: %s", file, status_text(result));
+        if (result.code == E_INVALID) why_set(&why, "--audit-holds wants the 64 digits of a hash");
+        return complain(&why, result, 2);
+    }
+    if (verdict.intact && !holds) {
+        printf("broken: no row has the hash %s\n", options->audit_holds);
+        return 1;
+    }
+    return tell_verdict(file, &verdict);
 }
 
 static void ready(void *arg)
@@ -96,6 +134,7 @@ int main(int argc, char **argv)
     if (failed(result)) return complain(&why, result, 2);
     if (help) return 0;
     if (run.options.show) return show(&run.options);
+    if (run.options.verify_audit) return verify_audit(&run.options);
     raise_descriptors();
     lifecycle_block_signals();
     result = options_claim_folder(&run.options, &why);

@@ -269,3 +269,12 @@ status audit_verify(struct db *db, struct audit_verdict *ret)
     *ret = s.v;
     return OK;
 }
+
+status audit_holds(struct db *db, struct str hex, bool *ret)
+{
+    int64_t found = 0;
+    if (hex.len != 2 * AUDIT_HASH) return FAIL(INVALID);
+    TRY(db_one_i64(DB(db, "SELECT count(*) FROM audit WHERE hex(hash) = upper(?)", hex), &found));
+    *ret = found > 0;
+    return OK;
+}

@@ -39,6 +39,8 @@ struct audit_verdict {
 };
 /* Reads every row, some 3 us each. */
 status audit_verify(struct db *db, struct audit_verdict *ret);
+/* Is there a row with this hash? 64 hexadecimal digits, or INVALID. */
+status audit_holds(struct db *db, struct str hex, bool *ret);
 
 /* --- writer, inside a transaction ---------------------------------------------------------------- */
 /* id, previous and hash are made here. */

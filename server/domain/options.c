@@ -35,6 +35,9 @@ static const char usage[] =
     "  --alert-near         alerts may be sent to this machine itself and its link, too\n"
     "  --no-demo            no demo at the first start\n"
     "  --quiet              no login is printed at the start: for where output becomes a log\n"
+    "  --verify-audit FILE  say whether the audit log in this database (live, a copy or a backup) is whole,\n"
+    "                       and end: 0 whole, 1 broken, 2 it cannot be read\n"
+    "  --audit-holds HASH   … and that it has the row with this hash, as was noted elsewhere before\n"
     "  --show               print how to reach the service of this folder, and end\n"
     "\n"
     "SIGTERM ends leatd alone, brokers serve on; SIGINT stops the brokers first.\n"
@@ -156,6 +159,8 @@ static status parse_value(struct options *options, const char *name, const char 
     else if (strcmp(name, "--https-cert") == 0) o->https_chain = value;
     else if (strcmp(name, "--oidc") == 0) o->oidc_file = value;
     else if (strcmp(name, "--https-key") == 0) o->https_key = value;
+    else if (strcmp(name, "--verify-audit") == 0) options->verify_audit = value;
+    else if (strcmp(name, "--audit-holds") == 0) options->audit_holds = value;
     else if (strcmp(name, "--rate-limit") == 0) return parse_rate(value, options, why);
     else if (strcmp(name, "--listen") == 0) return parse_listen(value, o, why);
     else return parse_host(value, o, why);
@@ -167,7 +172,7 @@ static bool takes_value(const char *name)
     static const char *const names[] = { "--data", "--web", "--broker-ports", "--listen",
                                          "--advertise", "--min-free", "--broker-users", "--cgroups",
                                          "--rate-limit", "--oidc", "--https-cert", "--https-key",
-                                         "--liveness" };
+                                         "--liveness", "--verify-audit", "--audit-holds" };
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         if (strcmp(name, names[i]) == 0) return true;
     }
@@ -230,6 +235,11 @@ status options_parse(struct options *options, int argc, char **argv, bool *ret_h
         } else {
             TRY(parse_value(options, name, argv[++i], why));
         }
+    }
+    if (options->verify_audit) return OK;
+    if (options->audit_holds) {
+        why_set(why, "--audit-holds goes with --verify-audit");
+        return FAIL(INVALID);
     }
     if (!options->domain.data_dir) {
         why_set(why, "--data DIR is needed; see leatd --help");

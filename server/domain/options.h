@@ -6,6 +6,8 @@ struct options {
     struct domain_options domain;
     int64_t requests_per_s, requests_burst; /* of REST; see http/rate_limit.h */
     bool show;  /* --show: print the quickstart of the folder and end */
+    const char *verify_audit; /* --verify-audit: a database to look at, and end; NULL: none */
+    const char *audit_holds;  /* --audit-holds: the hash of a row that must be there; NULL: none */
     bool quiet; /* --quiet: do not print it at the start */
     char data_dir[400], bin_dir[400], web_dir[400];
 };

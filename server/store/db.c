@@ -133,6 +133,33 @@ status db_open_reader(const char *path, struct db **ret_db)
     return OK;
 }
 
+/* "file:/a%20path?immutable=1": without a journal beside it, it is not looked for one, nor made. */
+static bool uri_of(const char *path, char *ret, size_t size)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/-_.~";
+    size_t n = (size_t)snprintf(ret, size, "file:");
+    for (const char *c = path; *c; c++) {
+        if (n + 16 >= size) return false;
+        n += (size_t)snprintf(ret + n, size - n, strchr(plain, *c) ? "%c" : "%%%02X", (unsigned char)*c);
+    }
+    snprintf(ret + n, size - n, "?immutable=1");
+    return true;
+}
+
+status db_open_file(const char *path, struct db **ret_db)
+{
+    char journal[1100], uri[3300];
+    if (access(path, R_OK) != 0) return status_from_errno(errno);
+    snprintf(journal, sizeof journal, "%s-wal", path);
+    if (access(journal, F_OK) == 0) return db_open_reader(path, ret_db);
+    if (!uri_of(path, uri, sizeof uri)) return FAIL(INVALID);
+    CLEANUP(db) struct db *db = NULL;
+    TRY(db_open(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, &db));
+    TRY(db_script(db, "PRAGMA query_only = ON"));
+    *ret_db = TAKE(db);
+    return OK;
+}
+
 void db_free(struct db *db)
 {
     if (!db) return;

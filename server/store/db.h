@@ -21,6 +21,9 @@ struct db_query;
 /* WAL, foreign keys, synchronous FULL. What a process before left in the journal is in the database then. */
 status db_open_writer(const char *path, struct db **ret_db);
 status db_open_reader(const char *path, struct db **ret_db);
+/* A database that is only looked at, whether somebody writes it now or it is a copy: nothing is written
+ * beside it. NOT_FOUND. */
+status db_open_file(const char *path, struct db **ret_db);
 void db_free(struct db *db); /* NULL ok */
 DEFINE_CLEANUP(db);
 const char *db_path(const struct db *db);

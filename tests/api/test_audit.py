@@ -5,6 +5,8 @@ import http.cookies
 import json
 import os
 import sqlite3
+import subprocess
+import tempfile
 import urllib.parse
 
 import client
@@ -159,6 +161,41 @@ def test_rows_of_an_older_program_are_chained_at_the_start(s):
         db.execute("UPDATE audit SET previous = NULL, hash = NULL")
         db.execute("DELETE FROM audit_head")
     assert verdict(s)["intact"]
+
+
+def verified(path, *more):
+    p = subprocess.run([os.path.join(client.leatd.BIN, "leatd"), "--verify-audit", path, *more], capture_output=True,
+                       text=True, timeout=60, check=False)
+    return p.returncode, p.stdout + p.stderr
+
+
+def test_a_database_is_verified_without_a_service(s):
+    live = os.path.join(s.data, "leat.db")
+    head = verdict(s)["head"]
+    code, said = verified(live, "--audit-holds", head)
+    assert code == 0 and said.startswith("whole: ") and f"newest: {head}" in said, said
+    with tempfile.TemporaryDirectory() as folder:
+        copy = os.path.join(folder, "a copy%.db")
+        with contextlib.closing(sqlite3.connect(live)) as db, contextlib.closing(sqlite3.connect(copy)) as to:
+            db.backup(to)
+        s.good("POST", "/org/v2/environments", {"display_name": "behind the copy"})
+        assert verified(copy)[0] == 0 and os.listdir(folder) == ["a copy%.db"], "nothing is written beside it"
+        newest = verdict(s)["head"]
+        code, said = verified(copy, "--audit-holds", newest)
+        assert code == 1 and newest in said, said
+        with contextlib.closing(sqlite3.connect(copy)) as db:
+            for name, in db.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'audit'").fetchall():
+                db.execute(f"DROP TRIGGER {name}")
+            db.execute("UPDATE audit SET address = '192.0.2.1' WHERE id = 4")
+            db.commit()
+        code, said = verified(copy)
+        assert code == 1 and said.startswith("broken at row 4: "), said
+        with open(os.path.join(folder, "no database"), "w", encoding="ascii") as f:
+            f.write("hello" * 1000)
+        for path in (os.path.join(folder, "no database"), os.path.join(folder, "absent")):
+            code, said = verified(path)
+            assert code == 2 and "cannot be read" in said, said
+        assert verified(copy, "--audit-holds", "abc")[0] == 2
 
 
 def test_what_was_changed_behind_its_back_shows(s):
