@@ -1,6 +1,6 @@
 /* access.h - what the roles of a session or a cloud key let it do. server/http calls access_check before
- * a body is read; handlers of IN_HANDLER rows (access.def) ask for what only they know. A cluster key
- * has no roles: Kafka's ACLs guard its door (api/kafka.h), and all questions here are answered yes. */
+ * a body is read; handlers of IN_HANDLER rows (access.def) ask for what only they know. For a
+ * cluster key all questions here are answered yes: api/kafka.h decides, by ACLs and its account's roles. */
 #pragma once
 #include "api/api.h"
 #include "identity/roles.h"

@@ -11,13 +11,15 @@ static struct str self_of(struct api_request *rq, const char *id)
     return api_url(rq, "/org/v2/environments/%s", str_c(id));
 }
 
+/* Who asked for no governance package is shown none: tools wait for a schema registry where there is one. */
 static json_t *to_json(struct api_request *rq, const struct environment *e)
 {
-    return json_pack("{s:s, s:s, s:s, s:o, s:s, s:{s:s}}", "api_version", API_VERSION, "kind",
+    json_t *governance = e->package[0] ? json_pack("{s:s}", "package", e->package) : NULL;
+    return json_pack("{s:s, s:s, s:s, s:o, s:s, s:o*}", "api_version", API_VERSION, "kind",
                      "Environment", "id", e->id, "metadata",
                      control_metadata(rq, self_of(rq, e->id), control_crn(rq, "/environment=%s", e->id),
                                       e->created_at, e->updated_at),
-                     "display_name", e->display_name, "stream_governance_config", "package", e->package);
+                     "display_name", e->display_name, "stream_governance_config", governance);
 }
 
 static void add_row(void *arg, const struct environment *e)

@@ -29,7 +29,9 @@ struct kafka_scope *kafka_scope(struct api_request *rq)
         s->host = str_c(rq->address);
         s->all = rq->caller.door != DOOR_CLUSTER_KEY;
         s->rq = rq;
+        const struct str owner = arena_printf(rq->arena, "User:%s", rq->caller.owner);
         if (!s->all) result = acls_of_principal(rq->db, s->id, s->principal, &s->acls);
+        if (!s->all && is_ok(result)) result = roles_load(rq->db, &owner, 1, rq->arena, &s->roles);
     }
     if (is_ok(result) && s->all && !access_sees_cluster(rq, s->cluster.environment_id, s->id)) {
         no_cluster(rq, id);
@@ -68,14 +70,19 @@ static bool role_allows(const struct kafka_scope *scope, enum acl_operation oper
     if (resource == RES_TOPIC) target.resource = RESOURCE_TOPIC;
     if (resource == RES_GROUP) target.resource = RESOURCE_GROUP;
     if (resource == RES_TRANSACTIONAL_ID) target.resource = RESOURCE_TRANSACTIONAL_ID;
-    return access_allows_for(scope->rq, permission_of(operation, resource), &target);
+    enum permission permission = permission_of(operation, resource);
+    return scope->all ? access_allows_for(scope->rq, permission, &target)
+                      : roles_allow(&scope->roles, permission, &target);
 }
 
 bool kafka_allows(const struct kafka_scope *scope, enum acl_operation operation,
                   enum acl_resource resource, struct str name)
 {
+    const struct acl_set *acls = &scope->acls;
     if (scope->all) return role_allows(scope, operation, resource, name);
-    return acl_allows(&scope->acls, scope->principal, scope->host, operation, resource, name);
+    return acl_allows(acls, scope->principal, scope->host, operation, resource, name) ||
+           (!acl_denies(acls, scope->principal, scope->host, operation, resource, name) &&
+            role_allows(scope, operation, resource, name));
 }
 
 bool kafka_shows_group(const struct kafka_scope *scope, struct str name)

@@ -3,8 +3,10 @@
  *
  * A cluster key's ACLs are checked here, over the database's rows and by the broker's own function
  * (acl_allows), for what leatd answers or changes by itself: topics, configs, ACLs. leatd owns these
- * rows, so this is the same decision, and it works with the broker away. What only the broker knows
- * (offsets, groups, records) is asked of it as the key's principal, and the broker decides. */
+ * rows, so this is the same decision, and it works with the broker away. There the roles of the key's
+ * account count, too, as automation expects that makes an account with CloudClusterAdmin and goes on with a
+ * cluster key of it; but nothing that an ACL denies. What only the broker knows (offsets, groups, records)
+ * is asked of it as the key's principal, and the broker decides by ACLs alone. */
 #pragma once
 #include "api/api.h"
 
@@ -12,6 +14,7 @@
 #include "domain/acls.h"
 #include "domain/clusters.h"
 #include "domain/topics.h"
+#include "identity/roles.h"
 
 struct kafka_scope {
     struct cluster cluster;
@@ -20,7 +23,8 @@ struct kafka_scope {
     struct str host;         /* of the caller */
     bool all;                /* session or cloud key: roles decide (api/access.h), no ACLs apply */
     struct api_request *rq;
-    struct acl_set acls;
+    struct acl_set acls;     /* of a cluster key: the principal's */
+    struct roles roles;      /* of a cluster key: its account's */
 };
 /* In the request's arena; kafka_scope_done frees the ACLs. NULL: answered 404. */
 struct kafka_scope *kafka_scope(struct api_request *rq);

@@ -171,7 +171,7 @@ void kafka_configs_get(struct api_request *rq)
 /* --- changed ---------------------------------------------------------------------------------- */
 
 enum { SET = 0, UNSET = 1 }; /* Kafka's AlterConfigOp */
-enum { RESOURCE_TOPIC = 2 };
+enum { CONFIG_OF_TOPIC = 2 }; /* its resource type */
 #define CHANGES_MAX 200 /* of one topic or broker in one request */
 
 typedef struct incremental_alter_configs_request_alterable_config alteration;
@@ -304,7 +304,7 @@ static void change(struct api_request *rq)
         fail_unknown(rq, s, resource.configs[i].name, row.topic.name);
         return;
     }
-    resource.resource_type = RESOURCE_TOPIC;
+    resource.resource_type = CONFIG_OF_TOPIC;
     resource.resource_name = row.topic.name;
     alter(rq, s, &resource, 1, validate_only, altered, rq);
 }
@@ -389,7 +389,7 @@ static bool read_topics(struct many *m, const json_t *data, alter_resource **ret
         const json_t *entry = json_array_get(data, i);
         alter_resource *r = &resources[i];
         wire_default_struct(&incremental_alter_configs_request_alter_configs_resource_struct, r);
-        r->resource_type = RESOURCE_TOPIC;
+        r->resource_type = CONFIG_OF_TOPIC;
         r->resource_name = api_get_str(entry, "topic_name");
         if (!r->resource_name.data) {
             api_fail_kafka(rq, 400, 400, "Bad Request: topic_name is missing.");

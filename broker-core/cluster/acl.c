@@ -193,15 +193,28 @@ static void weigh_prefixed(const struct acl_set *set, enum acl_resource resource
                     principal, host, operation, v);
 }
 
-bool acl_allows(const struct acl_set *set, struct str principal, struct str host,
-                enum acl_operation operation, enum acl_resource resource, struct str name)
+static struct verdict weigh_all(const struct acl_set *set, struct str principal, struct str host,
+                                enum acl_operation operation, enum acl_resource resource, struct str name)
 {
     struct verdict v = { 0 };
     weigh_place(set, resource, PAT_LITERAL, name, principal, host, operation, &v);
     if (!str_eq(name, STR("*")))
         weigh_place(set, resource, PAT_LITERAL, STR("*"), principal, host, operation, &v);
     weigh_prefixed(set, resource, name, principal, host, operation, &v);
+    return v;
+}
+
+bool acl_allows(const struct acl_set *set, struct str principal, struct str host,
+                enum acl_operation operation, enum acl_resource resource, struct str name)
+{
+    struct verdict v = weigh_all(set, principal, host, operation, resource, name);
     return v.allow && !v.deny;
+}
+
+bool acl_denies(const struct acl_set *set, struct str principal, struct str host,
+                enum acl_operation operation, enum acl_resource resource, struct str name)
+{
+    return weigh_all(set, principal, host, operation, resource, name).deny;
 }
 
 /* Is everything the ALLOW entry opens closed again by a DENY (KIP-679)? */

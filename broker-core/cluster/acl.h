@@ -38,6 +38,9 @@ void acl_set_done(struct acl_set *set);
 
 bool acl_allows(const struct acl_set *set, struct str principal, struct str host,
                 enum acl_operation operation, enum acl_resource resource, struct str name);
+/* Is it forbidden by a DENY? What no entry is about is neither allowed nor denied. */
+bool acl_denies(const struct acl_set *set, struct str principal, struct str host,
+                enum acl_operation operation, enum acl_resource resource, struct str name);
 /* May the principal do this on some resource of this type (InitProducerId: Write on any topic)? */
 bool acl_allows_any(const struct acl_set *set, struct str principal, struct str host,
                     enum acl_operation operation, enum acl_resource resource);

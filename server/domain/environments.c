@@ -52,12 +52,12 @@ status environments_count(struct db *db, int64_t *ret)
 
 status environments_insert(struct db *db, struct str display_name, struct environment *ret)
 {
-    struct environment e = { .package = "ESSENTIALS", .created_at = domain_wall() };
+    struct environment e = { .created_at = domain_wall() };
     e.updated_at = e.created_at;
     secret_id_new("env-", e.id);
     if (!str_copy(e.display_name, sizeof e.display_name, display_name)) return FAIL(INVALID);
-    TRY(db_run(DB(db, "INSERT INTO environment (id, display_name, created_at, updated_at) "
-                  "VALUES (?, ?, ?, ?)",
+    TRY(db_run(DB(db, "INSERT INTO environment (id, display_name, governance_package, created_at, "
+                  "updated_at) VALUES (?, ?, '', ?, ?)",
                   (const char *)e.id, display_name, e.created_at, e.updated_at)));
     *ret = e;
     return OK;
@@ -77,7 +77,7 @@ static status write_row(struct db *db, const struct environment *e, const struct
     struct str name = str_is_null(write->display_name) ? str_c(e->display_name) : write->display_name;
     struct str package = str_is_null(write->package) ? str_c(e->package) : write->package;
     TRY(name_check(name, why));
-    TRY(check_package(package, why));
+    TRY(check_package(write->package, why));
     status result = db_run(DB(db, "UPDATE environment SET display_name = ?, governance_package = ?, "
                                   "updated_at = ? WHERE id = ?",
                               name, package, domain_wall(), (const char *)e->id));

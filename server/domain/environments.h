@@ -8,7 +8,7 @@
 struct environment {
     char id[ID_TEXT];
     char display_name[NAME_MAX_BYTES + 1];
-    char package[16]; /* of stream governance: ESSENTIALS, ADVANCED; kept and shown, grants nothing here */
+    char package[16]; /* of stream governance: ESSENTIALS, ADVANCED, or none asked for; grants nothing */
     int64_t created_at, updated_at;
 };
 

@@ -13,8 +13,8 @@
 bool files_is_api(struct str path)
 {
     static const char *const prefixes[] = { "/org", "/cmk", "/iam", "/kafka", "/kafka-quotas",
-                                            "/service-quota", "/billing", "/v2", "/v3", "/leat", "/healthz",
-                                            "/readyz", "/metrics" };
+                                            "/service-quota", "/billing", "/v2", "/v3", "/leat", "/srcm",
+                                            "/healthz", "/readyz", "/metrics" };
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
         struct str p = str_c(prefixes[i]);
         if (str_starts(path, p) && (path.len == p.len || path.data[p.len] == '/')) return true;

@@ -1,6 +1,7 @@
 /* roles.h - roles bound to people and service accounts, and the question they answer: may this
- * principal do that there? They guard REST for sessions and cloud keys; what a cluster key may do is
- * decided by Kafka's ACLs, and neither looks at the other. Any thread, with that thread's database. */
+ * principal do that there? They guard REST for sessions and cloud keys. What a cluster key may do is decided
+ * by Kafka's ACLs; where leatd itself decides (topics, configs, ACLs by REST) the roles of the key's account
+ * count, too (api/kafka.h). Any thread, with that thread's database. */
 #pragma once
 #include "base/arena.h"
 #include "store/db.h"

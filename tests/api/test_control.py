@@ -32,6 +32,7 @@ def error(body):
 
 
 def test_an_environment_keeps_its_governance_package(t):
+    assert "stream_governance_config" not in t.s.good("POST", "/org/v2/environments", {"display_name": "ungoverned"}, status=201)
     made = t.s.good("POST", "/org/v2/environments", {
         "display_name": "governed", "stream_governance_config": {"package": "ADVANCED"}}, status=201)
     path = "/org/v2/environments/" + made["id"]

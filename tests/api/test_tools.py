@@ -197,6 +197,19 @@ def test_terraform_from_an_environment_to_a_key_that_works_at_once(t):
     for _ in range(2):  # the provider wants to see it twice in a row
         assert t.s.call("GET", topics, key=login).status == 200
     assert not t.s.good("GET", f"/iam/v2/api-keys/{key['id']}")["spec"].get("secret")
+    # Its examples bind the account to CloudClusterAdmin, and go on with the cluster key.
+    t.s.refused(403, "POST", topics, {"topic_name": "tf"}, key=login)
+    binding = t.s.good("POST", "/iam/v2/role-bindings", {
+        "principal": f"User:{account['id']}", "role_name": "CloudClusterAdmin",
+        "crn_pattern": shown["metadata"]["resource_name"].split("/kafka=")[0]}, status=201)
+    t.s.good("POST", topics, {"topic_name": "tf"}, key=login, status=201)
+    acls = topics.replace("/topics", "/acls")
+    deny = {"resource_type": "TOPIC", "resource_name": "t", "pattern_type": "PREFIXED",
+            "principal": f"User:{account['id']}", "host": "*", "operation": "DELETE", "permission": "DENY"}
+    assert t.s.call("POST", acls, deny, key=login).status == 201
+    t.s.refused(403, "DELETE", f"{topics}/tf", key=login)  # no role opens what an ACL denies
+    t.s.good("DELETE", f"/iam/v2/role-bindings/{binding['id']}")
+    t.s.refused(403, "POST", topics, {"topic_name": "tf-2"}, key=login)
     t.s.good("DELETE", f"/iam/v2/api-keys/{key['id']}", status=204)
     t.s.good("DELETE", f"/iam/v2/service-accounts/{account['id']}", status=204)
     t.s.good("DELETE", at, status=204)
