@@ -133,8 +133,8 @@ const char *rest_escape(const char *segment);
 /* A list with all its pages: the first answer, whose data has the rows of all. */
 json_t *rest_pages(struct cli *cli, const char *path);
 json_t *rest_list(struct cli *cli, const char *path); /* their rows alone */
-/* Sends text as it is and gives the body as it came. */
-void rest_text(struct cli *cli, const char *method, const char *path, struct buf *ret);
+/* Writes the body to standard output as it comes, whatever its size. */
+void rest_text(struct cli *cli, const char *method, const char *path);
 /* Follows a stream of server-sent events: `each` is called with the event's name and its JSON; false
  * ends it. Ends also when the service does or after SIGINT. *ret_answered: a 200 came. */
 typedef bool (*rest_event_fn)(void *arg, const char *event, json_t *data);

@@ -13,10 +13,8 @@ int verb_api(struct cli *cli)
     for (char *p = method; *p; p++) *p = (char)toupper((unsigned char)*p);
     if (cli->words[1][0] != '/') return cli_wrong("a path begins with '/', like /leat/v1/info");
     if (strcmp(method, "GET") == 0 && !data) {
-        struct buf text;
-        rest_text(cli, method, cli->words[1], &text);
-        fwrite(text.data, 1, text.len, stdout);
-        if (text.len && text.data[text.len - 1] != '\n') putchar('\n');
+        rest_text(cli, method, cli->words[1]);
+        putchar('\n');
         return CLI_DONE;
     }
     json_t *body = data ? json_string(cli_file(data, BODY_MAX)) : NULL;
@@ -27,9 +25,7 @@ int verb_api(struct cli *cli)
 
 int verb_text(struct cli *cli)
 {
-    struct buf text;
-    rest_text(cli, "GET", request_path(cli, 0), &text);
-    fwrite(text.data, 1, text.len, stdout);
+    rest_text(cli, "GET", request_path(cli, 0));
     return CLI_DONE;
 }
 

@@ -293,18 +293,31 @@ json_t *rest_list(struct cli *cli, const char *path)
 
 /* --- text ------------------------------------------------------------------------------------- */
 
-void rest_text(struct cli *cli, const char *method, const char *path, struct buf *ret)
+/* What is good goes out as it comes; a refusal is kept, to be told. */
+static size_t pass_on(char *data, size_t size, size_t count, void *arg)
+{
+    struct exchange *x = arg;
+    long code = 0;
+    curl_easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &code);
+    if (code >= 300) return take(data, size, count, &x->in);
+    return fwrite(data, size, count, stdout) * size;
+}
+
+void rest_text(struct cli *cli, const char *method, const char *path)
 {
     struct exchange x;
     char url[URL_MAX];
     address(cli, url, path);
     who(cli);
     exchange_open(cli, &x, method, url, "Accept: */*");
-    curl_easy_setopt(x.curl, CURLOPT_TIMEOUT, (long)SLOW_S);
+    curl_easy_setopt(x.curl, CURLOPT_WRITEFUNCTION, pass_on);
+    curl_easy_setopt(x.curl, CURLOPT_WRITEDATA, &x);
+    curl_easy_setopt(x.curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(x.curl, CURLOPT_LOW_SPEED_TIME, (long)SLOW_S);
     exchange_run(&x);
     if (x.result != CURLE_OK) x.code = 0;
     if (x.code == 0 || x.code >= 300) refuse(cli, &x, parse_all(&x.in));
-    *ret = x.in;
+    exchange_close(&x);
 }
 
 /* --- events ----------------------------------------------------------------------------------- */

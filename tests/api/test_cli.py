@@ -319,6 +319,7 @@ def test_any_request_can_be_sent(t):
     made = json.loads(t.run("api", "post", "/org/v2/environments", "--data", "-", data='{"display_name": "raw"}'))
     t.run("api", "DELETE", f"/org/v2/environments/{made['id']}")
     t.run("api", "GET", "nowhere", code=2)
+    assert t.run("api", "GET", "/leat/v1/clusters/lkc-none", code=3).startswith("leat: ")
 
 
 def test_a_profile_is_its_owners_alone_and_can_be_changed(t):
