@@ -396,6 +396,9 @@ static void resume_cluster(void *arg, const struct cluster *c)
 status clusters_resume(struct domain *domain)
 {
     struct resume resume = { domain, OK };
+    char folder[PATH_BYTES];
+    snprintf(folder, sizeof folder, "%s/clusters", domain->options.data_dir);
+    if (domain->supervisor) supervisor_end_strays(folder);
     TRY(resume_removals(domain));
     TRY(clusters_list(domain->db, STR_NULL, STR_NULL, CLUSTERS_MAX, resume_cluster, &resume));
     return OK;

@@ -5,6 +5,7 @@
 #include "supervise/process.h"
 
 #include "base/bytes.h"
+#include "base/log.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -329,4 +330,56 @@ void process_usage(int pid, struct proc_usage *ret)
     ret->threads = proc_number(pid, "status", "Threads");
     snprintf(path, sizeof path, "/proc/%d/fd", pid);
     ret->open_files = count_entries(path);
+}
+
+/* --- strays --------------------------------------------------------------------------------------------- */
+
+/* Its data folder when it is a broker below `folder`: "--data" and a path. */
+static bool broker_folder(int pid, const char *folder, char *ret, size_t size)
+{
+    char path[64], argv[4096];
+    snprintf(path, sizeof path, "/proc/%d/cmdline", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    ssize_t n = read(fd, argv, sizeof argv - 1);
+    close(fd);
+    if (n <= 0) return false;
+    argv[n] = 0;
+    size_t len = strlen(folder);
+    for (const char *a = argv, *data = NULL; a < argv + n; a += strlen(a) + 1) {
+        if (data && strncmp(a, folder, len) == 0 && a[len] == '/')
+            return str_copy(ret, size, str_c(a));
+        data = strcmp(a, "--data") == 0 ? a : NULL;
+    }
+    return false;
+}
+
+static void end_stray(int pid, const char *folder)
+{
+    struct proc_spec spec = { .is_broker = true };
+    char data[sizeof spec.folder];
+    int pidfd = process_pidfd(pid);
+    if (pidfd < 0) return;
+    bool broker = broker_folder(pid, folder, data, sizeof data);
+    char *end = broker ? strrchr(data, '/') : NULL;
+    if (end && strcmp(end, "/data") == 0) {
+        *end = 0;
+        memcpy(spec.folder, data, sizeof spec.folder);
+        if (!process_lock_held(&spec)) {
+            log_info("process %d was on its way up in %s when leatd was killed; it is ended", pid, data);
+            (void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+        }
+    }
+    close(pidfd);
+}
+
+void supervisor_end_strays(const char *folder)
+{
+    DIR *dir = opendir("/proc");
+    if (!dir) return;
+    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+        int64_t pid;
+        if (str_to_i64(str_c(e->d_name), &pid) && pid > 1 && pid != getpid()) end_stray((int)pid, folder);
+    }
+    closedir(dir);
 }

@@ -48,6 +48,9 @@ struct supervisor_events {
     void *arg;
 };
 
+/* Before any broker is wanted: ends those below `folder` that a killed leatd had started a moment ago and
+ * that have not taken the lock of their data folder yet: they have served nobody, and could not be found. */
+void supervisor_end_strays(const char *folder);
 status supervisor_new(struct loop *loop, const struct supervisor_events *events,
                       struct supervisor **ret_supervisor);
 void supervisor_free(struct supervisor *supervisor); /* processes go on */

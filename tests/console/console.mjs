@@ -475,6 +475,24 @@ const tests = [
     await page.getByText('moving house').first().waitFor({ state: 'detached' });
   }],
 
+  ['an upgrade that waits for its confirmation is said, and confirmed', async () => {
+    const path = `**/leat/v1/clusters/${cluster.id}`;
+    let confirmed = false;
+    await page.route(path, async route => {  // as if its folder were from before
+      const response = await route.fetch();
+      const json = await response.json();
+      json.format.upgrade_to_confirm = !confirmed;
+      await route.fulfill({ response, json });
+    });
+    await visit(base(), cluster.display_name);
+    const sent = page.waitForResponse(r => r.request().method() === 'POST' && r.url().endsWith(':confirm-upgrade'));
+    await button('Confirm the upgrade').click();
+    assert.equal((await sent).status(), 200);
+    confirmed = true;
+    await page.getByText('Its upgrade is not confirmed').waitFor({ state: 'detached' });
+    await page.unroute(path);
+  }],
+
   ['every page says what it would be as a curl line', async () => {
     for (const path of ['', '/topics', '/topics/payments', '/groups', '/groups/counter', '/access', '/quotas']) {
       await page.goto(base() + path);

@@ -8,6 +8,11 @@ export type Use = {
   ingress_bytes_per_s: number; egress_bytes_per_s: number; records_in_per_s: number; records_out_per_s: number;
   requests_per_s: number; memory_bytes: number; cpu_ms: number;
 };
+// What is null is not limited by a control group.
+export type Cgroup = {
+  version: number; memory_bytes: number | null; memory_limit_bytes: number | null; out_of_memory: number | null;
+  threads: number | null; threads_limit: number | null; cpu_weight: number | null;
+};
 export type Cluster = {
   id: string; display_name: string; environment: { id: string; display_name: string };
   plan: string; kind: string; tag: string; cloud: string; region: string; created_at: string;
@@ -16,7 +21,8 @@ export type Cluster = {
   damage: { partitions: number; first: { topic_name: string; partition_id: number; offline: boolean; reason: string }[] };
   storage: { state: 'open' | 'at_limit' | 'held' | 'disk_full'; reason: string };
   paused: { at: string; reason: string } | null;
-  isolation?: { own_user: boolean; uid: number; no_new_privileges: boolean; no_capabilities: boolean; landlock_abi: number; seccomp: boolean; missing: string[] } | null;
+  isolation?: { own_user: boolean; uid: number; no_new_privileges: boolean; no_capabilities: boolean; landlock_abi: number; seccomp: boolean; rlimits: boolean; cgroup: Cgroup | null; missing: string[] } | null;
+  format: { confirmed: number; written: number | null; newest: number; upgrade_to_confirm: boolean };
   metadata_version: number; acknowledged_version: number; deletion_protection: boolean;
   limits: Limits; use: Use;
   totals: { bytes_in: number; bytes_out: number; records_in: number; records_out: number; requests: number; errors: number; throttle_ms: number };

@@ -5,7 +5,7 @@ import { Chart } from '../charts';
 import { ago, bytes, count, duration, plural, rate, rateLimit, rateParts } from '../format';
 import { flows, peak, sample, samples } from '../live';
 import { go } from '../router';
-import type { Cluster, Group } from '../types';
+import type { Cgroup, Cluster, Group } from '../types';
 import { Banner, Button, Code, Copy, DeleteOverlay, Empty, Field, FormOverlay, Gauge, Head, Overlay, Section, State, Strip, Table, Tag, toast } from '../ui';
 import { CreateTopic } from './topics';
 
@@ -68,8 +68,16 @@ function tightest(c: Cluster): string {
   return shares.length ? `The tightest limit is ${shares[0][0]}, at ${shares[0][1] > 0 && shares[0][1] < 0.01 ? 'less than 1' : Math.round(shares[0][1] * 100)} %.` : 'No limit is set.';
 }
 
+function group(g: Cgroup): string {
+  const parts = [
+    g.memory_limit_bytes !== null && `${bytes(g.memory_bytes ?? 0)} of ${bytes(g.memory_limit_bytes)} of memory`,
+    g.threads_limit !== null && `${g.threads} of ${g.threads_limit} threads`, g.cpu_weight !== null && `CPU weight ${g.cpu_weight}`,
+  ].filter(Boolean);
+  return `a control group (${parts.join(', ')})`;
+}
+
 function fences(i: NonNullable<Cluster['isolation']>): string {
-  const held = [i.own_user && `a user of its own (${i.uid})`, i.no_new_privileges && 'no new privileges', i.no_capabilities && 'no capabilities', i.landlock_abi > 0 && `Landlock ${i.landlock_abi}`, i.seccomp && 'seccomp'].filter(Boolean);
+  const held = [i.own_user && `a user of its own (${i.uid})`, i.no_new_privileges && 'no new privileges', i.no_capabilities && 'no capabilities', i.landlock_abi > 0 && `Landlock ${i.landlock_abi}`, i.seccomp && 'seccomp', i.rlimits && 'no core dumps', i.cgroup && group(i.cgroup)].filter(Boolean);
   return held.length ? held.join(', ') : 'none';
 }
 
@@ -96,6 +104,7 @@ export function Overview({ c, reload }: { c: Cluster; reload: () => void }) {
   const up = c.state.started_at ? duration(Date.now() - Date.parse(c.state.started_at)) : '';
   const say = running ? `Running for ${up}. ${tightest(c)} ${behind.length ? `${plural(behind.length, 'group is', 'groups are')} behind.` : ''}` : c.state.reason || 'Its broker is not running; clients cannot reach it.';
   const resume = async () => { try { await post(`/leat/v1/clusters/${c.id}:resume`); toast('The broker starts.'); reload(); } catch (e) { toast((e as Error).message); } };
+  const confirmUpgrade = async () => { try { await post(`/leat/v1/clusters/${c.id}:confirm-upgrade`); toast('The upgrade is confirmed.'); reload(); } catch (e) { toast((e as Error).message); } };
   const restart = async () => { try { await post(`/leat/v1/clusters/${c.id}:restart`); toast('The broker restarts.'); reload(); } catch (e) { toast((e as Error).message); } };
   return (
     <>
@@ -111,6 +120,7 @@ export function Overview({ c, reload }: { c: Cluster; reload: () => void }) {
       {c.paused && <Banner kind="info"><b>Paused {ago(c.paused.at)}.</b> {c.paused.reason ? `${c.paused.reason}. ` : ''}Clients cannot reach it; what it holds stays. <Button kind="small" icon="play" onClick={resume}>Resume</Button></Banner>}
       {!running && !c.paused && c.state.reason && <Banner kind={c.state.name === 'waiting_port' ? 'warn' : 'bad'}><b>The broker is not running.</b> {c.state.reason}. <Button kind="small" icon="restart" onClick={restart}>Start now</Button></Banner>}
       {running && c.storage.state !== 'open' && <Banner kind={c.storage.state === 'at_limit' ? 'bad' : 'warn'}><b>No records are taken.</b> {c.storage.reason}.</Banner>}
+      {c.format.upgrade_to_confirm && c.format.written !== null && <Banner kind="info"><b>Its upgrade is not confirmed.</b> Until it is, the version before can open its files again; afterwards they are written in format {c.format.newest}, which that refuses. <Button kind="small" onClick={confirmUpgrade}>Confirm the upgrade</Button></Banner>}
       {c.damage.partitions > 0 && <Banner kind="bad"><b>{plural(c.damage.partitions, 'partition has', 'partitions have')} damaged files.</b> What was not hit is served.
         <ul class="plain">{c.damage.first.map(d => <li key={`${d.topic_name}-${d.partition_id}`}><b>{d.topic_name}</b>, partition {d.partition_id}{d.offline ? ' (offline)' : ''}: {d.reason}.</li>)}</ul></Banner>}
       {c.acknowledged_version >= 0 && c.acknowledged_version < c.metadata_version && <Banner kind="info"><b>A change is on its way.</b> The broker has version {c.acknowledged_version} of {c.metadata_version}.</Banner>}
