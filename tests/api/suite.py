@@ -16,6 +16,7 @@ MODULES = (
     "test_access",
     "test_people",
     "test_group_mappings",
+    "test_identity",
     "test_audit",
     "test_secrets",
     "test_errors",
