@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define WAIT_S 3 /* a slow service must not hang a shell */
+#define WAIT_S 5 /* a slow service must not hang a shell */
 
 /* --- candidates ------------------------------------------------------------------------------- */
 

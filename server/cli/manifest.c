@@ -160,6 +160,8 @@ static json_t *config_value(const struct yaml_node *node)
 {
     if (node->kind == YAML_TEXT && node->text) return json_string(node->text);
     size_t i;
+    if (node->kind != YAML_LIST) fault(node, "a config needs a value: a text, a number or a list");
+    if (node->kind != YAML_LIST) return json_string("");
     json_t *item, *list = texts_of(node, "a config"), *joined = json_string("");
     json_array_foreach(list, i, item)
         joined = json_sprintf("%s%s%s", json_string_value(joined), i ? "," : "", json_string_value(item));
@@ -305,6 +307,7 @@ static void read_quotas(void)
             if (principal && count < ARRAY_LEN(ids)) ids[count++] = principal + 5;
         }
         if (count == 0) fault(quota, "a quota needs accounts, or default: true");
+        if (count == ARRAY_LEN(ids)) fault(quota, "a quota is for fewer than 1,000 accounts");
         qsort(ids, count, sizeof *ids, by_text);
         json_t *principals = json_array();
         for (k = 0; k < count; k++) json_array_append_new(principals, json_string(ids[k]));

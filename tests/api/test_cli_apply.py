@@ -155,6 +155,7 @@ def test_what_is_wrong_is_told_with_its_line_before_anything_changes(t):
     a.refused(head + "topic:\n  a:\n", ":2:", "has no 'topic'")
     a.refused(head + "topics: {a: {configs: {retention.ms: soon}}}\n", ":2: topic 'a'")
     a.refused(head + "topics: {'a b': {}}\n", ":2: topic 'a b'")
+    a.refused(head + "topics:\n  a:\n    configs:\n      retention.ms:\n", ":5: a config needs a value")
     a.refused(head + "scram-users: {x: {password-env: NOT_SET_ANYWHERE}}\n", "NOT_SET_ANYWHERE is not set")
     a.refused(head + "scram-users: {x: {password: secret}}\n", "has no 'password'")
     a.refused(head + "quotas: {q: {in: 5}}\n", "in and out", "needs accounts")
