@@ -47,7 +47,9 @@ status group_coordinator_load(struct group_coordinator *coordinator);
  * such topic yet. Or until _unreadable: no group is served, since one that is not there would begin
  * anew, without its offsets. */
 void group_coordinator_loading(struct group_coordinator *coordinator);
-status group_load_batch(struct group_coordinator *coordinator, int32_t partition, struct bytes batch);
+struct replay_cursor;
+status group_load_batch(struct group_coordinator *coordinator, int32_t partition, struct bytes batch,
+                        struct replay_cursor *cursor, const struct loop *loop); /* see replay.h */
 bool group_coordinator_loaded(struct group_coordinator *coordinator, bool read, const struct loop *loop);
 void group_coordinator_unreadable(struct group_coordinator *coordinator);
 /* COORDINATOR_NOT_AVAILABLE until it is loaded (NULL ok: then too). Handlers ask first. */

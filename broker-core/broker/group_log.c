@@ -433,11 +433,12 @@ status group_batch_commit(struct group_batch *b)
     return is_ok(s) ? OK : FAIL(COORDINATOR_NOT_AVAILABLE);
 }
 
-status group_load_batch(struct group_coordinator *c, int32_t partition, struct bytes batch)
+status group_load_batch(struct group_coordinator *c, int32_t partition, struct bytes batch,
+                        struct replay_cursor *cursor, const struct loop *loop)
 {
     struct loading_log loading = { .replay = { .record = load_record, .marker = load_marker },
                                    .coordinator = c, .partition = partition };
-    return replay_batch(&loading.replay, batch);
+    return replay_some(&loading.replay, batch, cursor, loop);
 }
 
 status group_load(struct group_coordinator *c, struct plog *log)

@@ -27,6 +27,7 @@ static void next_partition(struct loading *l)
 static void next_phase(struct loading *l)
 {
     l->phase++;
+    l->left = bytes_of(NULL, 0);
     l->partition = 0;
     l->reading = false;
 }
@@ -63,15 +64,16 @@ static status read_chunk(struct broker *b, struct plog *log, bool may_wait)
     return OK;
 }
 
-/* A batch, or the chunk it is in; NOT_FOUND: the topic is read. */
+/* Records of a batch, or the chunk it is in; NOT_FOUND: the topic is read. */
 static status load_step(struct broker *b, bool may_wait)
 {
     struct loading *l = &b->loading;
     struct batch_header h;
-    struct bytes batch;
-    if (batch_next(&l->left, &batch, &h, NULL))
-        return l->phase == LOADING_GROUPS ? group_load_batch(b->groups, l->partition, batch)
-                                          : txn_load_batch(b->txns, batch);
+    const struct loop *loop = may_wait ? NULL : b->loop;
+    if (l->cursor.open || batch_next(&l->left, &l->batch, &h, NULL))
+        return l->phase == LOADING_GROUPS
+                   ? group_load_batch(b->groups, l->partition, l->batch, &l->cursor, loop)
+                   : txn_load_batch(b->txns, l->batch, &l->cursor, loop);
     const struct topic *topic = loading_topic(b);
     if (!topic || l->partition >= topic->partitions) return FAIL(NOT_FOUND);
     struct plog *log = store_find(b->store, topic->id, l->partition);
@@ -154,6 +156,7 @@ void loading_stop(struct broker *b)
     struct loading *l = &b->loading;
     warm_stop(&l->warm);
     loop_timer_clear(b->loop, &l->next);
+    replay_end(&l->cursor);
     buf_done(&l->chunk);
     l->left = bytes_of(NULL, 0);
     l->phase = LOADING_DONE;

@@ -3,7 +3,7 @@
  * Groups first: the transactions that go on afterwards may end in __consumer_offsets. Loop thread. */
 #pragma once
 #include "base/buf.h"
-#include "io/loop.h"
+#include "broker/replay.h"
 #include "storage/warm.h"
 
 struct broker;
@@ -16,6 +16,8 @@ struct loading { /* zeroed: LOADING_GROUPS, nothing read yet */
     int64_t at;
     struct buf chunk;
     struct bytes left; /* of it: batches not loaded yet */
+    struct bytes batch; /* the one at hand, while the cursor is open */
+    struct replay_cursor cursor;
     struct timer next;
     struct warm warm;
     struct read_miss miss;

@@ -24,7 +24,7 @@
 #define ABORTABLE_SINCE 11 /* … whose clients know TRANSACTION_ABORTABLE */
 #define TV2_SINCE 12       /* … that adds partitions to transactions */
 #define JOIN_MS 1000       /* at most so long a request waits in the line of its transactional id */
-#define APPENDS_A_TURN_MIN 8 /* partitions; then it depends on how long the turn is already */
+#define APPENDS_A_TURN_MIN 2 /* partitions; then it depends on how long the turn is already */
 
 typedef struct produce_response_partition_produce_response partition_answer;
 typedef struct produce_response_topic_produce_response topic_answer;

@@ -49,7 +49,9 @@ void txn_coordinator_free(struct txn_coordinator *coordinator);
 status txn_coordinator_load(struct txn_coordinator *coordinator);
 /* The same piece by piece, as group_coordinator.h has it. */
 void txn_coordinator_loading(struct txn_coordinator *coordinator);
-status txn_load_batch(struct txn_coordinator *coordinator, struct bytes batch);
+struct replay_cursor;
+status txn_load_batch(struct txn_coordinator *coordinator, struct bytes batch,
+                      struct replay_cursor *cursor, const struct loop *loop);
 void txn_coordinator_loaded(struct txn_coordinator *coordinator, bool read);
 void txn_coordinator_unreadable(struct txn_coordinator *coordinator);
 /* COORDINATOR_NOT_AVAILABLE until it is loaded (NULL ok: then too). Handlers ask first. */

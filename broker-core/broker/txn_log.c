@@ -163,8 +163,9 @@ status txn_log_load(struct txn_coordinator *c, struct plog *log)
     return replay_log(&loading.replay, log);
 }
 
-status txn_load_batch(struct txn_coordinator *c, struct bytes batch)
+status txn_load_batch(struct txn_coordinator *c, struct bytes batch,
+                        struct replay_cursor *cursor, const struct loop *loop)
 {
     struct loading_log loading = { .replay = { .record = load_record }, .coordinator = c };
-    return replay_batch(&loading.replay, batch);
+    return replay_some(&loading.replay, batch, cursor, loop);
 }
