@@ -15,7 +15,7 @@
 
 enum {
     ROUND_MS = 2000, SLICE = 50, SLICE_MS = 50, REFRESH_MS = 60000, PRUNE_MS = 3600000,
-    LAG_EVERY_MS = 10000, LAGS_BUSY_MAX = 8, WATCHED_FOR_MS = 60000, STATES_MAX = 20000,
+    LAG_EVERY_MS = 5000, LAGS_BUSY_MAX = 8, WATCHED_FOR_MS = 60000, STATES_MAX = 20000,
 };
 #define LAG_ARENA (48u << 20)
 #define KEPT_MS (90LL * 86400000)
@@ -41,6 +41,10 @@ struct watched { /* a cluster with rules that need to remember something of it *
     struct alert_eval *eval;
     struct alert_errors errors;
     bool busy;                        /* its groups are being asked for */
+    bool behind;                      /* a group was, when they were: its time lag grows by itself */
+    struct group_info *groups;        /* while the ages of what they have not read are looked up */
+    int32_t group_count;
+    struct alert_ages *ages;
     int64_t asked_at, asked_reported; /* loop time; the report that it followed */
     uint32_t round;
     struct arena arena;
@@ -314,6 +318,7 @@ static void look_at(void *arg, const struct alert_sample *sample)
     if (!s && over) s = begin_state(l, sample);
     if (!s) return;
     s->pass = l->e->pass;
+    if (sample->at_least && !over) return;
     if (over) holds(l, s, sample);
     else does_not_hold(l, s, sample->detail);
 }
@@ -372,18 +377,52 @@ static struct watched *watched_of(struct alert_eval *e, const char *id)
 
 /* --- groups: asked of the broker, looked at when it answers ------------------------------- */
 
-static void look_at_groups(struct alert_eval *e, const struct cluster *c,
-                           const struct group_info *groups, int32_t count)
+static void watched_free(struct alert_eval *e, struct watched *w)
+{
+    HASH_DEL(e->watched, w);
+    if (w->busy) arena_done(&w->arena);
+    alert_ages_free(w->ages);
+    mem_free(w);
+}
+
+static void look_at_groups(struct watched *w, const struct cluster *c)
 {
     struct looking l;
+    struct alert_eval *e = w->eval;
     for (size_t i = 0; i < e->rule_count; i++) {
         if (!is_lag(e->rules[i].kind) || !rule_fits(&e->rules[i], c)) continue;
         look_begin(&l, e, &e->rules[i], c);
-        for (int32_t g = 0; g < count; g++)
-            if (is_ok(groups[g].result)) alert_sample_group(e->rules[i].kind, &groups[g], look_at, &l);
+        for (int32_t g = 0; g < w->group_count; g++) {
+            if (is_ok(w->groups[g].result))
+                alert_sample_group(e->rules[i].kind, &w->groups[g], w->ages, look_at, &l);
+        }
         look_end(&l);
     }
     write_end(e);
+}
+
+static bool wants_ages(const struct alert_eval *e, const struct cluster *c)
+{
+    for (size_t i = 0; i < e->rule_count; i++)
+        if (e->rules[i].kind == ALERT_TIME_LAG && rule_fits(&e->rules[i], c)) return true;
+    return false;
+}
+
+static bool cluster_serves(struct watched *w, struct cluster *ret)
+{
+    return is_ok(clusters_get(w->eval->domain->db, str_c(w->id), ret)) && !ret->deleting && !ret->paused_at;
+}
+
+/* All that is known of them is there. */
+static void groups_known(void *arg)
+{
+    struct watched *w = arg;
+    struct cluster c;
+    w->busy = false;
+    w->eval->lags_busy--;
+    if (!w->eval->stale && cluster_serves(w, &c)) look_at_groups(w, &c);
+    w->groups = NULL;
+    arena_done(&w->arena);
 }
 
 static void groups_loaded(void *arg, status result, struct group_info *groups, int32_t count)
@@ -391,12 +430,20 @@ static void groups_loaded(void *arg, status result, struct group_info *groups, i
     struct watched *w = arg;
     struct cluster c;
     struct alert_eval *e = w->eval;
-    w->busy = false;
-    e->lags_busy--;
-    if (is_ok(result) && !e->stale && is_ok(clusters_get(e->domain->db, str_c(w->id), &c)) &&
-        !c.deleting && !c.paused_at)
-        look_at_groups(e, &c, groups, count);
-    arena_done(&w->arena);
+    if (failed(result) || !cluster_serves(w, &c)) {
+        w->busy = false;
+        e->lags_busy--;
+        arena_done(&w->arena);
+        return;
+    }
+    w->groups = groups;
+    w->group_count = count;
+    w->behind = false;
+    if (wants_ages(e, &c)) {
+        for (int32_t i = 0; i < count; i++) w->behind |= groups[i].total_lag > 0;
+        if (is_ok(alert_ages_load(e->domain, &w->ages, w->id, groups, count, groups_known, w))) return;
+    }
+    groups_known(w);
 }
 
 /* A group can fall behind only if its broker had something to report. `open`: something is, and may
@@ -409,7 +456,8 @@ static void ask_groups(struct alert_eval *e, const struct cluster *c, bool open)
     if (!w || w->busy || e->lags_busy >= LAGS_BUSY_MAX || !f || !f->known ||
         engine_version(e->domain->engine, c->id) < 0)
         return;
-    if (now - w->asked_at < LAG_EVERY_MS || (!open && w->asked_reported == f->reported_at)) return;
+    bool news = open || w->behind || w->asked_reported != f->reported_at;
+    if (now - w->asked_at < LAG_EVERY_MS || !news) return;
     w->busy = true;
     w->asked_at = now;
     w->asked_reported = f->reported_at;
@@ -513,9 +561,7 @@ static void sweep(struct alert_eval *e)
         if (!p->states) place_free(e, p);
     }
     HASH_ITER(hh, e->watched, w, next_watched) {
-        if (w->busy || w->round == e->round) continue;
-        HASH_DEL(e->watched, w);
-        mem_free(w);
+        if (!w->busy && w->round != e->round) watched_free(e, w);
     }
     write_end(e);
 }
@@ -646,11 +692,7 @@ void alert_eval_stop(struct alerts *alerts)
     struct watched *w, *next;
     if (!e) return;
     loop_timer_clear(e->domain->loop, &e->timer);
-    HASH_ITER(hh, e->watched, w, next) {
-        HASH_DEL(e->watched, w);
-        if (w->busy) arena_done(&w->arena);
-        mem_free(w);
-    }
+    HASH_ITER(hh, e->watched, w, next) watched_free(e, w);
     places_free(e);
     mem_free(e->rules);
     mem_free(e);

@@ -30,7 +30,7 @@ static void share(int64_t used, int64_t of, const char *what, alert_sample_each 
     bytes_text(of, of_text, sizeof of_text);
     snprintf(detail, sizeof detail, "%.1f %% of the %s is used: %s of %s.", percent, what, used_text,
              of_text);
-    each(arg, &(sample){ STR(""), percent, detail });
+    each(arg, &(sample){ STR(""), percent, detail, false });
 }
 
 static bool broker_state(struct domain *domain, const struct cluster *c, alert_sample_each each,
@@ -48,7 +48,7 @@ static bool broker_state(struct domain *domain, const struct cluster *c, alert_s
              : runs ? "The broker runs, but does not answer."
                     : "The broker is not running (%s)%s%s.",
              proc_state_name(info.state), why[0] ? ": " : "", why);
-    each(arg, &(sample){ STR(""), serves ? 0 : 1, detail });
+    each(arg, &(sample){ STR(""), serves ? 0 : 1, detail, false });
     return true;
 }
 
@@ -58,7 +58,7 @@ static bool storage(struct domain *domain, const struct cluster *c, const struct
     struct limits limits;
     if (f->bytes_stored > 0 && failed(plans_of_cluster(domain->db, c->id, &limits))) return false;
     if (f->bytes_stored <= 0 || limits.storage_bytes <= 0)
-        each(arg, &(sample){ STR(""), 0, "Nothing is near the storage limit." });
+        each(arg, &(sample){ STR(""), 0, "Nothing is near the storage limit.", false });
     else
         share(f->bytes_stored, limits.storage_bytes, "storage limit", each, arg);
     return true;
@@ -72,7 +72,7 @@ static void appends_refused(const struct engine_figures *f, alert_sample_each ea
         [ENGINE_STORAGE_HELD] = "The disk is almost full: producers of this cluster are held back.",
         [ENGINE_STORAGE_FULL] = "The disk is full: producers are refused.",
     };
-    each(arg, &(sample){ STR(""), f->storage == ENGINE_STORAGE_OPEN ? 0 : 1, details[f->storage] });
+    each(arg, &(sample){ STR(""), f->storage == ENGINE_STORAGE_OPEN ? 0 : 1, details[f->storage], false });
 }
 
 static void damaged(const struct engine_figures *f, alert_sample_each each, void *arg)
@@ -85,7 +85,7 @@ static void damaged(const struct engine_figures *f, alert_sample_each each, void
     else
         snprintf(detail, sizeof detail, "%lld partitions are damaged.",
                  (long long)f->damaged_partitions);
-    each(arg, &(sample){ STR(""), (double)f->damaged_partitions, detail });
+    each(arg, &(sample){ STR(""), (double)f->damaged_partitions, detail, false });
 }
 
 static void throttling(const struct engine_figures *f, alert_sample_each each, void *arg)
@@ -95,7 +95,7 @@ static void throttling(const struct engine_figures *f, alert_sample_each each, v
         const struct engine_principal_figures *p = &f->principals[i];
         snprintf(detail, sizeof detail, "Quotas hold it back for %.0f ms in each second.",
                  p->throttle_ms_per_s);
-        each(arg, &(sample){ str_c(p->principal), p->throttle_ms_per_s, detail });
+        each(arg, &(sample){ str_c(p->principal), p->throttle_ms_per_s, detail, false });
     }
 }
 
@@ -122,7 +122,7 @@ static void error_rate(const struct alert_errors *e, alert_sample_each each, voi
     char detail[200];
     snprintf(detail, sizeof detail, "%.1f %% of the last %lld requests were answered with an error.",
              e->percent, (long long)e->counted);
-    each(arg, &(sample){ STR(""), e->percent, detail });
+    each(arg, &(sample){ STR(""), e->percent, detail, false });
 }
 
 static bool disk(struct domain *domain, alert_sample_each each, void *arg)
@@ -139,7 +139,7 @@ bool alert_samples(struct domain *domain, enum alert_kind kind, const struct clu
 {
     if (kind == ALERT_DISK) return disk(domain, each, arg);
     if (kind == ALERT_WATCHDOG) {
-        each(arg, &(sample){ STR(""), 1, "Alerts are looked at." });
+        each(arg, &(sample){ STR(""), 1, "Alerts are looked at.", false });
         return true;
     }
     if (kind == ALERT_BROKER_STATE) return broker_state(domain, c, each, arg);
@@ -154,15 +154,30 @@ bool alert_samples(struct domain *domain, enum alert_kind kind, const struct clu
     return true;
 }
 
-void alert_sample_group(enum alert_kind kind, const struct group_info *g, alert_sample_each each,
-                        void *arg)
+static void time_lag(const struct group_info *g, struct alert_ages *ages, alert_sample_each each, void *arg)
 {
     char detail[400];
+    int64_t ms = 0;
+    bool all = true;
+    const struct group_lag *oldest = alert_ages_oldest(ages, g, domain_wall(), &ms, &all);
+    if (oldest)
+        snprintf(detail, sizeof detail, "The oldest record not read is %.1f s old, in partition %d of %.*s.",
+                 (double)ms / 1000, oldest->partition, STR_ARG(oldest->topic));
+    else
+        snprintf(detail, sizeof detail, "It has read everything.");
+    each(arg, &(sample){ g->id, (double)ms / 1000, detail, !all });
+}
+
+void alert_sample_group(enum alert_kind kind, const struct group_info *g, struct alert_ages *ages,
+                        alert_sample_each each, void *arg)
+{
+    char detail[400];
+    if (kind == ALERT_TIME_LAG) time_lag(g, ages, each, arg);
     if (kind != ALERT_LAG) return;
     struct str topic = g->worst ? g->worst->topic : STR("no topic");
     snprintf(detail, sizeof detail,
              "%lld records behind, most of them in partition %d of %.*s; the group is %.*s.",
              (long long)g->total_lag, g->worst ? g->worst->partition : 0, STR_ARG(topic),
              STR_ARG(g->state));
-    each(arg, &(sample){ g->id, (double)g->total_lag, detail });
+    each(arg, &(sample){ g->id, (double)g->total_lag, detail, false });
 }

@@ -199,6 +199,26 @@ def test_a_group_that_falls_behind_fires_until_it_has_caught_up(t):
     t.drop(rule)
 
 
+def test_a_group_whose_next_record_gets_old_fires_until_it_has_read_it(t):
+    t.s.make_topic(t.id, "aged", 2)
+    old = int(time.time() * 1000) - 3600000
+    for partition, age in ((0, 1000), (1, 3600000)):
+        record = {"partition_id": partition, "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - age / 1000))}
+        t.s.produce(t.id, "aged", {**record, **text("first")}, {**record, **text("second")})
+    t.s.good("POST", f"{t.path}/groups/aging:reset-offsets", {"to": "earliest", "topics": [{"topic": "aged"}]})
+    rule = t.make_rule("time_lag", cluster_id=t.id, threshold=600, resource="aging")
+    _body, alert = t.fired(rule)
+    assert alert["resource"] == "aging" and alert["unit"] == "s" and "partition 1 of aged" in alert["text"], alert
+    assert abs(alert["value"] - (time.time() - old / 1000)) < 60, alert
+    t.s.good("POST", f"{t.path}/groups/aging:reset-offsets", {
+        "to": "offset", "offset": 2, "topics": [{"topic": "aged", "partitions": [1]}]})
+    t.resolved(rule)
+    quiet = t.make_rule("time_lag", cluster_id=t.id, threshold=5, resource="aging")  # nothing is produced or read any more
+    t.fired(quiet)
+    t.drop(rule)
+    t.drop(quiet)
+
+
 def test_a_principal_that_is_throttled_fires_until_it_is_not(t):
     t.s.make_topic(t.id, "slowed", 1)
     quota = t.s.call("PUT", f"{t.path}/kafka-quotas/user/{t.key[2]}", {"producer_byte_rate": 20000})
