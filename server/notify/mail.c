@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { LINE = 57, WORD = 45 }; /* bytes that become 76 characters; of an encoded word */
+enum { LINE = 57, WORD = 39 }; /* bytes of a line of 76; of an encoded word */
 
 bool mail_address_is_sound(struct str a)
 {
