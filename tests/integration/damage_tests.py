@@ -13,6 +13,7 @@ from standalone import Standalone
 from standalone_tests import QUIET, admin, create, kcat
 
 BATCHES, RECORDS = 3, 50
+ONE_BATCH = {"linger.ms": 5000, "batch.num.messages": RECORDS}
 
 
 def segment_with(folder, content):
@@ -67,7 +68,7 @@ def test_a_flipped_byte_is_refused_told_and_all_around_it_is_served():
         for topic in ("hit", "sound"):
             leat.make_topic(cluster["id"], topic, 1)
             for batch in range(BATCHES):
-                send(cluster, key, topic, values(topic, batch))
+                send(cluster, key, topic, values(topic, batch), **ONE_BATCH)
         path = f"/leat/v1/clusters/{cluster['id']}"
         # Not under a broker that runs, which the next test is about.
         leat.call("POST", path + ":pause", {"reason": "a byte is flipped"})
@@ -81,7 +82,7 @@ def test_a_flipped_byte_is_refused_told_and_all_around_it_is_served():
         assert error is not None and found == values("hit", 0)
         told = wait_for(lambda: damage(leat, cluster["id"])["first"], "REST tells of it")
         assert [(t["topic_name"], t["partition_id"], t["offline"]) for t in told] == [("hit", 0, False)]
-        assert f"offset {2 * RECORDS} " in told[0]["reason"]
+        assert f"offset {2 * RECORDS} " in told[0]["reason"], told
         metrics = leat.call("GET", "/metrics").body
         assert b"\nleat_damaged_partitions" in metrics
         assert re.search(rb"\nleat_broker_longest_turn_us\{[^}]*\} [1-9]", metrics)

@@ -20,10 +20,10 @@ def start_cluster(leat):
     return environment, cluster
 
 
-def send(cluster, key, topic, values, mechanism="PLAIN", seconds=20):
+def send(cluster, key, topic, values, mechanism="PLAIN", seconds=20, **settings):
     """The errors of delivery, None for success."""
     outcome = []
-    p = Producer(config(cluster, key, mechanism, **{"acks": "all", "message.timeout.ms": seconds * 1000}))
+    p = Producer(config(cluster, key, mechanism, **{"acks": "all", "message.timeout.ms": seconds * 1000}, **settings))
     for v in values:
         try:
             p.produce(topic, v, on_delivery=lambda e, m: outcome.append(e))
