@@ -35,7 +35,21 @@ static json_t *time_json(int64_t ms)
     return json_string(text);
 }
 
-static json_t *text_json(struct str s) { return json_stringn(s.data ? s.data : "", s.len); }
+/* Names of groups are what clients say; a byte that is no UTF-8 is told as a question mark. */
+static json_t *text_json(struct str s)
+{
+    char text[1024];
+    size_t n = 0;
+    json_t *json = json_stringn(s.data ? s.data : "", s.len);
+    for (size_t at = 0; !json && at < s.len && n + 8 < sizeof text;) {
+        size_t len = str_utf8_length((struct str){ s.data + at, s.len - at });
+        if (len) memcpy(text + n, s.data + at, len);
+        else text[n] = '?';
+        n += len ? len : 1;
+        at += len ? len : 1;
+    }
+    return json ? json : json_stringn(text, n);
+}
 
 static const char *unit_of(struct str kind)
 {

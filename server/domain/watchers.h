@@ -1,7 +1,7 @@
 /* watchers.h - who wants to hear that something changed: the event streams of REST. Domain thread.
  *
  * A watcher is embedded in its owner. tell() is called from watchers_tell with what changed
- * ("topics", "acls", "keys", "quotas", "cluster", "groups", "scram_users", "figures"), and about
+ * ("topics", "acls", "keys", "quotas", "cluster", "groups", "scram_users", "alerts", "figures"), and about
  * once a second with WATCH_TICK while any watcher exists (no timer runs otherwise). */
 #pragma once
 #include "domain/domain.h"

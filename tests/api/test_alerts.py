@@ -326,6 +326,17 @@ def test_many_alerts_of_a_rule_are_one_message(t):
     t.drop(rule)
 
 
+def test_a_name_that_is_no_text_hides_no_alert(t):
+    t.s.make_topic(t.id, "odd", 1)
+    t.s.produce(t.id, "odd", *[text(str(i)) for i in range(10)])
+    rule = t.make_rule("lag", cluster_id=t.id, threshold=3, resource="odd*")
+    kcat(t.cluster["bootstrap_servers"], t.key, "-q", "-X", "auto.offset.reset=earliest", "-c", "2", "-G",
+         b"odd-\xff-group".decode("utf-8", "surrogateescape"), "odd")
+    _body, alert = t.fired(rule)
+    assert alert["resource"] == "odd-?-group" and alert["value"] == 8, alert
+    t.drop(rule)
+
+
 def test_alerts_and_what_is_owed_survive_a_kill(t):
     with contextlib.closing(sinks.Http(answers=[503])) as hook:
         channel = t.make_channel(type="webhook", url=hook.url, secret=KEY)["id"]
