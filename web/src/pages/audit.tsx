@@ -1,7 +1,7 @@
 // Who changed what, and who was turned away: newest first, searched, taken along, and checked.
 import { useState } from 'preact/hooks';
 import { get, useGet } from '../api';
-import { count, dateTime } from '../format';
+import { count, dateTime, plural } from '../format';
 import { setQuery } from '../router';
 import type { Cluster } from '../types';
 import { Banner, Button, Copy, Empty, Head, Skeleton, Table } from '../ui';
@@ -18,7 +18,19 @@ const Verified = ({ verdict: v }: { verdict: Verdict }) => (
     : <><b>Broken at row {v.broken_at}.</b> {v.what}</>}</Banner>
 );
 
-const told = (detail: Record<string, unknown>) => Object.entries(detail || {}).map(([k, v]) => `${k}: ${typeof v === 'object' ? JSON.stringify(v) : v}`).join(', ');
+// What changed, shortly: "plan: basic → standard", what was made by its fields, the rest by name.
+const SHOWN = 6;
+const word = (v: unknown): string => { if (Array.isArray(v)) return plural(v.length, 'row'); const s = typeof v === 'object' && v !== null ? JSON.stringify(v) : String(v); return s.length > 60 ? `${s.slice(0, 57)}…` : s; };
+function told(detail: Record<string, unknown>): string {
+  const { before, after, ...rest } = (detail || {}) as { before?: Record<string, unknown>; after?: Record<string, unknown> };
+  const names = [...new Set([...Object.keys(before || {}), ...Object.keys(after || {})])];
+  const old = before || {}, now = after || {};
+  const means = (v: unknown) => v !== undefined && v !== null && v !== '';
+  const changes = names.filter(n => !/_at$|^id$|^cluster_id$/.test(n) && !(n in rest) && (means(old[n]) || means(now[n]))).map(n =>
+    n in old && n in now ? `${n}: ${word(old[n])} → ${word(now[n])}` : n in old ? `${n} was ${word(old[n])}` : `${n}: ${word(now[n])}`);
+  const all = [...Object.entries(rest).map(([k, v]) => `${k}: ${word(v)}`), ...changes];
+  return all.slice(0, SHOWN).join(', ') + (all.length > SHOWN ? `, and ${all.length - SHOWN} more` : '');
+}
 
 export function Audit({ c, query = new URLSearchParams() }: { c?: Cluster; query?: URLSearchParams }) {
   const [tokens, setTokens] = useState<string[]>([]);
@@ -54,7 +66,7 @@ export function Audit({ c, query = new URLSearchParams() }: { c?: Cluster; query
       {!list.value ? (!list.error && <Skeleton />) : list.value.data.length === 0 ? <Empty title={filtered ? 'Nothing fits' : 'Nothing yet'}>{filtered ? 'Search for less.' : 'Changes show here as they are made.'}</Empty> :
         <Table label="Audit" rows={list.value.data} rowKey={e => String(e.id)} columns={[
           { title: 'Time', cell: e => dateTime(e.at) },
-          { title: 'What', cell: e => <><span class="mono">{e.operation}</span>{told(e.detail) && <small class="wrap">{told(e.detail)}</small>}</> },
+          { title: 'What', cell: e => <><span class="mono">{e.operation}</span>{told(e.detail) && <small class="fold" title={JSON.stringify(e.detail, null, 1)}>{told(e.detail)}</small>}</> },
           { title: 'Which', cell: e => <span class="mono wrap">{e.resource}</span> },
           { title: 'Who', cell: e => e.actor || <span class="quiet-ink">unknown</span> },
           { title: 'Door', narrow: 'p2', cell: e => doorWord(e.door) },

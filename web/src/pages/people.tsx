@@ -33,6 +33,20 @@ const LinkOnce = ({ i, onClose }: { i: Invitation; onClose: () => void }) => (
   </Overlay>
 );
 
+// Who of the identity provider's people a principal means: a mapping gets roles as a person does.
+type Mapping = { id: string; display_name: string; description: string; filter: string };
+function MapGroup({ onClose, done }: { onClose: () => void; done: () => void }) {
+  const [name, setName] = useState('');
+  const [filter, setFilter] = useState('');
+  return (
+    <FormOverlay title="Map a group" action="Make the mapping" onClose={onClose} disabled={!name || !filter}
+      submit={async () => { await post('/iam/v2/sso/group-mappings', { display_name: name, description: '', filter }); toast(`${name} may be given roles now.`); done(); }}>
+      <Field label="Name">{(id, d) => <input id={id} aria-describedby={d} class="in" value={name} autofocus onInput={e => setName(e.currentTarget.value)} />}</Field>
+      <Field label="Filter" help={'Like "engineering" in groups; &&, ||, ! and parentheses join several.'}>{(id, d) => <input id={id} aria-describedby={d} class="in mono" value={filter} spellcheck={false} onInput={e => setFilter(e.currentTarget.value)} />}</Field>
+    </FormOverlay>
+  );
+}
+
 // A scope as a CRN: the organization, or further in.
 type Where = { kind: string; environment: string; cluster: string; name: string; prefix: boolean };
 function crnOf(root: string, w: Where, clusters: Cluster[]) {
@@ -91,27 +105,29 @@ export function People() {
   const users = useGet<User[]>('/iam/v2/users', 0, all);
   const invitations = useGet<Invitation[]>('/iam/v2/invitations', 0, all);
   const accounts = useGet<Named[]>('/iam/v2/service-accounts', 0, all);
+  const mappings = useGet<Mapping[]>('/iam/v2/sso/group-mappings', 0, all);
   const environments = useGet<Named[]>('/org/v2/environments', 0, all);
   const clusters = useGet<Cluster[]>('/leat/v1/clusters', 0, all);
   const organization = useGet<{ data: { id: string }[] }>('/org/v2/organizations').value?.data[0]?.id;
   const root = `crn://${location.host}/organization=${organization}`;
   const bindings = useGet<Binding[]>(organization ? `/iam/v2/role-bindings?crn_pattern=${seg(`${root}/*`)}` : null, 0, all);
   const roles = useGet<{ data: Role[] }>('/leat/v1/roles');
-  const [open, show] = useState<'' | 'invite' | 'bind'>('');
+  const [open, show] = useState<'' | 'invite' | 'bind' | 'map'>('');
   const [link, setLink] = useState<Invitation | null>(null);
   const [leaving, leave] = useState<User | null>(null);
   const waiting = (invitations.value || []).filter(i => i.status !== 'INVITE_STATUS_ACCEPTED');
   const invited = new Map(waiting.map(i => [i.user.id, i]));
-  const names = new Map<string, string>([...(users.value || []).map(u => [u.id, u.full_name || u.email] as [string, string]), ...(accounts.value || []).map(a => [a.id, a.display_name] as [string, string])]);
+  const names = new Map<string, string>([...(users.value || []).map(u => [u.id, u.full_name || u.email] as [string, string]), ...(accounts.value || []).map(a => [a.id, a.display_name] as [string, string]), ...(mappings.value || []).map(m => [m.id, m.display_name] as [string, string])]);
   const environmentNames = new Map((environments.value || []).map(e => [e.id, e.display_name]));
   const clusterNames = new Map((clusters.value || []).map(c => [c.id, c.display_name]));
   const rolesOf = (id: string) => (bindings.value || []).filter(b => b.principal === `User:${id}`);
-  const reload = () => { users.reload(); invitations.reload(); bindings.reload(); };
+  const reload = () => { users.reload(); invitations.reload(); bindings.reload(); mappings.reload(); };
   const act = async (what: Promise<unknown>, word: string) => { try { await what; toast(word); reload(); } catch (e) { toast((e as Error).message); } };
   return (
     <>
       {open === 'invite' && <Invite onClose={() => show('')} done={i => { setLink(i); reload(); }} />}
       {open === 'bind' && <Bind root={root} principals={[...names.entries()]} onClose={() => show('')} done={reload} />}
+      {open === 'map' && <MapGroup onClose={() => show('')} done={reload} />}
       {link && <LinkOnce i={link} onClose={() => setLink(null)} />}
       {leaving && <DeleteOverlay what="person" name={leaving.email} lost={['sessions end at once', `${plural(rolesOf(leaving.id).length, 'role')} and every key of this person`]} onClose={() => leave(null)}
         submit={async () => { await call('DELETE', `/iam/v2/users/${leaving.id}`); toast(`${leaving.email} is gone.`); reload(); }} />}
@@ -126,6 +142,16 @@ export function People() {
           { title: 'State', narrow: 'p2', cell: u => { const i = invited.get(u.id); return !i ? 'may sign in' : i.status === 'INVITE_STATUS_EXPIRED' ? <span class="badge warn">invitation ran out</span> : <span class="badge">invited</span>; } },
           { title: '', num: true, cell: u => { const i = invited.get(u.id); return i ? <Button kind="small" onClick={() => act(del(`/iam/v2/invitations/${i.id}`), `${u.email} is not invited any more.`)}>Take back</Button> : <Button kind="small" onClick={() => leave(u)}>Remove</Button>; } },
         ]} />}
+      </Section>
+      <Section title="Groups of the identity provider" note="whoever signs in by it and is in these groups has the roles of the mapping" side={<Button kind="small" onClick={() => show('map')}>Map a group</Button>}>
+        {!mappings.value ? (!mappings.error && <Skeleton />) : mappings.value.length === 0 ? <Empty title="None">People who sign in by an identity provider can have roles by their groups there.</Empty> :
+          <Table label="Group mappings" rows={mappings.value} rowKey={m => m.id} columns={[
+            { title: 'Mapping', cell: m => m.display_name },
+            { title: 'Means', cell: m => <span class="mono wrap">{m.filter}</span> },
+            { title: 'Id', narrow: 'p3', cell: m => <span class="mono">{m.id}</span> },
+            { title: 'Roles', cell: m => rolesOf(m.id).map(b => b.role_name).join(', ') || <span class="quiet-ink">none</span> },
+            { title: '', num: true, cell: m => <Button kind="small" onClick={() => act(del(`/iam/v2/sso/group-mappings/${m.id}`), `${m.display_name} and its roles are gone.`)}>Delete</Button> },
+          ]} />}
       </Section>
       <Section title="Roles given" note="who has none sees nothing">
         {!bindings.value ? (!bindings.error && <Skeleton />) : bindings.value.length === 0 ? <Empty title="None">Without a role nobody sees anything.</Empty> :
