@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #define CLUSTERS_MAX 5000
+#define PRINCIPALS_MAX 100 /* likewise */
 #define TOPICS_MAX 200 /* series per cluster and family: the rest is in the cluster's total */
 
 struct row {
@@ -48,6 +49,11 @@ static void put_head(struct buf *out, const char *name, const struct row *row)
     put_label(out, "cluster", row->name);
     buf_put(out, ",", 1);
     put_label(out, "environment", row->environment);
+}
+
+static void put_seconds(struct buf *out, int64_t us)
+{
+    buf_printf(out, "} %lld.%06lld\n", (long long)(us / 1000000), (long long)(us % 1000000));
 }
 
 static void put_value(struct buf *out, int64_t value) { buf_printf(out, "} %lld\n", (long long)value); }
@@ -99,8 +105,6 @@ static void put_processes(const struct scrape *s)
           offsetof(struct proc_info, restarts), false },
         { "leat_broker_memory_bytes", "gauge", "Resident memory of the broker.",
           offsetof(struct proc_info, memory_bytes), true },
-        { "leat_broker_cpu_ms_total", "counter", "Processor time of the broker in milliseconds.",
-          offsetof(struct proc_info, cpu_ms), true },
     };
     for (size_t r = 0; r < ARRAY_LEN(rows); r++) {
         put_family(out, rows[r].name, rows[r].type, rows[r].help);
@@ -110,6 +114,11 @@ static void put_processes(const struct scrape *s)
             put_value(out, rows[r].wide ? *(const int64_t *)(const void *)at
                                         : *(const int *)(const void *)at);
         }
+    }
+    put_family(out, "leat_broker_cpu_seconds_total", "counter", "Processor time of the broker.");
+    for (size_t i = 0; i < s->count; i++) {
+        put_head(out, "leat_broker_cpu_seconds_total", &s->rows[i]);
+        put_seconds(out, s->rows[i].info.cpu_ms * 1000);
     }
 }
 
@@ -128,8 +137,6 @@ static void put_totals(const struct scrape *s)
           offsetof(struct engine_figures, requests) },
         { "leat_errors_total", "counter", "Kafka requests answered with an error.",
           offsetof(struct engine_figures, errors) },
-        { "leat_throttle_ms_total", "counter", "Milliseconds clients were held back by quotas.",
-          offsetof(struct engine_figures, throttle_ms) },
         { "leat_connections", "gauge", "Client connections.",
           offsetof(struct engine_figures, connections) },
         { "leat_stored_bytes", "gauge", "Bytes stored.",
@@ -141,9 +148,6 @@ static void put_totals(const struct scrape *s)
           offsetof(struct engine_figures, turns_over_1ms) },
         { "leat_broker_turns_over_10ms_total", "counter", "The same, for more than 10 ms.",
           offsetof(struct engine_figures, turns_over_10ms) },
-        { "leat_broker_longest_turn_us", "gauge",
-          "The longest turn of the broker's event loop since it started, in microseconds.",
-          offsetof(struct engine_figures, longest_turn_us) },
     };
     for (size_t r = 0; r < ARRAY_LEN(rows); r++) {
         put_family(s->out, rows[r].name, rows[r].type, rows[r].help);
@@ -152,6 +156,52 @@ static void put_totals(const struct scrape *s)
             const char *at = (const char *)s->rows[i].figures + rows[r].at;
             put_head(s->out, rows[r].name, &s->rows[i]);
             put_value(s->out, *(const int64_t *)(const void *)at);
+        }
+    }
+}
+
+static void put_times(const struct scrape *s)
+{
+    static const struct { const char *name, *type, *help; size_t at; int64_t us; } rows[] = {
+        { "leat_throttle_seconds_total", "counter", "Time for which clients were held back by quotas.",
+          offsetof(struct engine_figures, throttle_ms), 1000 },
+        { "leat_broker_longest_turn_seconds", "gauge",
+          "The longest turn of the broker's event loop since it started.",
+          offsetof(struct engine_figures, longest_turn_us), 1 },
+    };
+    for (size_t r = 0; r < ARRAY_LEN(rows); r++) {
+        put_family(s->out, rows[r].name, rows[r].type, rows[r].help);
+        for (size_t i = 0; i < s->count; i++) {
+            if (!s->rows[i].figures) continue;
+            const char *at = (const char *)s->rows[i].figures + rows[r].at;
+            put_head(s->out, rows[r].name, &s->rows[i]);
+            put_seconds(s->out, *(const int64_t *)(const void *)at * rows[r].us);
+        }
+    }
+}
+
+static void put_principals(const struct scrape *s)
+{
+    static const struct { const char *name, *help; size_t at; bool time; } rows[] = {
+        { "leat_principal_bytes_in_total", "Bytes that the principal produced.",
+          offsetof(struct engine_principal_figures, bytes_in), false },
+        { "leat_principal_bytes_out_total", "Bytes that the principal fetched.",
+          offsetof(struct engine_principal_figures, bytes_out), false },
+        { "leat_principal_throttle_seconds_total", "Time for which the principal was held back by quotas.",
+          offsetof(struct engine_principal_figures, throttle_ms), true },
+    };
+    for (size_t r = 0; r < ARRAY_LEN(rows); r++) {
+        put_family(s->out, rows[r].name, "counter", rows[r].help);
+        for (size_t i = 0; i < s->count; i++) {
+            const struct engine_figures *f = s->rows[i].figures;
+            for (size_t p = 0; f && p < f->principal_count && p < PRINCIPALS_MAX; p++) {
+                const char *at = (const char *)&f->principals[p] + rows[r].at;
+                put_head(s->out, rows[r].name, &s->rows[i]);
+                buf_put(s->out, ",", 1);
+                put_label(s->out, "principal", f->principals[p].principal);
+                if (rows[r].time) put_seconds(s->out, *(const int64_t *)(const void *)at * 1000);
+                else put_value(s->out, *(const int64_t *)(const void *)at);
+            }
         }
     }
 }
@@ -207,7 +257,9 @@ status metrics_text(struct db *db, struct engine *engine, struct supervisor *sup
     put_counts(&s);
     put_processes(&s);
     put_totals(&s);
+    put_times(&s);
     put_topics(&s);
+    put_principals(&s);
     mem_free(s.rows);
     return failed(result) ? result : buf_check(out);
 }

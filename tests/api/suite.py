@@ -38,6 +38,7 @@ MODULES = (
     "test_cli_records",
     "test_cli_governance",
     "test_metrics",
+    "test_prometheus",
     "test_alerts",
     "test_away",
     "test_exercised",

@@ -85,7 +85,7 @@ def test_a_flipped_byte_is_refused_told_and_all_around_it_is_served():
         assert f"offset {2 * RECORDS} " in told[0]["reason"], told
         metrics = leat.call("GET", "/metrics").body
         assert b"\nleat_damaged_partitions" in metrics
-        assert re.search(rb"\nleat_broker_longest_turn_us\{[^}]*\} [1-9]", metrics)
+        assert re.search(rb"\nleat_broker_longest_turn_seconds\{[^}]*\} [0-9.]*[1-9]", metrics)
         found, error = read(config(cluster, key), "hit", 2 * RECORDS, RECORDS)
         assert error is None and found == values("hit", 2)
 
