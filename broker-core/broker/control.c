@@ -232,8 +232,11 @@ static void image_received(struct control *c, const struct control_image *messag
 /* --- reports --------------------------------------------------------------------------------------- */
 static int64_t report_due(const struct control *c)
 {
-    bool watched = loop_now(c->broker->loop) < c->watched_until;
-    return c->reported_at + (watched ? c->watch_interval : REPORT_SLOW_MS);
+    struct loop *loop = c->broker->loop;
+    int64_t now = loop_now(loop), slow = c->reported_at + REPORT_SLOW_MS;
+    if (now < c->watched_until) return c->reported_at + c->watch_interval;
+    int64_t minute = now + report_minute_left(c->broker->image->cluster_id, loop_wall(loop));
+    return minute < slow ? minute : slow;
 }
 
 void control_touch(struct control *c)

@@ -9,6 +9,8 @@
 #include "broker/quota.h"
 #include "cluster/control_frame.h"
 
+#define MINUTE_MS 60000
+#define REPORT_SPREAD_MS 1000 /* after a minute's end; leatd's history looks 2 s after it */
 #define REPORT_ARENA (16u << 20)
 #define REPORT_PRINCIPALS_MAX 10000
 #define REPORT_DAMAGE_MAX 16 /* partitions that are told with their text */
@@ -65,6 +67,12 @@ void report_free(struct report *report)
     if (!report) return;
     report_forget(report);
     mem_free(report);
+}
+
+int64_t report_minute_left(const char *cluster_id, int64_t wall)
+{
+    int64_t moment = crc32c(0, cluster_id, strlen(cluster_id)) % REPORT_SPREAD_MS;
+    return MINUTE_MS - (wall - moment) % MINUTE_MS;
 }
 
 /* --- topics ---------------------------------------------------------------------------------------- */

@@ -10,3 +10,6 @@ void report_forget(struct report *report); /* the next one is whole: somebody ne
 /* Appends a frame with what changed, or nothing when nothing did and it was not asked for `anyway`. */
 status report_frame(struct report *report, int16_t protocol, bool anyway, struct buf *out,
                     bool *ret_changed);
+/* ms until a broker whom nobody watches tells of the minute: 0 to 999 ms after its end, each cluster at
+ * its own moment, so that leatd's history has the figures while the minute is new. wall: ms since 1970. */
+int64_t report_minute_left(const char *cluster_id, int64_t wall);

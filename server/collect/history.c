@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #define MINUTE_MS 60000
+#define HISTORY_AFTER_MS 2000 /* a minute's end: every broker has told of it by then */
+#define FIRST_TAKES 2
 #define MINUTES_KEPT (7 * 24 * 60)
 #define HOURS_KEPT (90 * 24)
 #define CLUSTERS_MAX 5000
@@ -81,6 +83,7 @@ struct history {
     struct timer timer;
     struct job job;
     int64_t started_at;   /* ms since 1970 */
+    int64_t takes;        /* so far; later nothing is new to the lane */
     bool busy;
     struct buf taken;     /* what the lane works on */
     int64_t minute;       /* of `taken`, since 1970 */
@@ -109,8 +112,11 @@ struct entry { /* then `cluster_len` bytes (0: as before) and `label_len` bytes 
 
 struct taking {
     struct buf *out;
+    struct db *db;
     const char *cluster;
-    bool fresh;
+    int64_t since;    /* ms since 1970: where this leatd began */
+    bool fresh;       /* the broker began since */
+    bool new_topics;  /* it did not, but some topics are newer than leatd */
 };
 
 static void put(const struct taking *t, int type, const char *label, int64_t value)
@@ -122,8 +128,20 @@ static void put(const struct taking *t, int type, const char *label, int64_t val
     buf_put(t->out, label, e.label_len);
 }
 
-static void put_topics(const struct taking *to, const struct engine_figures *f)
+/* The broker's counters of a topic begin with the topic. */
+static bool topic_fresh(const struct taking *t, const char *name)
 {
+    int64_t count = 0;
+    if (t->fresh || !t->new_topics) return t->fresh;
+    (void)db_one_i64(DB(t->db, "SELECT count(*) FROM topic WHERE cluster_id = ? AND name = ? AND "
+                               "created_at >= ?", str_c(t->cluster), str_c(name), t->since),
+                     &count);
+    return count > 0;
+}
+
+static void put_topics(const struct taking *all, const struct engine_figures *f)
+{
+    struct taking this = *all, *to = &this;
     struct engine_topic_figures rest = { .bytes_in = 0 };
     for (size_t i = 0; i < f->topic_count; i++) {
         const struct engine_topic_figures *t = &f->topics[i];
@@ -137,6 +155,7 @@ static void put_topics(const struct taking *to, const struct engine_figures *f)
         if (i >= TOPICS_MAX && i + 1 < f->topic_count) continue;
         if (i >= TOPICS_MAX) t = &rest;
         const char *label = t == &rest ? OTHERS : t->name;
+        this.fresh = t == &rest ? all->fresh : topic_fresh(all, label);
         put(to, S_RECEIVED_BYTES, label, t->bytes_in);
         put(to, S_SENT_BYTES, label, t->bytes_out);
         put(to, S_RECEIVED_RECORDS, label, t->records_in);
@@ -163,7 +182,13 @@ static void put_cluster(struct history *h, const char *id, int64_t partitions)
     if (!f || !f->known) return;
     snprintf(proc, sizeof proc, "%.40s-1", id);
     bool runs = supervisor_info(h->supervisor, proc, &info) && info.pid > 0;
-    const struct taking to = { &h->taken, id, runs && !info.adopted && info.started_at >= h->started_at };
+    struct taking to = { &h->taken, h->db, id, h->started_at,
+                         runs && !info.adopted && info.started_at >= h->started_at, false };
+    int64_t new_topics = 0;
+    if (!to.fresh && h->takes < FIRST_TAKES)
+        (void)db_one_i64(DB(h->db, "SELECT count(*) FROM topic WHERE cluster_id = ? AND created_at >= ?",
+                            str_c(id), h->started_at), &new_topics);
+    to.new_topics = new_topics > 0;
     put_topics(&to, f);
     put_principals(&to, f);
     put(&to, S_REQUEST_COUNT, "", f->requests);
@@ -414,7 +439,9 @@ static void written(struct job *job)
 
 void history_take(struct history *h, int64_t now_wall)
 {
+    int64_t minute = (now_wall - MINUTE_MS / 2) / MINUTE_MS; /* the one that is over */
     if (h->busy) return; /* the disk is slow: this minute is left out, counters come with the next */
+    if (h->takes && minute == h->minute) return; /* the clock was set back: the row is written */
     struct db_query *q = DB(h->db, "SELECT c.id, coalesce(sum(t.partitions), 0) FROM cluster c LEFT JOIN "
                                    "topic t ON t.cluster_id = c.id AND t.internal = 0 GROUP BY c.id LIMIT ?",
                             CLUSTERS_MAX);
@@ -424,7 +451,8 @@ void history_take(struct history *h, int64_t now_wall)
         put_cluster(h, id, db_i64(q, 1));
     }
     (void)db_end(q); /* logged; what was taken counts */
-    h->minute = (now_wall - MINUTE_MS / 2) / MINUTE_MS; /* the one that is over */
+    h->takes++;
+    h->minute = minute;
     if (failed(buf_check(&h->taken)) || !h->taken.len) {
         buf_clear(&h->taken);
         return;
@@ -437,8 +465,9 @@ void history_take(struct history *h, int64_t now_wall)
 
 static void set_timer(struct history *h)
 {
-    int64_t now = wall_ms();
-    (void)loop_timer_set(h->loop, &h->timer, loop_now(h->loop) + MINUTE_MS - now % MINUTE_MS);
+    int64_t wait = MINUTE_MS - (wall_ms() - HISTORY_AFTER_MS) % MINUTE_MS;
+    if (wait < MINUTE_MS / 60) wait += MINUTE_MS; /* it rang a moment early */
+    (void)loop_timer_set(h->loop, &h->timer, loop_now(h->loop) + wait);
 }
 
 static void on_minute(struct timer *timer)

@@ -1,8 +1,9 @@
 /* history.h - the figures of every cluster over time, kept in DATA/history.db: a minute for 7 days, an
  * hour for 90. Losing the file loses charts and nothing else.
  *
- * Once a minute the domain thread copies what brokers last reported; a lane makes increments of it and
- * writes one transaction. A value of 0 is not written: an idle cluster costs nothing. */
+ * Two seconds after each minute the domain thread copies what brokers last reported (they tell of a minute
+ * within a second of its end); a lane makes increments of it and writes one transaction. A value of 0 is
+ * not written: an idle cluster costs nothing. */
 #pragma once
 #include "base/buf.h"
 #include "engine/engine.h"

@@ -2,6 +2,7 @@
 import contextlib
 import os
 import re
+import time
 
 import client
 from client import text, wait_for
@@ -13,12 +14,21 @@ class Metrics:
     def __init__(self, server):
         self.s = server
         environment = server.make_environment("metrics")
-        self.cluster = server.make_cluster(environment)["id"]
         self.other = server.make_cluster(environment, "other")["id"]
+        self.make_topic(self.other, "before", 11)
+        server.kill()
+        server.start()
+        self.make_topic(self.other, "after", 7)
+        self.cluster = server.make_cluster(environment)["id"]
         for topic, records in (("orders", 40), ("returns", 5)):
-            server.good("POST", f"/kafka/v3/clusters/{self.cluster}/topics", {"topic_name": topic, "partitions_count": 3})
-            server.produce(self.cluster, topic, *[text(f"{i}") for i in range(records)])
+            self.make_topic(self.cluster, topic, records)
+        produced = time.time()
         wait_for(lambda: self.query("received_records"), "the minute is over and written", 90)
+        self.late = time.time() - (produced - produced % 60 + 60)
+
+    def make_topic(self, cluster, topic, records):
+        self.s.good("POST", f"/kafka/v3/clusters/{cluster}/topics", {"topic_name": topic, "partitions_count": 3})
+        self.s.produce(cluster, topic, *[text(f"{i}") for i in range(records)])
 
     def body(self, metric, **more):
         return {"aggregations": [{"metric": PREFIX + metric, "agg": "SUM"}], "granularity": "ALL",
@@ -55,6 +65,17 @@ def test_what_was_produced_is_in_its_minute_by_topic(t):
     assert {g["metric.topic"]: sum(p["value"] for p in g["points"]) for g in grouped} == {"orders": 40, "returns": 5}
 
 
+def test_a_minute_is_in_the_history_seconds_after_its_end_though_nobody_watched(t):
+    assert t.late < 30, f"{t.late:.0f} s after the end of the minute"
+
+
+def test_all_of_a_topic_counts_that_is_newer_than_leatd_in_a_broker_that_is_older(t):
+    of_other = {"op": "EQ", "field": "resource.kafka.id", "value": t.other}
+    by_topic = {p["metric.topic"]: p["value"] for p in
+                t.query("received_records", group_by=["metric.topic"], filter=of_other)}
+    assert by_topic == {"after": 7}, by_topic  # of "before" leatd cannot know what of it was counted before
+
+
 def test_gauges_are_what_they_stood_at(t):
     assert [p["value"] for p in t.query("partition_count")] == [6]
     stored = t.query("retained_bytes", group_by=["metric.topic", "resource.kafka.id"])
@@ -86,7 +107,7 @@ def test_attributes_and_descriptors_name_what_there_is(t):
     found = t.s.good("POST", "/v2/metrics/cloud/attributes", {
         "metric": PREFIX + "received_bytes", "group_by": ["metric.topic"], "intervals": ["now-1h/now"],
         "filter": {"op": "EQ", "field": "resource.kafka.id", "value": t.cluster}})["data"]
-    assert sorted(a["metric.topic"] for a in found) == ["orders", "returns"]
+    assert sorted(a["metric.topic"] for a in found) == ["orders", "returns"], found
     names = {d["name"]: d for d in t.s.good("GET", "/v2/metrics/cloud/descriptors/metrics?resource_type=kafka")["data"]}
     assert names[PREFIX + "received_bytes"]["type"] == "COUNTER_INT64"
     assert t.s.good("GET", "/v2/metrics/cloud/descriptors/resources")["data"][0]["type"] == "kafka"

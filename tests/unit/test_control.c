@@ -3,6 +3,7 @@
 #include "broker/control.h"
 
 #include "base/arena.h"
+#include "broker/report.h"
 #include "cluster/control_frame.h"
 #include "cluster/delta.h"
 #include "cluster/image_file.h"
@@ -398,6 +399,19 @@ static void test_reports_name_what_changed_and_end_with_one_at_rest(void **state
     assert_int_equal(leatd.reports, 6); /* and then silence */
 }
 
+static void test_a_broker_that_nobody_watches_tells_of_a_minute_within_a_second_of_its_end(void **state)
+{
+    static const char *const clusters[] = { "", "lkc-abc123", "lkc-zzz999" };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(clusters); i++)
+        for (int64_t wall = 1700000000123; wall < 1700000130000; wall += 499) {
+            int64_t left = report_minute_left(clusters[i], wall);
+            assert_in_range(left, 1, 60000);
+            assert_in_range((wall + left) % 60000, 0, 999);
+        }
+    assert_int_not_equal(report_minute_left(clusters[1], 60000), report_minute_left(clusters[2], 60000));
+}
+
 static void test_every_message_says_from_which_version_of_the_protocol_it_may_be_sent(void **state)
 {
     (void)state;
@@ -473,6 +487,7 @@ int main(void)
         T(test_a_leatd_of_another_age_is_left_alone),
         T(test_a_backup_is_named_with_the_version_of_the_image_it_belongs_to),
         T(test_reports_name_what_changed_and_end_with_one_at_rest),
+        T(test_a_broker_that_nobody_watches_tells_of_a_minute_within_a_second_of_its_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
