@@ -248,5 +248,6 @@ void audit_free(struct audit *a)
         if (e->count) (void)tell(a, e, 0);
         entry_free(a, e);
     }
+    tell_others(a);
     mem_free(a);
 }
