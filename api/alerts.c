@@ -14,7 +14,7 @@ static json_t *to_json(const struct alert *a, bool silenced)
         "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f}", "kind", "Alert", "id",
         api_str(a->id), "rule_id", api_str(a->rule_id), "rule_name", api_str(a->rule_name), "watches",
         api_str(a->kind), "severity", api_str(a->severity), "state", api_str(a->state), "resource",
-        api_str(a->resource), "threshold", a->threshold, "value", a->value, "worst", a->worst);
+        alert_text_json(a->resource), "threshold", a->threshold, "value", a->value, "worst", a->worst);
     enum alert_kind kind;
     json_object_set_new(json, "unit",
                         json_string(alert_kind_of(a->kind, &kind) ? alert_kinds[kind].unit : ""));

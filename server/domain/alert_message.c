@@ -35,8 +35,7 @@ static json_t *time_json(int64_t ms)
     return json_string(text);
 }
 
-/* Names of groups are what clients say; a byte that is no UTF-8 is told as a question mark. */
-static json_t *text_json(struct str s)
+json_t *alert_text_json(struct str s)
 {
     char text[1024];
     size_t n = 0;
@@ -60,15 +59,16 @@ static const char *unit_of(struct str kind)
 static json_t *alert_json(const struct alert *a)
 {
     json_t *json =
-        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:s, s:o}", "id", text_json(a->id),
-                  "status", text_json(a->state), "cluster_id", text_json(a->cluster_id), "cluster_name",
-                  text_json(a->cluster_name), "environment_id", text_json(a->environment_id),
-                  "resource", text_json(a->resource), "value", a->value, "worst", a->worst, "unit",
-                  unit_of(a->kind), "text", text_json(a->detail));
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:s, s:o}", "id", alert_text_json(a->id),
+                  "status", alert_text_json(a->state), "cluster_id", alert_text_json(a->cluster_id),
+                  "cluster_name", alert_text_json(a->cluster_name), "environment_id",
+                  alert_text_json(a->environment_id), "resource", alert_text_json(a->resource), "value",
+                  a->value, "worst", a->worst, "unit", unit_of(a->kind), "text",
+                  alert_text_json(a->detail));
     json_object_set_new(json, "began_at", time_json(a->pending_at));
     json_object_set_new(json, "fired_at", time_json(a->fired_at));
     json_object_set_new(json, "resolved_at", time_json(a->resolved_at));
-    json_object_set_new(json, "reason", text_json(a->reason));
+    json_object_set_new(json, "reason", alert_text_json(a->reason));
     return json;
 }
 
@@ -196,8 +196,8 @@ static status make_slack(const struct message *m, struct str url, struct send *s
     escape(&lines, bytes_str(buf_bytes(&m->lines)));
     if (m->description[0]) escape(&lines, str_c(m->description));
     json_t *body = json_pack("{s:o, s:[{s:s, s:o, s:s, s:s, s:s}]}", "text",
-                             text_json(bytes_str(buf_bytes(&title))), "attachments", "color", color,
-                             "text", text_json(bytes_str(buf_bytes(&lines))), "title",
+                             alert_text_json(bytes_str(buf_bytes(&title))), "attachments", "color", color,
+                             "text", alert_text_json(bytes_str(buf_bytes(&lines))), "title",
                              "Alerts in the console", "title_link", m->console, "fallback", m->title);
     status result = put_json(&send->body, body);
     buf_done(&title);

@@ -33,6 +33,8 @@ struct alert_kind_info {
 };
 extern const struct alert_kind_info alert_kinds[ALERT_KIND_COUNT];
 bool alert_kind_of(struct str name, enum alert_kind *ret);
+/* A JSON string. Names of groups are what clients say: a byte that is no UTF-8 is told as a question mark. */
+struct json_t *alert_text_json(struct str s);
 
 /* --- rules (alert_rules.c) ---------------------------------------------------------------- */
 
