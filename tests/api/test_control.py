@@ -59,6 +59,7 @@ def test_the_organization_has_a_name_of_its_own(t):
 def test_what_one_machine_cannot_mean_is_refused_with_a_pointer(t):
     for config, more, pointer in (
             ({"kind": "Enterprise"}, {}, "/spec/config/kind"), ({"kind": "Freight"}, {}, "/spec/config/kind"),
+            ({"kind": "Basic", "max_ecku": 5}, {}, "/spec/config/max_ecku"),
             ({"kind": "Dedicated", "cku": 0}, {}, "/spec/config/cku"), ({"kind": "Dedicated", "cku": 101}, {}, "/spec/config/cku"),
             ({"kind": "Dedicated", "cku": 1, "encryption_key": "arn"}, {}, "/spec/config/encryption_key"),
             ({"kind": "Basic"}, {"byok": {"id": "cck-1"}}, "/spec/byok"),
