@@ -401,7 +401,7 @@ static void test_retention_loads_indexes_on_the_lane(void **state)
     wire_default(&api_versions_request_message, &body);
     body.client_software_name = body.client_software_version = STR("raw");
     (void)raw_call(&rig, &one, 18, 3, &body);
-    assert_int_equal(plog_start(log), 0);
+    assert_true(plog_start(log) <= HALF); /* the first segment's index may be known since the start */
     gate_shut(false);
     while (plog_start(log) < plog_end(log)) loop_turn(rig.broker->loop, 10);
     assert_int_equal(plog_start(log), 4 * HALF);
