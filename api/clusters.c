@@ -141,8 +141,9 @@ static bool refuse_unoffered(struct api_request *rq, const json_t *spec)
                          "/spec/config/encryption_key");
     const json_t *ecku = json_object_get(config, "max_ecku");
     if (ecku && !json_is_null(ecku))
-        return fail_spec(rq, "There are no elastic units here: how much a cluster may take is its plan's to say, or "
-                             "limits of its own by PATCH /leat/v1/clusters/{id}.", "/spec/config/max_ecku");
+        return fail_spec(rq, "There are no elastic units here: how much a cluster may take is its plan's to "
+                             "say, or limits of its own by PATCH /leat/v1/clusters/{id}.",
+                         "/spec/config/max_ecku");
     if (api_get_str(json_object_get(spec, "byok"), "id").len)
         return fail_spec(rq, "Keys of your own for encryption are not offered here.", "/spec/byok");
     if (api_get_str(json_object_get(spec, "network"), "id").len)
