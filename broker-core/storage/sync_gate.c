@@ -7,7 +7,7 @@
 
 #define SECOND 1000000000LL
 #define LIVE (20 * 1000 * 1000LL)    /* ns; who committed that long ago commits still */
-#define BYTES_PER_S (400 * 1000000LL) /* beside commits */
+#define BYTES_PER_S (256 * 1000000LL) /* beside commits */
 
 void sync_gate_init(struct sync_gate *gate)
 {

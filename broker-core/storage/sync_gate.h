@@ -21,6 +21,6 @@ void sync_gate_close(struct sync_gate *gate); /* a commit begins to write */
 void sync_gate_open(struct sync_gate *gate);  /* it is synced, or failed */
 /* Returns when no commit is being synced, and after max_ns at the latest. */
 void sync_gate_wait(struct sync_gate *gate, int64_t max_ns);
-/* Call before each step that moves bytes. Beside commits of the last 20 ms such work gets 400 MB a second:
+/* Call before each step that moves bytes. Beside commits of the last 20 ms such work gets 256 MB a second:
  * what is faster takes the disk, and the processor, from the producers. Nothing waits when nobody commits. */
 void sync_gate_pace(struct sync_gate *gate, int64_t bytes);
