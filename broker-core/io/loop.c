@@ -25,7 +25,6 @@
 #define TIMERS_MAX (1u << 20)
 #define DEFERRED_PER_TURN 100000 /* then events get their chance again */
 #define LANE_STACK (512 * 1024)
-#define SCRATCH_SIZE (128 * 1024)
 #define BLOCKS_KEPT 64
 #define MS 1000000LL /* in ns */
 #define LONG_TURN (MS / 2)
@@ -119,7 +118,6 @@ void loop_free(struct loop *loop)
     pthread_mutex_destroy(&loop->finished_lock);
     loop_trim(loop);
     mem_free(loop->heap);
-    mem_free(loop->scratch);
     mem_free(loop);
 }
 
@@ -348,10 +346,9 @@ void loop_unwatch(struct loop *loop, struct watch *watch)
         if (loop->events[i].data.ptr == watch) loop->events[i].data.ptr = NULL;
 }
 
-uint8_t *loop_scratch(struct loop *loop, size_t *ret_size)
+uint8_t *loop_scratch(struct loop *loop)
 {
-    if (!loop->scratch) loop->scratch = mem_alloc(SCRATCH_SIZE);
-    *ret_size = SCRATCH_SIZE;
+    if (!loop->scratch) loop->scratch = mem_alloc(LOOP_SCRATCH);
     return loop->scratch;
 }
 
@@ -381,6 +378,7 @@ void loop_block_free(struct loop *loop, void *p)
 void loop_trim(struct loop *loop)
 {
     while (loop->blocks) mem_free(loop_block(loop));
+    mem_free(TAKE(loop->scratch));
 }
 
 /* --- lanes ---------------------------------------------------------------------------------------- */

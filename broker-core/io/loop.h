@@ -96,6 +96,7 @@ void *loop_block(struct loop *loop);
 void loop_block_free(struct loop *loop, void *block);
 void loop_trim(struct loop *loop);
 
-/* Memory to read into, shared by all streams of the loop: valid until the caller returns to the
- * loop or calls back anybody who may read. Made at first use; NULL without memory. */
-uint8_t *loop_scratch(struct loop *loop, size_t *ret_size);
+/* LOOP_SCRATCH bytes to read into, shared by all streams of the loop: valid until the caller returns to
+ * the loop or calls back anybody who may read. Made at first use, until loop_trim; NULL without memory. */
+#define LOOP_SCRATCH (512u << 10)
+uint8_t *loop_scratch(struct loop *loop);

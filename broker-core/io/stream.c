@@ -30,8 +30,10 @@
 #define STREAM_MAGIC 0x5354524du
 #define UNSENT_MAX (64u << 20)
 #define READS_PER_TURN 4
+#define READ_AT_ONCE (128u << 10)
 #define WRITE_PARTS 32
-#define WRITE_PER_TURN (128u << 10) /* some 0.1 ms */
+#define WRITE_PER_TURN (512u << 10) /* some 0.25 ms; a write wakes the peer, which is dearer than a copy */
+#define WRITE_IN_LONG_TURN (128u << 10)
 #define TLS_PLAIN_MAX 16384 /* of one record; what is larger goes without a copy */
 #define LINGER_MS 1000
 #define FRAME_SIZE 4
@@ -433,8 +435,8 @@ static ssize_t stream_read_tls(struct stream *s, const struct iovec parts[2])
  * socket has no more for now or the stream ended. */
 static bool stream_read_once(struct stream *s)
 {
-    size_t size;
-    uint8_t *scratch = loop_scratch(s->loop, &size);
+    size_t size = READ_AT_ONCE;
+    uint8_t *scratch = loop_scratch(s->loop);
     if (!scratch) {
         stream_fail(s, FAIL(NO_MEMORY));
         return false;
@@ -485,9 +487,8 @@ static void stream_read(struct stream *s)
 /* After close_when_sent: whatever still comes is thrown away. */
 static void stream_read_nothing(struct stream *s)
 {
-    size_t size;
-    uint8_t *scratch = loop_scratch(s->loop, &size);
-    ssize_t n = scratch ? read(s->watch.fd, scratch, size) : 0;
+    uint8_t *scratch = loop_scratch(s->loop);
+    ssize_t n = scratch ? read(s->watch.fd, scratch, READ_AT_ONCE) : 0;
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) stream_close(s);
 }
 
@@ -626,7 +627,8 @@ static size_t gather_piece(struct gather *g, const struct pending *p, const stru
 static void stream_gather(struct stream *s, struct gather *g, size_t max)
 {
     *g = (struct gather){ .flat = s->tls != NULL, .max = max };
-    g->scratch = loop_scratch(s->loop, &g->size);
+    g->scratch = loop_scratch(s->loop);
+    g->size = LOOP_SCRATCH;
     if (!g->scratch) g->failure = FAIL(NO_MEMORY);
     for (const struct pending *p = s->out_first; p && is_ok(g->failure); p = p->next) {
         struct place at = p->at;
@@ -639,8 +641,18 @@ static void stream_gather(struct stream *s, struct gather *g, size_t max)
     }
 }
 
-static void stream_sent(struct stream *s, size_t n)
+/* Where this byte of what was gathered lies. */
+static const uint8_t *gather_at(const struct gather *g, size_t at)
 {
+    int i = 0;
+    for (; at >= g->parts[i].iov_len; i++) at -= g->parts[i].iov_len;
+    return (const uint8_t *)g->parts[i].iov_base + at;
+}
+
+/* The first n bytes of what was gathered are gone. */
+static void stream_sent(struct stream *s, const struct gather *g, size_t n)
+{
+    size_t all = n;
     s->unsent -= n;
     while (s->out_first) {
         struct pending *p = s->out_first;
@@ -653,7 +665,10 @@ static void stream_sent(struct stream *s, size_t n)
             int before = p->at.part;
             place_move(p, &p->at, left);
             n -= left;
-            if (part && p->at.part == before) return;
+            if (part && p->at.part == before) {
+                if (left && source->sent) source->sent(source, gather_at(g, all - left), left);
+                return;
+            }
             if (part) source->free(source);
         }
         s->out_first = p->next;
@@ -677,7 +692,7 @@ static bool stream_write_tls(struct stream *s, const struct gather *g)
         }
         break;
     }
-    stream_sent(s, at);
+    stream_sent(s, g, at);
     return at == g->bytes;
 }
 
@@ -689,7 +704,7 @@ static bool stream_write_plain(struct stream *s, struct gather *g)
         if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS) stream_fail(s, FAIL(CLOSED));
         return false;
     }
-    stream_sent(s, (size_t)n);
+    stream_sent(s, g, (size_t)n);
     return (size_t)n == g->bytes;
 }
 
@@ -704,7 +719,7 @@ static bool stream_write_once(struct stream *s, size_t *left)
     }
     s->awaits = failed(g.failure);
     if (!g.bytes || g.bytes < s->tls_due) {
-        if (!s->awaits) stream_sent(s, 0); /* an empty buffer */
+        if (!s->awaits) stream_sent(s, &g, 0); /* an empty buffer */
         return false;
     }
     bool all = s->tls ? stream_write_tls(s, &g) : stream_write_plain(s, &g);
@@ -714,7 +729,7 @@ static bool stream_write_once(struct stream *s, size_t *left)
 
 static void stream_write(struct stream *s)
 {
-    size_t left = WRITE_PER_TURN;
+    size_t left = loop_turn_is_long(s->loop) ? WRITE_IN_LONG_TURN : WRITE_PER_TURN;
     if (s->awaits) return;
     while (s->out_first && !s->closed)
         if (!stream_write_once(s, &left)) break;

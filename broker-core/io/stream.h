@@ -55,6 +55,9 @@ struct stream_source {
     /* Between 1 and n bytes from `at` on into p. BUSY: not now, stream_go_on() comes later, once; any
      * other failure ends the stream. The same bytes may be asked for again. */
     status (*read)(struct stream_source *source, size_t at, uint8_t *p, size_t n, size_t *ret_n);
+    /* NULL, or: n > 0 bytes that were read last, p, have gone, and not all there are. The next read begins
+     * behind them, or, when nothing was told of, where the one before began. */
+    void (*sent)(struct stream_source *source, const uint8_t *p, size_t n);
     void (*free)(struct stream_source *source);
     struct stream *stream; /* it is queued on; stream.c's */
 };

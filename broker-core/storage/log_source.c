@@ -18,8 +18,10 @@ struct log_source {
     struct segment *segment; /* pinned */
     int64_t position;
     struct log_key key;
-    struct batch_check check;
-    size_t checked; /* so many bytes; those that did not fit into the socket are read twice */
+    struct checked {
+        struct batch_check check;
+        size_t upto; /* so many bytes */
+    } sent, read;    /* what did not fit into the socket is read, and checked, twice */
     struct warm warm;
     int misses;
     status failure; /* of the read on the lane */
@@ -42,14 +44,24 @@ static struct plog *source_log(const struct log_source *l)
 
 static status source_check(struct log_source *l, size_t at, const uint8_t *p, size_t n)
 {
-    assert(at <= l->checked);
-    if (at + n <= l->checked) return OK;
+    if (at == l->sent.upto) l->read = l->sent;
+    assert(at == l->read.upto);
     struct plog *log = source_log(l);
-    size_t known = l->checked - at;
-    status good = batch_check_feed(&l->check, log, p + known, n - known);
-    l->checked = at + n;
-    if (failed(good) && log) damage_met(log, l->segment, l->check.position, l->check.chain.next);
+    struct batch_check *check = &l->read.check;
+    status good = batch_check_feed(check, log, p, n);
+    l->read.upto += n;
+    if (failed(good) && log) damage_met(log, l->segment, check->position, check->chain.next);
     return good;
+}
+
+/* The bytes were good a moment ago. */
+static void source_sent(struct stream_source *source, const uint8_t *p, size_t n)
+{
+    struct log_source *l = CONTAINER_OF(source, struct log_source, source);
+    l->sent.upto += n;
+    assert(l->sent.upto <= l->read.upto);
+    if (l->sent.upto == l->read.upto) l->sent.check = l->read.check;
+    else l->failure = batch_check_feed(&l->sent.check, source_log(l), p, n);
 }
 
 static status source_read(struct stream_source *source, size_t at, uint8_t *p, size_t n, size_t *ret_n)
@@ -90,10 +102,11 @@ struct stream_source *log_source_new(struct plog *log, const struct log_span *sp
     struct log_source *l = mem_zalloc(sizeof *l);
     if (!l) return NULL;
     *l = (struct log_source){
-        .source = { .read = source_read, .free = source_free }, .store = store,
+        .source = { .read = source_read, .sent = source_sent, .free = source_free }, .store = store,
         .segment = span->segment, .position = span->position, .key = log->key,
         .warm.done = source_warmed };
-    batch_check_begin(&l->check, span);
+    batch_check_begin(&l->sent.check, span);
+    l->read = l->sent;
     segment_pin(l->segment);
     store->files.sources++;
     return &l->source;

@@ -28,6 +28,8 @@ struct warm_task {
     char path[PATH_SIZE];
     int64_t at;
     size_t len;
+    int64_t ahead; /* bytes behind that */
+    int64_t paid;  /* the owner's reads had their turn up to here */
     bool index;
     status read;
 };
@@ -54,18 +56,26 @@ static status warm_chunk(const struct warm_task *w, struct fs *fs, int64_t at, i
     return OK;
 }
 
-static status warm_bytes(const struct warm_task *w, struct fs *fs)
+/* Each byte takes its turn once: what was read ahead had it then. */
+static void warm_turn(const struct warm_task *w, int64_t at, int64_t end)
 {
     struct sync_gate *gate = &w->task.store->gate;
+    if (at < w->paid) at = w->paid;
+    if (at < end) sync_gate_pace(gate, end - at);
+    sync_gate_wait(gate, COMMITS_FIRST);
+}
+
+static status warm_bytes(const struct warm_task *w, struct fs *fs)
+{
     int64_t at = w->at, end = at + (int64_t)w->len;
     for (; at < end; at += WARM_CHUNK) {
-        sync_gate_pace(gate, least(end - at, WARM_CHUNK));
-        sync_gate_wait(gate, COMMITS_FIRST);
-        TRY(warm_chunk(w, fs, at, least(end - at, WARM_CHUNK)));
+        int64_t len = least(end - at, WARM_CHUNK);
+        warm_turn(w, at, at + len);
+        TRY(warm_chunk(w, fs, at, len));
     }
-    if (!fs->ops->will_need || end >= w->copy.size) return OK;
-    sync_gate_wait(gate, COMMITS_FIRST);
-    fs->ops->will_need(fs, w->copy.file, end, least(w->copy.size - end, WARM_AHEAD));
+    if (!w->ahead) return OK;
+    warm_turn(w, end, end + w->ahead);
+    fs->ops->will_need(fs, w->copy.file, end, w->ahead);
     return OK;
 }
 
@@ -114,12 +124,19 @@ static void warm_free(struct task *task)
     mem_free(w);
 }
 
-static void warm_range(struct warm_task *w, const struct read_miss *miss)
+static void warm_range(struct warm_task *w, const struct read_miss *miss, bool can_go_ahead)
 {
     int64_t left = miss->segment->size - miss->at;
     w->index = miss->index;
     w->at = miss->at;
     w->len = left > 0 ? (size_t)least(left, WARM_MAX) : 0;
+    left -= (int64_t)w->len;
+    w->ahead = can_go_ahead && left > 0 ? least(left, WARM_AHEAD) : 0;
+    struct warm *owner = w->owner;
+    w->paid = owner->paid_of == miss->segment ? owner->paid : 0;
+    if (w->index) return;
+    owner->paid_of = miss->segment;
+    owner->paid = w->at + (int64_t)w->len + w->ahead;
 }
 
 status warm_start(struct store *store, const struct read_miss *miss, struct warm *warm)
@@ -134,7 +151,7 @@ status warm_start(struct store *store, const struct read_miss *miss, struct warm
     w->segment = s;
     segment_view(s, &w->copy, &w->cache);
     segment_path(s, ".log", w->path, sizeof w->path);
-    warm_range(w, miss);
+    warm_range(w, miss, store->fs->ops->will_need);
     segment_pin(s);
     warm->task = w;
     store_submit(store, &w->task, LANE_READ);

@@ -22,6 +22,8 @@ struct warm { /* zero-initialised; embedded in its owner */
      * warm_start. */
     void (*done)(struct warm *warm, status result);
     struct warm_task *task; /* NULL: not under way */
+    const struct segment *paid_of; /* warm.c's: whose bytes had their turn beside commits, */
+    int64_t paid;                  /* up to where */
 };
 /* NO_MEMORY: done() will not be called. */
 status warm_start(struct store *store, const struct read_miss *miss, struct warm *warm);

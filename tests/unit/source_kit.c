@@ -8,6 +8,7 @@ struct source {
     struct deferred ready;
     struct kit_sources *kit;
     uint8_t seed;
+    size_t read, sent; /* so far */
 };
 
 static void source_ready(struct deferred *d)
@@ -23,13 +24,24 @@ static status source_read(struct stream_source *source, size_t at, uint8_t *p, s
         loop_defer(kit->loop, &s->ready);
         return FAIL(BUSY);
     }
+    if (at != s->read && at != s->sent) kit->astray++;
     if (n > kit->piece_max) n = kit->piece_max;
     for (size_t i = 0; i < n; i++) {
         if (at + i == kit->fails_at) return FAIL(IO);
         p[i] = kit_byte(s->seed, at + i);
     }
+    s->read = at + n;
     *ret_n = n;
     return OK;
+}
+
+static void source_sent(struct stream_source *source, const uint8_t *p, size_t n)
+{
+    struct source *s = CONTAINER_OF(source, struct source, source);
+    for (size_t i = 0; i < n; i++)
+        if (p[i] != kit_byte(s->seed, s->sent + i)) s->kit->astray++;
+    s->sent += n;
+    if (s->sent > s->read) s->kit->astray++;
 }
 
 static void source_free(struct stream_source *source)
@@ -43,7 +55,7 @@ static void source_free(struct stream_source *source)
 struct stream_source *kit_source(struct kit_sources *kit, uint8_t seed)
 {
     struct source *s = mem_must(mem_zalloc(sizeof *s));
-    *s = (struct source){ .source = { .read = source_read, .free = source_free },
+    *s = (struct source){ .source = { .read = source_read, .sent = source_sent, .free = source_free },
                           .ready.run = source_ready, .kit = kit, .seed = seed };
     kit->alive++;
     return &s->source;

@@ -10,6 +10,7 @@ struct kit_sources {
     size_t piece_max; /* given at a time */
     size_t fails_at;  /* a byte that cannot be read; SIZE_MAX: none */
     int reads;
+    int astray;       /* reads where no source is read, and false news of what was sent */
 };
 struct stream_source *kit_source(struct kit_sources *kit, uint8_t seed);
 static inline uint8_t kit_byte(uint8_t seed, size_t at) { return (uint8_t)(at * 131 + seed + at / 251); }

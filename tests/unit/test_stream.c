@@ -191,7 +191,10 @@ static void test_parts_of_a_reply_stand_where_they_belong(void **state)
     assert_int_equal(server.got.len, expected.len);
     assert_memory_equal(server.got.data, expected.data, expected.len);
     assert_int_equal(stream_unsent(client.stream), 0);
-    for (size_t i = 0; i < ARRAY_LEN(kits); i++) assert_int_equal(kits[i].alive, 0);
+    for (size_t i = 0; i < ARRAY_LEN(kits); i++) {
+        assert_int_equal(kits[i].alive, 0);
+        assert_int_equal(kits[i].astray, 0);
+    }
     buf_done(&expected);
 }
 

@@ -226,6 +226,7 @@ static void test_parts_of_a_reply_go_through_tls(void **state)
     assert_memory_equal(back, expected.data, expected.len);
     assert_int_equal(stream_unsent(seen.stream), 0);
     assert_int_equal(kit.alive, 0);
+    assert_int_equal(kit.astray, 0);
     peer_free(ssl);
     turn_until_closed(1);
     SSL_CTX_free(context);
