@@ -14,7 +14,7 @@
 #include <stdio.h>
 
 enum {
-    ROUND_MS = 2000, SLICE = 50, SLICE_MS = 50, REFRESH_MS = 60000, PRUNE_MS = 3600000,
+    ROUND_MS = 2000, SLICE = 50, SLICE_MS = 50, REFRESH_MS = 60000, REPEATS_MS = 10000, PRUNE_MS = 3600000,
     LAG_EVERY_MS = 5000, LAGS_BUSY_MAX = 8, WATCHED_FOR_MS = 60000, STATES_MAX = 20000,
 };
 #define LAG_ARENA (48u << 20)
@@ -60,7 +60,7 @@ struct alert_eval {
     struct watched *watched;
     char cursor[ID_TEXT];
     size_t state_count;
-    int64_t round_at, refreshed_at, pruned_at;
+    int64_t round_at, repeats_at, pruned_at;
     uint32_t round, pass;
     int lags_busy;
     bool in_round, stale, writing;
@@ -621,8 +621,8 @@ static void round_end(struct alert_eval *e)
     status result = OK;
     e->in_round = false;
     sweep(e);
-    if (at - e->refreshed_at >= REFRESH_MS) {
-        e->refreshed_at = at;
+    if (at - e->repeats_at >= REPEATS_MS) {
+        e->repeats_at = at;
         result = mark_repeats(e->domain, now);
     }
     if (is_ok(result)) result = tell(e, now);
@@ -679,7 +679,7 @@ status alert_eval_start(struct alerts *alerts)
     if (!e) return FAIL(NO_MEMORY);
     *e = (struct alert_eval){ .alerts = alerts, .domain = alerts->domain, .written = OK };
     alerts->eval = e;
-    e->pruned_at = e->refreshed_at = loop_now(e->domain->loop);
+    e->pruned_at = e->repeats_at = loop_now(e->domain->loop);
     timer_init(&e->timer, tick);
     TRY(load(e));
     return loop_timer_set(e->domain->loop, &e->timer, loop_now(e->domain->loop) + ROUND_MS);

@@ -5,6 +5,7 @@ import glob
 import os
 import re
 import signal
+import sqlite3
 import ssl
 import subprocess
 import time
@@ -324,6 +325,31 @@ def test_many_alerts_of_a_rule_are_one_message(t):
     wait_for(lambda: len(t.alerts(rule, "resolved")) == 1, "one has caught up", 40)
     assert len([b for b in t.hook.bodies() if b["rule"] and b["rule"]["id"] == rule]) == 1  # the next one is later
     t.drop(rule)
+
+
+def test_what_fires_still_is_told_again_when_its_time_has_come(t):
+    again = t.make_rule("disk", threshold=0, repeat_ms=14400000)
+    never = t.make_rule("disk", threshold=0, repeat_ms=0)
+    first = {rule: t.fired(rule) for rule in (again, never)}
+
+    def told(rule):
+        return [b for b in t.hook.bodies() if b["rule"] and b["rule"]["id"] == rule]
+    wait_for(lambda: all(t.alerts(rule)[0]["told_at"] for rule in (again, never)), "both are told")
+    t.s.kill(signal.SIGINT)
+    with contextlib.closing(sqlite3.connect(os.path.join(t.s.data, "leat.db"))) as db, db:  # four hours go by
+        for table in ("alert", "alert_rule"):
+            db.execute(f"UPDATE {table} SET told_at = told_at - 14400000 WHERE told_at > 0")
+    t.s.start()
+    body = t.hook.wait(lambda b: b["rule"] and b["rule"]["id"] == again and b["id"] != first[again][0]["id"], "it is repeated")
+    assert (body["status"], body["firing"], body["alerts"][0]["id"]) == ("firing", 1, first[again][1]["id"]), body
+    assert body["alerts"][0]["fired_at"] == first[again][1]["fired_at"], body
+    causes = {d["rule_id"]: d["cause"] for d in reversed(t.deliveries(t.channel))}
+    assert (causes[again], causes[never]) == ("repeat", "alert"), causes
+    other = t.make_rule("disk", threshold=0)  # told after a later look: what was to come would have
+    t.fired(other)
+    assert (len(told(again)), len(told(never))) == (2, 1)
+    for rule in (again, never, other):
+        t.drop(rule)
 
 
 def test_a_name_that_is_no_text_hides_no_alert(t):

@@ -82,11 +82,12 @@ const tests = [
     await dialog().getByLabel('Severity').selectOption('critical');
     await dialog().getByLabel('Fires after').fill('');
     await dialog().getByLabel('Resolved after').fill('');
+    await dialog().getByLabel('At most one message in').fill('');
     await dialog().getByLabel('on call').check();
     await dialog().getByRole('button', { name: 'Create rule' }).click();
     await row('Disk in use').getByText('Disk of the service above 0 %').waitFor();
     rule = (await leatd.rest('/leat/v1/alert-rules')).data.find(r => r.name === 'Disk in use');
-    assert.deepEqual([rule.watches, rule.threshold, rule.for_ms, rule.severity, rule.channels.length], ['disk', 0, 0, 'critical', 1]);
+    assert.deepEqual([rule.watches, rule.threshold, rule.for_ms, rule.group_ms, rule.severity, rule.channels.length], ['disk', 0, 0, 0, 'critical', 1]);
     const told = await waitFor(() => posts.map(p => JSON.parse(p.body)).find(b => b.rule?.id === rule.id), 'the receiver is told');
     assert.equal(told.status, 'firing');
     await open('');

@@ -82,7 +82,7 @@ function EditRule({ rule, clusters, channels, onClose, done }: { rule?: Rule; cl
   const [severity, setSeverity] = useState(rule?.severity || 'warning');
   const [on, setOn] = useState(rule?.cluster_id || rule?.environment_id || '');
   const [resource, setResource] = useState(rule?.resource || '');
-  const [times, setTimes] = useState({ for_ms: String(rule?.for_ms ?? 60000), resolve_ms: String(rule?.resolve_ms ?? 60000), repeat_ms: String(rule?.repeat_ms ?? 14400000) });
+  const [times, setTimes] = useState({ for_ms: String(rule?.for_ms ?? 60000), resolve_ms: String(rule?.resolve_ms ?? 60000), group_ms: String(rule?.group_ms ?? 60000), repeat_ms: String(rule?.repeat_ms ?? 14400000) });
   const [to, setTo] = useState<string[]>(rule?.channels || []);
   const [description, describe] = useState(rule?.description || '');
   const kind = kindOf(watches);
@@ -108,6 +108,7 @@ function EditRule({ rule, clusters, channels, onClose, done }: { rule?: Rule; cl
       <Field label="Severity">{(id, d) => <select id={id} aria-describedby={d} class="in" value={severity} onChange={e => setSeverity(e.currentTarget.value)}>{severities.map(s => <option>{s}</option>)}</select>}</Field>
       <Time label="Fires after" help="It has to hold for so long." none="at once" value={times.for_ms} set={v => setTimes({ ...times, for_ms: v })} />
       <Time label="Resolved after" help="It must not have held for so long." none="at once" value={times.resolve_ms} set={v => setTimes({ ...times, resolve_ms: v })} />
+      <Time label="At most one message in" help="What begins or ends meanwhile is told together." none="no limit" value={times.group_ms} set={v => setTimes({ ...times, group_ms: v })} />
       <Time label="Repeat every" help="While it fires; at least a minute." none="never" value={times.repeat_ms} set={v => setTimes({ ...times, repeat_ms: v })} />
       <Field label="Tell" help={to.length ? ' ' : 'None is chosen: every channel is told.'}>{(_id, d) => <div class="checks" aria-describedby={d}>{channels.map(c =>
         <label class="check"><input type="checkbox" checked={to.includes(c.id)} onChange={e => setTo(e.currentTarget.checked ? [...to, c.id] : to.filter(x => x !== c.id))} />{c.name}</label>)}{channels.length === 0 && <span class="quiet-ink">There is no channel yet.</span>}</div>}</Field>
