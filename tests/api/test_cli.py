@@ -3,6 +3,7 @@ import contextlib
 import fcntl
 import json
 import os
+import select
 import shutil
 import signal
 import stat
@@ -10,6 +11,7 @@ import struct
 import subprocess
 import tempfile
 import termios
+import time
 
 import cli
 import contract
@@ -419,16 +421,47 @@ def test_bash_completes_from_the_table(t):
     assert complete("clusters", "create", "x", "--kind", "St") == ["Standard"]
     assert script in complete("acls", "import", "--data", script[:-2])
     assert complete("help", "comp") == ["completion"]
-    for shell in ("zsh", "fish"):
-        text = t.run("completion", shell)
-        assert "__complete" in text
-        if shutil.which(shell):
-            subprocess.run([shell, "-n", "/dev/stdin"], input=text, text=True, check=True, timeout=30)
-    if shutil.which("fish"):
-        path = {**t.environment, "PATH": f"{bin_folder}:{os.environ['PATH']}"}
-        done = subprocess.run(["fish", "-c", "leat completion fish | source; complete -C 'leat topics sh'"], env=path,
+
+def at_a_prompt(t, argv, until, *lines):
+    """What an interactive shell shows behind the last line until `until` comes."""
+    main, other = os.openpty()
+    environment = {**t.environment, "PATH": f"{os.path.dirname(cli.LEAT)}:{os.environ['PATH']}", "TERM": "dumb", "PS1": "> "}
+    child = subprocess.Popen(argv, env=environment, stdin=other, stdout=other, stderr=other, cwd=t.home, start_new_session=True)
+    os.close(other)
+    try:
+        for line in lines:
+            os.write(main, line.encode())
+            text, end = b"", time.monotonic() + 60
+            while until not in text:
+                assert select.select([main], [], [], max(0, end - time.monotonic()))[0], (argv, line, text)
+                text += os.read(main, 4096)
+    finally:
+        child.kill()
+        child.wait()
+        os.close(main)
+    return text.decode()
+
+
+def test_bash_and_zsh_complete_at_a_prompt(t):
+    t.s.make_topic(t.cluster, "typed-by-tab", 2)
+    for argv, begin in ((["bash", "--norc", "--noprofile", "-i"], "source <(leat completion bash)"),
+                        (["zsh", "-f", "-i"], "autoload -Uz compinit; compinit -D -u; source <(leat completion zsh)")):
+        if not shutil.which(argv[0]):
+            continue
+        shown = at_a_prompt(t, argv, b"DONE", begin + "; echo DO''NE\n",
+                            "leat topics sho\ttyped-\t --js\t | tr -d ' \\n'; echo DO''NE\n")
+        assert '"topic_name":"typed-by-tab"' in shown, (argv, shown)
+
+
+def test_fish_completes(t):
+    if not shutil.which("fish"):
+        return
+    t.s.make_topic(t.cluster, "typed-in-fish", 1)
+    path = {**t.environment, "PATH": f"{os.path.dirname(cli.LEAT)}:{os.environ['PATH']}"}
+    for typed, first in (("leat topics sh", "show\t"), ("leat topics show typed-in", "typed-in-fish"), ("leat topics --js", "--json\t")):
+        done = subprocess.run(["fish", "-c", f"leat completion fish | source; complete -C '{typed}'"], env=path,
                               capture_output=True, text=True, check=True, timeout=60)
-        assert done.stdout.startswith("show\t"), done
+        assert done.stdout.startswith(first), (typed, done)
 
 
 def test_the_manual_page_has_every_verb_and_option(t):
