@@ -5,6 +5,7 @@
 #include "client/client.h"
 #include "cluster/control_frame.h"
 #include "engine/engine.h"
+#include "engine/lags.h"
 #include "supervise/supervisor.h"
 
 #define NODE_ADMIN_MAX 200     /* forwarded requests of one broker under way */
@@ -71,6 +72,8 @@ struct node {
     struct principal_client *clients;
     int client_count;
     struct figures figures;
+    struct engine_lag *lags;    /* sums of what it told */
+    size_t lag_count;
     int64_t watched_at;
     UT_hash_handle hh;
 };
