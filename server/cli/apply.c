@@ -12,6 +12,7 @@
 struct applying {
     struct cli *cli;
     const char *path;
+    struct tenant tenant;
     json_t *made; /* ids of accounts that were made, by name */
 };
 
@@ -37,20 +38,20 @@ static void print_step(const json_t *step, FILE *out)
         fprintf(out, "    %s\n", json_string_value(detail));
 }
 
-static void print_plan(const struct live *live, const json_t *steps)
+static void print_plan(const char *cluster, const json_t *steps)
 {
     size_t i;
     json_t *step;
     json_array_foreach(steps, i, step) print_step(step, stdout);
     if (i)
-        printf("%s: %zu to create, %zu to change, %zu to delete\n", live->cluster,
+        printf("%s: %zu to create, %zu to change, %zu to delete\n", cluster,
                count_of(steps, "create"), count_of(steps, "change"), count_of(steps, "delete"));
-    else printf("%s has what the file says; nothing to do\n", live->cluster);
+    else printf("%s has what the file says; nothing to do\n", cluster);
     fflush(stdout);
 }
 
 /* The plan and what became of it, as JSON; requests and secrets are nobody's business. */
-static void print_json(const struct live *live, const json_t *steps, bool dry_run, size_t done,
+static void print_json(const char *cluster, const json_t *steps, bool dry_run, size_t done,
                        const char *why)
 {
     static const char *const fields[] = { "action", "kind", "name", "line", "details" };
@@ -63,7 +64,7 @@ static void print_json(const struct live *live, const json_t *steps, bool dry_ru
         json_object_set_new(change, "done", json_boolean(i < done));
         json_array_append_new(changes, change);
     }
-    json_print(json_pack("{s:s, s:b, s:o, s:s?}", "cluster", live->cluster, "dry_run", dry_run,
+    json_print(json_pack("{s:s, s:b, s:o, s:s?}", "cluster", cluster, "dry_run", dry_run,
                          "changes", changes, "failed", why));
 }
 
@@ -106,10 +107,17 @@ static void add_password(const json_t *entry, json_t *body)
     json_object_set_new(body, "password", json_string(password));
 }
 
+static bool of_tenant(const json_t *step)
+{
+    const char *kind = text_at(step, "kind");
+    return strcmp(kind, "environment") == 0 || strcmp(kind, "cluster") == 0;
+}
+
 /* What is done after a step went well. NULL: fine; else what is wrong. */
 static const char *after(struct applying *a, const json_t *step, const json_t *answer)
 {
     const char *kind = text_at(step, "kind");
+    if (of_tenant(step)) return tenant_made(a->cli, &a->tenant, kind, answer);
     if (strcmp(kind, "account") == 0 && strcmp(text_at(step, "action"), "create") == 0)
         json_object_set_new(a->made, text_at(step, "name"), json_string(text_at(answer, "id")));
     if (strcmp(kind, "key") != 0) return NULL;
@@ -131,6 +139,7 @@ static const char *perform(struct applying *a, const json_t *step, long *ret_cod
     const char *why;
     json_t *body = json_object_get(step, "body");
     if (body) body = resolved(a, body);
+    if (of_tenant(step)) body = tenant_body(&a->tenant, text_at(step, "kind"));
     if (strcmp(text_at(step, "kind"), "SCRAM user") == 0 && body)
         add_password(json_object_get(step, "entry"), body);
     json_t *answer = rest_try(a->cli, text_at(step, "method"), body, text_at(step, "path"), ret_code, &why);
@@ -174,15 +183,40 @@ static void confirm_deletes(struct applying *a, const json_t *steps)
                 deletes, deletes == 1 ? "" : "s", a->path);
 }
 
-static int run(struct applying *a, const struct live *live, const json_t *steps)
+/* A new cluster serves: what else is to be done, of what it and its organization have now. NULL: the service
+ * does not take what the file says (told). */
+static json_t *steps_behind(struct applying *a)
+{
+    struct live live = live_read(a->cli, a->tenant.id);
+    json_t *steps = plan_make(&live, manifest_read(&live), cli_option(a->cli, "prune"));
+    return check(a, steps) ? NULL : steps;
+}
+
+/* Puts them behind the steps that were done; false: told. */
+static bool go_on_in_new_cluster(struct applying *a, json_t *steps, size_t done)
+{
+    json_t *behind = steps_behind(a);
+    if (!behind) return false;
+    while (json_array_size(steps) > done) json_array_remove(steps, done);
+    json_array_extend(steps, behind);
+    return true;
+}
+
+static int run(struct applying *a, json_t *steps)
 {
     const char *why = NULL;
     long code = 200;
-    size_t i, n = json_array_size(steps);
-    for (i = 0; i < n && !rest_interrupted; i++)
+    size_t i;
+    for (i = 0; i < json_array_size(steps) && !rest_interrupted && !why; i++) {
+        bool there = a->tenant.id != NULL;
         if ((why = perform(a, json_array_get(steps, i), &code))) break;
+        if (there || !a->tenant.id) continue;
+        if (!a->cli->json) printf("the cluster %s is %s\n", a->tenant.name, a->tenant.id);
+        if (!go_on_in_new_cluster(a, steps, i + 1)) why = "the cluster was made, and the rest was not";
+    }
+    size_t n = json_array_size(steps);
     if (!why && i < n) why = "interrupted";
-    if (a->cli->json) print_json(live, steps, false, i, why);
+    if (a->cli->json) print_json(a->tenant.id ? a->tenant.id : a->tenant.name, steps, false, i, why);
     if (!why) {
         if (n && !a->cli->json) printf("done: %zu of %zu\n", n, n);
         return CLI_DONE;
@@ -199,18 +233,21 @@ int verb_apply(struct cli *cli)
 {
     const char *path = cli_option(cli, "file");
     bool dry_run = cli_option(cli, "dry-run");
-    struct applying a = { .cli = cli, .path = strcmp(path, "-") == 0 ? "standard input" : path,
-                          .made = json_object() };
-    struct live live = live_read(cli, manifest_cluster(cli, path));
+    struct applying a = { .cli = cli, .tenant = manifest_load(cli, path), .made = json_object() };
+    a.path = a.tenant.path;
+    tenant_find(cli, &a.tenant);
+    struct live live = a.tenant.id ? live_read(cli, a.tenant.id) : live_before(cli, &a.tenant);
     json_t *wanted = manifest_read(&live);
-    json_t *steps = plan_make(&live, wanted, cli_option(cli, "prune"));
-    if (!cli->json) print_plan(&live, steps);
-    if (check(&a, steps)) return cli_wrong("%s cannot be applied as it is; nothing was changed", a.path);
+    json_t *steps = tenant_plan(&a.tenant), *rest = plan_make(&live, wanted, cli_option(cli, "prune"));
+    if (a.tenant.id && check(&a, rest))
+        return cli_wrong("%s cannot be applied as it is; nothing was changed", a.path);
+    json_array_extend(steps, rest);
+    if (!cli->json) print_plan(live.cluster, steps);
     if (dry_run) {
-        if (cli->json) print_json(&live, steps, true, 0, NULL);
+        if (cli->json) print_json(live.cluster, steps, true, 0, NULL);
         return json_array_size(steps) ? CLI_DIFFERENT : CLI_DONE;
     }
     confirm_deletes(&a, steps);
     rest_until_signal();
-    return run(&a, &live, steps);
+    return run(&a, steps);
 }

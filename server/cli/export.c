@@ -232,6 +232,7 @@ int verb_export(struct cli *cli)
     FILE *out = path ? fopen(path, "we") : stdout;
     if (!out) return cli_wrong("%s cannot be written: %s", path, strerror(errno));
     fputs("# Made by `leat export`; put to use by `leat apply -f FILE`.\n", out);
+    fputs("# For a cluster of its own: {name: …, environment: …}, made where it is not there.\n", out);
     put_field(out, "", "cluster", live.cluster);
     put_accounts(out, &live);
     put_topics(out, &live);

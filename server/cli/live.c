@@ -36,6 +36,8 @@ const char *live_account_name(const struct live *live, const char *principal)
     const char *name;
     json_t *account;
     if (strncmp(principal, "User:", 5) == 0) principal += 5;
+    if (strncmp(principal, "@{", 2) == 0 && strlen(principal) > 3) /* it is still to be made */
+        return strndup(principal + 2, strlen(principal) - 3);
     json_object_foreach(json_object_get(live->state, "accounts"), name, account)
         if (strcmp(text_at(account, "id"), principal) == 0) return name;
     return "";
@@ -218,5 +220,22 @@ struct live live_read(struct cli *cli, const char *cluster)
     read_acls(cli, &live);
     read_quotas(cli, &live);
     read_bindings_and_keys(cli, &live);
+    return live;
+}
+
+struct live live_before(struct cli *cli, const struct tenant *t)
+{
+    static const char *const sections[] = { "topics", "scram-users", "acls", "quotas", "kafka-quotas",
+                                            "role-bindings", "keys" };
+    struct live live = { .cluster = t->name, .environment = t->environment, .state = json_object() };
+    const json_t *o = json_array_get(rest_list(cli, "/org/v2/organizations?page_size=1"), 0);
+    /* Names where ids will be: this is only shown. */
+    live.crn = json_string_value(json_sprintf("%s/environment=%s/cloud-cluster=%s",
+                                              text_at(o, "metadata.resource_name"),
+                                              t->environment_id ? t->environment_id : t->environment,
+                                              t->name));
+    live.owned = json_object();
+    read_accounts(cli, &live);
+    for (size_t i = 0; i < ARRAY_LEN(sections); i++) section(&live, sections[i]);
     return live;
 }

@@ -356,10 +356,28 @@ static void read_kafka_quotas(void)
     }
 }
 
+/* Of a topic, a group or a transactional id of the cluster; NULL: the binding names none. */
+static const char *resource_crn(const struct yaml_node *binding)
+{
+    static const char *const types[] = { "topic", "group", "transactional-id" };
+    const char *crn = NULL, *star = yes(binding, "prefix") ? "*" : "";
+    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+        const char *name = text_of(binding, types[i]);
+        if (!name) continue;
+        if (crn || yaml_get(binding, "scope"))
+            fault(binding, "a role binding is for one of topic, group, transactional-id and scope");
+        crn = json_string_value(json_sprintf("%s/kafka=%s/%s=%s%s", file.live->crn, file.live->cluster,
+                                             types[i], name, star));
+    }
+    if (!crn && *star) fault(binding, "prefix needs topic, group or transactional-id");
+    return crn;
+}
+
 static const char *scope_of(const struct yaml_node *binding)
 {
-    const char *scope = text_of(binding, "scope");
+    const char *scope = text_of(binding, "scope"), *resource = resource_crn(binding);
     char *crn = strdup(file.live->crn);
+    if (resource) return resource;
     if (scope && strncmp(scope, "crn://", 6) == 0) return scope;
     if (!scope || strcmp(scope, "cluster") == 0) return crn;
     char *cut = strstr(crn, strcmp(scope, "environment") == 0 ? "/cloud-cluster=" : "/environment=");
@@ -375,7 +393,8 @@ static void read_bindings(void)
     json_t *s = section("role-bindings", YAML_LIST, &node);
     for (size_t i = 0; node && i < node->count; i++) {
         const struct yaml_node *binding = node->items[i];
-        if (!only(binding, "a role binding", "principal|role|scope")) continue;
+        if (!only(binding, "a role binding",
+                  "principal|role|scope|topic|group|transactional-id|prefix")) continue;
         const char *principal = principal_of(binding, needed(binding, "principal", "a role binding"));
         const char *role = needed(binding, "role", "a role binding"), *crn = scope_of(binding);
         if (!principal || !role) continue;
@@ -410,22 +429,49 @@ static void read_keys(void)
 /* --- the whole
  * ----------------------------------------------------------------------------------------- */
 
-const char *manifest_cluster(struct cli *cli, const char *path)
+/* cluster: as a map; --cluster and the profile's have no say then. */
+static void read_tenant(struct cli *cli, const struct yaml_node *node, struct tenant *ret)
 {
-    file.path = strcmp(path, "-") == 0 ? "standard input" : path;
+    const struct yaml_node *cku = yaml_get(node, "cku"), *kind = yaml_get(node, "kind");
+    if (!only(node, "a cluster", "name|environment|kind|cku")) return;
+    ret->line = node->line;
+    ret->name = needed(node, "name", "a cluster");
+    ret->environment = text_of(node, "environment");
+    ret->kind = text_of(node, "kind");
+    if (ret->kind && strcmp(ret->kind, "Basic") != 0 && strcmp(ret->kind, "Standard") != 0 &&
+        strcmp(ret->kind, "Enterprise") != 0 && strcmp(ret->kind, "Dedicated") != 0)
+        fault(kind, "kind is Basic, Standard, Enterprise or Dedicated");
+    if (cku) whole(cku, "cku", 1, &ret->cku);
+    if (cku && ret->cku && (!ret->kind || strcmp(ret->kind, "Dedicated") != 0))
+        fault(cku, "cku is of kind Dedicated");
+    if (!yaml_get(node, "environment")) ret->environment = cli_environment(cli);
+    if (cli_option(cli, "cluster"))
+        exit(cli_wrong("%s declares its cluster, and --cluster says another", file.path));
+}
+
+struct tenant manifest_load(struct cli *cli, const char *path)
+{
+    struct tenant tenant = { .path = strcmp(path, "-") == 0 ? "standard input" : path };
+    file.path = tenant.path;
     file.root = yaml_load(path);
     only(file.root, "a file for leat apply", "cluster|accounts|topics|scram-users|acls|quotas|kafka-quotas|"
                                              "role-bindings|keys");
-    const char *named = text_of(file.root, "cluster"), *given = cli_option(cli, "cluster");
-    if (file.faults) exit(CLI_USAGE);
-    if (named && given && strcmp(named, given) != 0)
-        exit(cli_wrong("%s is for the cluster %s, and --cluster says %s", file.path, named, given));
-    return named ? named : cli_cluster(cli);
+    const struct yaml_node *node = yaml_get(file.root, "cluster");
+    if (node && node->kind == YAML_MAP) read_tenant(cli, node, &tenant);
+    else tenant.id = text_of(file.root, "cluster");
+    const char *given = cli_option(cli, "cluster");
+    if (file.faults) exit(cli_wrong("%s cannot be used as it is; nothing was changed", file.path));
+    if (tenant.name) return tenant;
+    if (tenant.id && given && strcmp(tenant.id, given) != 0)
+        exit(cli_wrong("%s is for the cluster %s, and --cluster says %s", file.path, tenant.id, given));
+    if (!tenant.id) tenant.id = cli_cluster(cli);
+    return tenant;
 }
 
 json_t *manifest_read(const struct live *live)
 {
     file.live = live;
+    file.faults = 0;
     file.wanted = json_object();
     read_accounts();
     read_topics();

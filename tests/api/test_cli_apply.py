@@ -6,6 +6,7 @@ import re
 import stat
 
 import cli
+import contract
 from leatd import kcat
 
 FILE = """
@@ -42,7 +43,7 @@ PASSWORD = {"PRESS_PASSWORD": "a password of some length"}
 
 @contextlib.contextmanager
 def fixture():
-    with cli.running() as t:
+    with cli.running(ports=60) as t:
         t.env = t.s.make_environment("apply")
         yield t
 
@@ -219,3 +220,85 @@ def test_what_was_exported_changes_nothing_and_makes_the_same_elsewhere(t):
     t.run("export", "--cluster", a.id, "--output", path)
     with open(path, encoding="utf-8") as f:
         assert f.read() == t.run("export", "--cluster", a.id)
+
+
+DECLARED = """cluster: {name: mill, environment: %s, kind: Dedicated, cku: 2}
+accounts: {miller: {description: grinds}}
+topics:
+  sacks: {partitions: 2, configs: {retention.ms: 3600000}}
+acls:
+  - {principal: miller, allow: WRITE, topic: sacks}
+quotas:
+  grinding: {in: 1000000, out: 2000000, accounts: [miller]}
+role-bindings:
+  - {principal: miller, role: MetricsViewer}
+  - {principal: miller, role: DeveloperRead, topic: sa, prefix: true}
+"""
+
+
+def test_a_declared_cluster_and_its_environment_are_made_once(t):
+    a = Applied(t, DECLARED.replace("{", "{{").replace("}", "}}") % "valley")
+
+    def clusters():
+        return {c["display_name"]: c for c in t.s.good("GET", "/leat/v1/clusters?page_size=1000")["data"]}
+    before = clusters()
+    shown = a.apply("--dry-run", code=5)
+    assert "+ environment valley" in shown and "+ cluster mill" in shown and "cku: 2" in shown and "mill: 8 to create" in shown, shown
+    assert clusters().keys() == before.keys() and "valley" not in t.run("environments")
+    assert {p[:2] for p in a.plan()} >= {("create", "environment"), ("create", "cluster"), ("create", "topic"), ("create", "ACL")}
+    shown = a.apply()
+    made = clusters()["mill"]
+    assert f"the cluster mill is {made['id']}" in shown and "done: 8 of 8" in shown, shown
+    assert (made["environment"]["display_name"], made["kind"], made["cku"]) == ("valley", "Dedicated", 2), made
+    assert a.plan() == set() and a.plan("--prune") == set() and "nothing to do" in a.apply()
+    state = json.loads(t.run("--json", "export", "--cluster", made["id"]))["state"]
+    assert state["topics"]["sacks"] == {"partitions": 2, "configs": {"retention.ms": "3600000"}}
+    assert len(state["acls"]) == 1 and state["quotas"]["grinding"]["in"] == "1000000"
+    crns = [b["crn_pattern"].partition("/cloud-cluster=")[2] for b in state["role-bindings"].values()]
+    assert {made["id"], f"{made['id']}/kafka={made['id']}/topic=sa*"} <= set(crns), crns
+    a.change("cku: 2", "cku: 3")
+    a.change("partitions: 2", "partitions: 3")
+    assert a.plan() == {("change", "cluster", "mill"), ("change", "topic", "sacks")}
+    assert "cku: 2 → 3" in a.apply() and clusters()["mill"]["cku"] == 3 and a.plan() == set()
+    a.change("name: mill", "name: other")  # another cluster, in the environment that is there; nothing of the first is touched
+    assert ("create", "environment", "valley") not in a.plan("--prune")
+    a.apply("--prune", "--yes")
+    assert {"mill", "other"} <= clusters().keys() and a.plan() == set()
+
+
+def test_what_is_wrong_with_a_declared_cluster_is_told_with_its_line(t):
+    a = Applied(t, "topics: {{}}\ncluster: {{name: x, environment: nowhere}}\n")
+    a.refused("topics: {}\ncluster:\n  name: x\n  environment: nowhere\n  kind: Huge\n", ":5: kind is Basic")
+    a.refused("topics: {}\ncluster:\n  name: x\n  environment: nowhere\n  cku: 2\n", ":5: cku is of kind Dedicated")
+    a.refused("cluster:\n  environment: nowhere\n", ":2: a cluster needs name")
+    a.refused("cluster:\n  name: x\n  environment: nowhere\n  region: moon\n", ":4: a cluster has no 'region'")
+    a.refused("cluster:\n  name: x\n  environment: env-none\n", ":2: there is no environment env-none")
+    a.refused(f"cluster:\n  name: x\n  environment: {t.env}\ntopics:\n  a: {{partitions: none}}\n", ":5: partitions is a whole number")
+    a.refused(f"cluster:\n  name: x\n  environment: {t.env}\nrole-bindings:\n"
+              "  - {principal: 'User:u-1', role: DeveloperRead, topic: a, group: b}\n", ":5: a role binding is for one of")
+    name = "basic"
+    basic = t.s.make_cluster(t.env, name, kind="Basic")["id"]
+    a.refused(f"cluster:\n  name: {name}\n  environment: {t.env}\n  kind: Enterprise\n", ":2: the cluster", "only a Basic cluster changes")
+    a.write(f"cluster: {{name: {name}, environment: {t.env}, kind: Standard}}\n")
+    assert a.plan() == {("change", "cluster", name)}
+    a.apply()
+    assert t.s.good("GET", f"/leat/v1/clusters/{basic}")["kind"] == "Standard" and a.plan() == set()
+
+
+def test_a_new_cluster_whose_topics_are_refused_stays_empty_and_is_gone_on_with(t):
+    a = Applied(t, f"cluster: {{{{name: picky, environment: {t.env}}}}}\ntopics:\n  a: {{{{configs: {{{{retention.ms: soon}}}}}}}}\n  b: {{{{}}}}\n")
+    why = a.apply(code=1)
+    assert ":3: topic 'a'" in why and "1 of 3 were done" in why, why
+    a.change("soon", "60000")
+    assert a.plan() == {("create", "topic", "a"), ("create", "topic", "b")}
+    a.apply()
+    assert a.plan() == set()
+
+
+def test_the_documented_file_is_applied_twice(t):
+    with open(os.path.join(contract.ROOT, "server", "cli", "README.md"), encoding="utf-8") as f:
+        text = re.search(r"```yaml\n(.*?)```", f.read(), re.S)[1]
+    a = Applied(t)
+    a.write(text.replace("lkc-000001", a.id).replace("/run/billing.json", os.path.join(t.home, "documented.json")))
+    a.apply()
+    assert a.plan() == set() and a.plan("--prune") == set()
