@@ -46,7 +46,7 @@ struct read_state {
 bool plog_epoch_fits(const struct plog *log, const struct batch_header *h)
 {
     int32_t epoch = producer_state_epoch_at(&log->producers, h->base_offset);
-    return epoch < 0 || epoch == h->leader_epoch;
+    return epoch < 0 ? h->leader_epoch <= store_epoch(log->store) : epoch == h->leader_epoch;
 }
 
 /* Counts how many whole batches of the bytes at p may go out. CORRUPT: the one behind them is

@@ -127,6 +127,13 @@ static status epoch_note(struct producer_state *ps, int32_t epoch, int64_t start
     return OK;
 }
 
+void producer_state_doubt_epoch(struct producer_state *ps, int32_t epoch, int64_t last)
+{
+    if (!ps->epoch_count || epoch < 0) return;
+    const struct epoch_start *newest = &ps->epochs[ps->epoch_count - 1];
+    if (newest->epoch > epoch && newest->start == last) ps->epoch_count--;
+}
+
 static void producer_remove(struct producer_state *ps, struct producer *p)
 {
     HASH_DELETE(hh, ps->table, p);

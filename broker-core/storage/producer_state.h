@@ -63,6 +63,9 @@ bool producer_state_txn(const struct producer_state *ps, int64_t id, int16_t *re
 void producer_state_each(const struct producer_state *ps,
                          void (*each)(void *arg, const struct plog_producer *p), void *arg);
 
+/* Epochs never fall: when one does, and the epoch before began with the batch before, at `last`, that one's
+ * is taken for damaged and forgotten. Call before the batch is folded. */
+void producer_state_doubt_epoch(struct producer_state *ps, int32_t epoch, int64_t last);
 /* The leader epoch of the batch with this offset; -1 before the first known one. */
 int32_t producer_state_epoch_at(const struct producer_state *ps, int64_t offset);
 

@@ -233,6 +233,9 @@ static status apply_record(struct store *store, const struct frame_record *r)
     TRY(s);
     s = fs->ops->pwrite(fs, file, r->data.data, r->data.len, r->position);
     fs->ops->close(fs, file);
+    if (log->replayed.segment != r->segment || log->replayed.to != r->position)
+        log->replayed = (struct replayed){ r->segment, r->position, r->position };
+    log->replayed.to += (int64_t)r->data.len;
     return s;
 }
 

@@ -21,6 +21,7 @@ struct scan {
     struct buf window;
     struct bytes index; /* of the segment that the snapshot ends in, up to there; empty: none */
     int64_t now;
+    int64_t last; /* the base offset of the batch that was folded last */
 };
 
 /* Many syncs take long one by one: from some number on they are left to one of everything, which
@@ -70,7 +71,12 @@ static status fold(struct scan *sc, const struct batch_header *h, struct bytes b
         ends = is_ok(got);
     }
     log->since_snapshot += (int64_t)h->size;
-    return producer_state_fold(&log->producers, h, ends ? &marker : NULL, sc->now);
+    /* No CRC covers the epoch: one that cannot be is not believed, and its batch not served. */
+    struct batch_header believed = *h;
+    if (h->leader_epoch > store_epoch(log->store)) believed.leader_epoch = -1;
+    producer_state_doubt_epoch(&log->producers, believed.leader_epoch, sc->last);
+    sc->last = h->base_offset;
+    return producer_state_fold(&log->producers, &believed, ends ? &marker : NULL, sc->now);
 }
 
 /* --- scanning --------------------------------------------------------------------------------- */
@@ -80,6 +86,13 @@ static bool offset_continues(const struct scan *sc, const struct batch_header *h
 {
     return h->base_offset == sc->expected ||
            (sc->durable && sc->segment->sparse && h->base_offset > sc->expected);
+}
+
+/* By the replay of this start: these pages are dirty. */
+static bool just_written(const struct plog *log, const struct segment *s, int64_t at, size_t len)
+{
+    const struct replayed *r = &log->replayed;
+    return r->segment == s->base && at >= r->from && at + (int64_t)len <= r->to;
 }
 
 /* Takes the good batches off the window and, above the recovery point, writes them again. When the
@@ -108,7 +121,7 @@ static status take_window(struct scan *sc, size_t *ret_taken, size_t *ret_need)
         left.len -= h.size;
     }
     struct fs *fs = s->cache->fs;
-    if (taken && !sc->durable && !BREAK(NO_REWRITE))
+    if (taken && !sc->durable && !just_written(sc->r->log, s, at, taken) && !BREAK(NO_REWRITE))
         TRY(fs->ops->pwrite(fs, s->file, sc->window.data, taken, at));
     if (left.len < BATCH_HEADER_SIZE && *ret_need == 0) *ret_need = BATCH_HEADER_SIZE;
     *ret_taken = taken;
@@ -403,7 +416,7 @@ static status take_segments(struct recovered *r, const struct folder *f, int64_t
                             struct bytes index)
 {
     struct plog *log = r->log;
-    struct scan sc = { .r = r, .expected = log->rp.offset, .now = now, .index = index };
+    struct scan sc = { .r = r, .expected = log->rp.offset, .now = now, .index = index, .last = -1 };
     status s = OK;
     buf_init(&sc.window, BATCH_STORED_MAX);
     for (size_t i = 0; i < f->count && is_ok(s); i++) {

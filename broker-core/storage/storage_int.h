@@ -48,6 +48,7 @@ struct plog {
     int64_t unhanded;                          /* bytes above it */
     struct recovery_point rp;                  /* as persisted */
     int64_t journaled;                         /* recovery: the journal has records up to here */
+    struct replayed { int64_t segment, from, to; } replayed; /* recovery: bytes that it wrote */
 
     struct segment **segments; /* ascending; the last one is appended to */
     uint32_t count, cap;

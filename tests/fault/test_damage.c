@@ -29,6 +29,7 @@ struct ledger { /* one log as it was served before the damage */
     int64_t start, end;
     struct buf bytes;
     struct buf aborted; /* struct aborted_txn, all of them */
+    bool compacted;
 };
 struct image_file {
     char *path;
@@ -80,6 +81,7 @@ static void note_logs(struct kit *k, struct image *image)
     for (int i = 0; i < LOGS; i++) {
         struct plog *log = log_of(k, i);
         struct ledger *l = &image->logs[i];
+        l->compacted = log->config.cleanup_compact;
         buf_init(&l->bytes, 1 << 24);
         buf_init(&l->aborted, 1 << 24);
         l->start = plog_start(log);
@@ -283,7 +285,18 @@ static const uint8_t *ledger_batch(const struct ledger *l, int64_t base, size_t 
     return NULL;
 }
 
-/* Every batch is the one that was there; the offset behind them. */
+/* Batches whose base offset was turned into a gap of a compacted log: FORMAT.md, "Not noticed". */
+static int64_t moved;
+
+static bool was_moved(const struct ledger *l, struct bytes batch)
+{
+    struct bytes left = buf_bytes(&l->bytes), was;
+    struct batch_header h;
+    while (l->compacted && batch_next(&left, &was, &h, NULL))
+        if (was.len == batch.len && memcmp(was.data + 8, batch.data + 8, was.len - 8) == 0) return true;
+    return false;
+}
+
 static int64_t check_batches(const struct ledger *l, struct bytes left, int64_t at)
 {
     struct bytes batch;
@@ -291,10 +304,14 @@ static int64_t check_batches(const struct ledger *l, struct bytes left, int64_t 
     size_t size = 0;
     while (batch_next(&left, &batch, &h, NULL)) {
         const uint8_t *was = ledger_batch(l, h.base_offset, &size);
+        at = batch_last_offset(&h) + 1;
+        if (!was && was_moved(l, batch)) {
+            moved++;
+            continue;
+        }
         assert_non_null(was);
         assert_int_equal(batch.len, size);
         assert_memory_equal(batch.data, was, size);
-        at = batch_last_offset(&h) + 1;
     }
     assert_int_equal(left.len, 0);
     return at;
@@ -326,8 +343,9 @@ static int read_everywhere(struct kit *k, struct plog *log, const struct ledger 
             struct batch_header h;
             assert_true(r.bytes > 0);
             assert_int_equal(batch_header_peek(buf_bytes(&out), &h).code, E_OK);
-            assert_int_equal(h.base_offset, ledger_next(l, at));
+            int64_t before = moved;
             assert_int_equal(check_batches(l, buf_bytes(&out), at), r.next_offset);
+            if (moved == before) assert_int_equal(h.base_offset, ledger_next(l, at));
             at = sim_chance(k->sim, 70) ? r.next_offset : at + 1;
         } else {
             assert_int_equal(s.code, E_CORRUPT);
@@ -485,7 +503,7 @@ static void test_nothing_wrong_is_served_whatever_bytes_are_turned_over(void **s
     assert_int_equal(mem_outstanding(), 0);
     print_message("%lld disks: %lld not started, %lld logs offline, %lld damaged in part\n",
                   (long long)disks, (long long)refusals, (long long)offline, (long long)partly);
-    assert_true(refusals > 0 && offline > 0 && partly > 0);
+    assert_true(refusals > 0 && offline > 0 && partly > 0 && moved < disks / 100);
 }
 
 /* --- what is made again, and the way out --------------------------------------------------------- */

@@ -295,6 +295,24 @@ static void test_a_snapshot_brings_all_of_it_back(void **state)
     assert_int_equal(mem_outstanding(), 0);
 }
 
+static void test_an_epoch_that_fell_shows_the_batch_before_as_damaged(void **state)
+{
+    (void)state;
+    struct producer_state ps = { 0 };
+    const int32_t told[] = { 1, 1, 9, 2, 2 }; /* offsets 0, 1, … */
+    for (int64_t at = 0; at < 5; at++) {
+        struct batch_header h = batch(-1, -1, -1, 1, at);
+        h.leader_epoch = told[at];
+        producer_state_doubt_epoch(&ps, h.leader_epoch, at - 1);
+        fold(&ps, h);
+    }
+    assert_int_equal(producer_state_epoch_at(&ps, 2), 1); /* not 9: nothing gives out that batch */
+    assert_int_equal(producer_state_epoch_at(&ps, 3), 2);
+    producer_state_doubt_epoch(&ps, 1, 4); /* two batches say 2: it is the third that is wrong */
+    assert_int_equal(producer_state_epoch_at(&ps, 4), 2);
+    producer_state_done(&ps);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -302,6 +320,7 @@ int main(void)
         cmocka_unit_test(test_sequences_wrap_to_zero),
         cmocka_unit_test(test_the_last_five_batches_are_duplicates),
         cmocka_unit_test(test_epochs_fence_and_start_at_zero),
+        cmocka_unit_test(test_an_epoch_that_fell_shows_the_batch_before_as_damaged),
         cmocka_unit_test(test_unused_producers_expire),
         cmocka_unit_test(test_the_number_of_producers_is_bounded),
         cmocka_unit_test(test_producers_with_a_transaction_open_stay_when_there_are_too_many),
