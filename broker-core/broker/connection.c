@@ -10,6 +10,7 @@
 #include "broker/api_versions.h"
 #include "broker/audit.h"
 #include "broker/authorizer.h"
+#include "broker/client_list.h"
 #include "broker/connection_rate.h"
 #include "broker/control.h"
 
@@ -98,7 +99,7 @@ void connection_accept(struct broker *b, int fd, const struct endpoint *endpoint
     c->endpoint = endpoint;
     c->authenticated = endpoint && endpoint->options->security == SECURITY_PLAINTEXT;
     c->principal = c->authenticated ? STR(PRINCIPAL_ANONYMOUS) : STR_NULL;
-    c->last_active = loop_now(b->loop);
+    c->last_active = c->connected_at = loop_now(b->loop);
     c->session_until = -1;
     c->end.run = connection_free;
     timer_init(&c->mute, connection_unmute);
@@ -142,6 +143,8 @@ static void connection_ended(struct stream *stream, status why, void *owner)
     c->stream = NULL;
     c->closing = true;
     c->working = NULL;
+    client_lists_gone(b->client_lists, c);
+    client_done(c);
     DL_DELETE(b->connections, c);
     if (!c->local) b->connection_count--;
     b->stats.connections_closed++;
@@ -382,6 +385,7 @@ static void connection_request(struct connection *c, struct bytes frame)
         connection_refuse(c, "no memory for a request");
         return;
     }
+    client_named(c, header.client_id);
     quota_work_begin(r);
     struct bytes body = bytes_of(frame.data + body_at, frame.len - body_at);
     status decoded = fallback ? OK : request_decode(r, body);

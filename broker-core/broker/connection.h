@@ -3,6 +3,7 @@
  * At most CONNECTION_QUEUE requests wait for their answer; a full queue, a slow reader, a throttle
  * or a full memory budget stops the reading of the socket. Loop thread only. */
 #pragma once
+#include "broker/clients.h"
 #include "broker/handler.h"
 #include "broker/sasl.h"
 
@@ -31,6 +32,8 @@ struct connection {
     struct str login, principal;    /* views into sasl, or constants */
     char host[64];
     char software[96];              /* "librdkafka 2.0.2", told by ApiVersions v3+ */
+    int64_t connected_at;           /* loop time */
+    struct client client;           /* what it does, by topic */
     struct connection *prev, *next;
 };
 

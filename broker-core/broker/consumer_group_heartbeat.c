@@ -1,6 +1,7 @@
 /* consumer_group_heartbeat.c - ConsumerGroupHeartbeat (key 68, KIP-848): a member joins, tells what it
  * owns, hears what it is to own, or leaves. */
 #include "broker/authorizer.h"
+#include "broker/clients.h"
 #include "broker/consumer.h"
 #include "broker/handler.h"
 
@@ -131,6 +132,7 @@ void handle_consumer_group_heartbeat(struct request *r)
     struct consumer_heartbeat q;
     if (b != NULL) fill(&q, r);
     if (request_out_of_memory(r)) return;
+    client_is_member(r, q.group_id, q.member_id);
     b->request = r;
     b->wait.done = durable;
     s = consumer_heartbeat(r->broker->groups, &q, r->arena, &b->answer);

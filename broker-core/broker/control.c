@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "broker/audit.h"
 #include "broker/backup.h"
+#include "broker/client_list.h"
 #include "broker/image_commit.h"
 #include "broker/report.h"
 #include "cluster/control_frame.h"
@@ -50,6 +51,7 @@ struct control {
     struct stream *stream; /* leatd, greeted; NULL: away */
     int16_t protocol;      /* the version agreed with it */
     struct backup backup;
+    struct client_lists clients;
     struct image_commit commit;
     struct stream *committing_for; /* who asked for the change on its way; may be gone */
     struct pending *pending;       /* oldest first, so soonest deadline first */
@@ -81,7 +83,7 @@ static void message_send(struct control *c, const struct wire_message *message,
     if (c->stream) send_to(c->stream, c->protocol, message, object);
 }
 
-static void backup_send(void *arg, const struct wire_message *message, const void *object)
+static void tell(void *arg, const struct wire_message *message, const void *object)
 {
     message_send(arg, message, object);
 }
@@ -322,6 +324,7 @@ static void hello_received(struct control *c, struct stream *guest, const struct
     c->stream = guest;
     c->protocol = control_agreed(hello);
     backup_over(&c->backup);
+    client_lists_over(&c->clients);
     stream_set_max_frame(guest, FRAME_MAX);
     if (c->commit.busy) stream_pause(guest);
     log_info("%.*s is in control", STR_ARG(hello->program));
@@ -344,6 +347,8 @@ static void message_received(struct control *c, const struct wire_message *m, co
         store_hold(c->broker->store, ((const struct control_hold *)object)->hold);
     } else if (m == &control_backup_message) {
         backup_received(&c->backup, object);
+    } else if (m == &control_clients_message) {
+        client_lists_asked(&c->clients, object);
     } else if (m == &control_format_message) {
         store_raise_format(c->broker->store, ((const struct control_format *)object)->format);
     } else if (m == &control_stop_message) {
@@ -381,6 +386,7 @@ static void stream_ended(struct stream *stream, status why, void *owner)
     admin_arm(c);
     if (c->broker->store) store_hold(c->broker->store, false); /* nobody would ever let go */
     backup_over(&c->backup);
+    client_lists_over(&c->clients);
     if (!c->stopping) log_info("leatd is gone; the last image stays in force");
 }
 
@@ -451,7 +457,9 @@ status control_start(struct broker *b, struct control **ret_control)
     c->broker = b;
     c->started_at = loop_wall(b->loop);
     c->watch_interval = REPORT_FAST_MS;
-    backup_init(&c->backup, b, backup_send, c);
+    backup_init(&c->backup, b, tell, c);
+    client_lists_init(&c->clients, b, tell, c);
+    b->client_lists = &c->clients;
     image_commit_init(&c->commit, b);
     timer_init(&c->admin_timer, admin_timer_fire);
     timer_init(&c->report_timer, report_timer_fire);
@@ -461,6 +469,7 @@ status control_start(struct broker *b, struct control **ret_control)
         s = listener_new_unix(b->loop, b->run_fd, CONTROL_SOCKET, accepted, c, &c->listener);
     if (failed(s)) {
         audit_free(TAKE(b->audit));
+        b->client_lists = NULL;
         report_free(c->report);
         mem_free(c);
         return s;
@@ -490,5 +499,7 @@ void control_stop(struct control *c)
     report_free(c->report);
     b->controller = NULL;
     b->control = NULL;
+    client_lists_over(&c->clients);
+    b->client_lists = NULL;
     mem_free(c);
 }

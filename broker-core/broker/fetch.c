@@ -11,6 +11,7 @@
 #include "broker/handler.h"
 
 #include "broker/authorizer.h"
+#include "broker/clients.h"
 #include "broker/fetch_session.h"
 #include "broker/leader.h"
 #include "broker/parked.h"
@@ -134,8 +135,10 @@ static bool fetch_fill(struct fetch *f)
     f->logs = ARENA_ARRAY(r->arena, struct parked_log, f->count);
     if (r->arena->failed) return false;
     for (int32_t i = 0; i < f->count; i++) {
-        if (i == 0 || !same_topic(&targets[i], &targets[i - 1]))
+        if (i == 0 || !same_topic(&targets[i], &targets[i - 1])) {
             found = fetch_find(r, &targets[i], &topic);
+            if (is_ok(found)) client_fetches(r, topic->id);
+        }
         fetch_item_fill(r, &f->items[i], topic, found, &targets[i].asked);
     }
     return true;
@@ -307,6 +310,7 @@ static void fetch_count(struct fetch *f, const struct fetch_item *item)
     item->stats->records_out += item->records;
     b->stats.bytes_out += (int64_t)item->records_len;
     b->stats.records_out += item->records;
+    client_fetched(f->request, item->topic_id, item->records_len, item->records);
 }
 
 /* KIP-595's truncation detection: the log of the leader has gone another way below the offset. */

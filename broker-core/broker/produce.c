@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "broker/authorizer.h"
+#include "broker/clients.h"
 #include "broker/produce_pack.h"
 #include "broker/txn.h"
 #include "wire/batch.h"
@@ -245,7 +246,9 @@ static status produce_append(struct produce *p, const struct target *t, struct b
     answer->log_append_time_ms = result.append_time_ms;
     answer->log_start_offset = plog_start(t->log);
     *ret_end = result.end_offset;
-    if (!result.duplicate) produce_count(r->broker, t->stats, records.len, header.record_count);
+    if (result.duplicate) return OK;
+    produce_count(r->broker, t->stats, records.len, header.record_count);
+    client_produced(r, t->topic->id, records.len, header.record_count, header.producer_id);
     return OK;
 }
 

@@ -54,6 +54,7 @@ void broker_options_init(struct broker_options *options);
 struct fetch_sessions;
 struct group_coordinator;
 struct txn_coordinator;
+struct client_lists;
 struct connection;
 struct audit;
 struct control;
@@ -86,6 +87,8 @@ struct broker {
     struct txn_coordinator *txns;
     struct connection *connections; /* utlist DL */
     int64_t connection_count;
+    int64_t client_rows;        /* of all connections; clients.c's own */
+    struct client_lists *client_lists; /* lists of them that are being made; NULL when standalone */
     struct kept_connection *kept_connections; /* connection_rate.c's own */
     int kept_count;
     int64_t memory_used;        /* requests under way and replies that wait */

@@ -1,6 +1,7 @@
 /* sync_group.c - SyncGroup (key 14). Followers wait until the leader's assignment is durable. */
 #include "base/mem.h"
 #include "broker/authorizer.h"
+#include "broker/clients.h"
 #include "broker/group.h"
 #include "broker/handler.h"
 
@@ -71,6 +72,7 @@ void handle_sync_group(struct request *r)
     struct syncing *s = ARENA_NEW(r->arena, struct syncing);
     if (s != NULL) fill(s, r);
     if (request_out_of_memory(r)) return;
+    client_is_member(r, body->group_id, body->member_id);
     r->state = s;
     r->abandoned = abandoned;
     group_sync(r->broker->groups, &s->q, &s->waiter);

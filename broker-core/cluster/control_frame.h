@@ -5,12 +5,12 @@
 #include "wire/messages.h"
 
 #define CONTROL_VERSION_MIN 0 /* of the protocol, as said in ControlHello */
-/* A broker of it goes on; an older one is started anew. */
-#define CONTROL_VERSION_PREVIOUS (CONTROL_VERSION_MAX - 1)
+/* Of the last release: a broker of it goes on; an older one is started anew. */
+#define CONTROL_VERSION_PREVIOUS 3
 /* 1: the image may hold ImageTls and ImageAuthentication. 2: ControlHold; reports say StorageState.
- * 3: reports say which partitions are damaged. 4: ControlBackup. What is new is said in control_frame.c,
- * too: from which version on a message may be sent */
-#define CONTROL_VERSION_MAX 4
+ * 3: reports say which partitions are damaged. 4: ControlBackup. 5: ControlClients. What is
+ * new is said in control_frame.c, too: from which version on a message may be sent */
+#define CONTROL_VERSION_MAX 5
 #define CONTROL_SOCKET "control.sock"
 
 /* The version in which a message goes to a peer with which this version of the protocol was agreed; -1: it

@@ -71,6 +71,14 @@
 #define V_TOPIC                                                                                    \
     "TOPIC=topic_name PARTITIONS=partitions_count:n RECORDS=records:n STORED=bytes_stored:b "      \
     "IN=in_per_s:r OUT=out_per_s:r LAST_RECORD=last_record_at"
+#define V_CLIENT_WHO                                                                               \
+    "PRINCIPAL=principal CLIENT_ID=client_id ADDRESS=address ROLES=roles GROUP=consumer_group_id "
+#define V_CLIENT_DID                                                                               \
+    "IN=bytes_in:b OUT=bytes_out:b RECORDS_IN=records_in:n RECORDS_OUT=records_out:n "             \
+    "PRODUCED=last_produced_at FETCHED=last_fetched_at CONNECTED=connected_at "                    \
+    "SOFTWARE=software_name VERSION=software_version VIA=via"
+#define V_CLIENT V_CLIENT_WHO "TOPICS=topics_count:n " V_CLIENT_DID
+#define V_TOPIC_CLIENT V_CLIENT_WHO "PRODUCER=producer_id " V_CLIENT_DID
 #define V_TOPIC_NEW "TOPIC=topic_name PARTITIONS=partitions_count:n"
 #define V_TOPIC_ONE                                                                                \
     V_TOPIC " CLEANUP=cleanup_policy RETENTION_MS=retention_ms:n "                                 \

@@ -115,6 +115,27 @@ bool engine_backup_end(struct engine *engine, const char *cluster_id);
 /* Takes the next message off *files. Any thread; NOT_FOUND at the end. */
 status engine_backup_next(struct bytes *files, struct arena *arena,
                           const struct control_backup_part **ret_part);
+/* A connection of a client, as the broker counts; text is as the client sent it, so maybe no UTF-8. */
+struct engine_client {
+    struct str principal, client_id, address; /* "": none; principal: not signed in yet */
+    struct str software_name, software_version; /* "": it does not say */
+    struct str group_id; /* null: none, or not told apart */
+    enum engine_group_match { ENGINE_GROUP_NONE, ENGINE_GROUP_OWN, ENGINE_GROUP_ALIKE,
+                              ENGINE_GROUP_SEVERAL } group_match; /* broker/client_list.h */
+    bool by_leatd; /* on behalf of somebody who uses REST or the console */
+    int64_t connected_at, produced_at, fetched_at; /* ms since 1970; -1: never */
+    int64_t bytes_in, records_in, bytes_out, records_out; /* since it connected */
+    int64_t producer_id; /* of its last batch; -1: not idempotent */
+    int32_t topics;
+};
+/* others: connections that may belong to the list and are not named. All is valid during done() only. */
+typedef void (*engine_clients_done)(void *arg, status result, const struct engine_client *clients,
+                                    size_t count, int64_t others);
+/* Who uses the topic, or (null) who is connected, oldest first. OK: done() is called once, maybe from
+ * inside. BROKER_NOT_AVAILABLE: away; UNSUPPORTED_VERSION: of an older version; BUSY: too many ask.
+ * done: REQUEST_TIMED_OUT, UNKNOWN_TOPIC_OR_PARTITION, LIMIT, too. */
+status engine_clients(struct engine *engine, const char *cluster_id, struct str topic,
+                      engine_clients_done done, void *arg);
 /* What the data folder of its broker is written in (base/format.h); 0: away, or it does not say. */
 int engine_format(struct engine *engine, const char *cluster_id);
 /* Its upgrade is confirmed: it may be written in that from now on; said again to a broker that comes back. */

@@ -95,6 +95,7 @@ static void node_free(struct node *node)
     node_close_clients(node);
     node_end_waiters(node, INT64_MAX, FAIL(PENDING));
     node_backup_lost(node);
+    node_clients_lost(node);
     loop_timer_clear(engine->loop, &node->deadline);
     loop_timer_clear(engine->loop, &node->redial);
     loop_timer_clear(engine->loop, &node->liveness);

@@ -148,6 +148,8 @@ static void message_received(struct node *node, const struct wire_message *m, co
         node_backup_part(node, object, frame);
     } else if (m == &control_backup_taken_message) {
         node_backup_taken(node, object);
+    } else if (m == &control_clients_part_message) {
+        node_clients_part(node, object);
     } else if (m == &control_report_message) {
         figures_apply(&node->figures, object);
         if (node->engine->events.changed)
@@ -185,6 +187,7 @@ static void gone(struct node *node)
     node->sent = node->acknowledged = -1;
     node_admin_lost(node);
     node_backup_lost(node);
+    node_clients_lost(node);
     node_close_clients(node);
     node_end_waiters(node, INT64_MAX, FAIL(PENDING));
     if (supervisor_info(node->engine->supervisor, node->proc_id, &info) &&

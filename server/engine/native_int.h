@@ -62,6 +62,9 @@ struct node {
     int landlock;           /* the version that holds for it, as it says; 0: none */
     int16_t protocol;       /* the version of it that was agreed */
     struct node_backup backup;
+    struct client_ask *client_asks; /* native_clients.c; utlist DL */
+    int client_ask_count;
+    int64_t client_token;           /* of the last one */
     bool greeted, refused;  /* refused: it would not take our image; wait for another life */
     int64_t sent, acknowledged; /* versions; -1 = unknown */
     struct waiter *waiters;     /* oldest first */
@@ -127,6 +130,10 @@ void node_backup_init(struct node *node);
 void node_backup_part(struct node *node, const struct control_backup_part *part, struct bytes frame);
 void node_backup_taken(struct node *node, const struct control_backup_taken *taken);
 void node_backup_lost(struct node *node); /* its broker is gone */
+
+/* native_clients.c */
+void node_clients_part(struct node *node, const struct control_clients_part *part);
+void node_clients_lost(struct node *node); /* its broker is gone */
 
 /* native_admin.c */
 void node_admin_received(struct node *node, const struct control_admin *admin);

@@ -26,6 +26,7 @@ MODULES = (
     "test_group_offsets",
     "test_scram_users",
     "test_kafka_quotas",
+    "test_topic_clients",
     "test_search",
     "test_plans",
     "test_limits",

@@ -15,7 +15,7 @@ import time
 
 import cli
 import contract
-from client import wait_for
+from client import text, wait_for
 
 NOT_BY_VERBS = {  # operation: why no verb uses it
     "listKafkaClusters": "clusters list reads /leat/v1/clusters, which says more",
@@ -63,6 +63,7 @@ def test_the_control_plane_by_verbs(t):
     t.s.running(made)
     t.run("clusters", "confirm-upgrade", made, "--yes")
     assert "broker" in t.run("clusters", "processes", made)
+    assert t.json("clusters", "clients", made) == {"kind": "ClientList", "data": [], "others": 0}
     assert t.run("clusters", "logs", made, "--lines", "5").strip()
     backup = t.json("backup", "create", made, "--description", "before")["id"]
     assert backup in t.run("backups")
@@ -214,6 +215,10 @@ def test_topics_and_configs_by_verbs(t):
     shown = t.run("topic", "show", "orders")
     assert "RETENTION MS" in shown and shown.count("\n2 ") + shown.count("        2 ") > 0
     assert [r["topic_name"] for r in t.json("topics")["data"]] == ["orders"]
+    t.s.produce(t.cluster, "orders", text("1"))
+    (made,) = t.json("topics", "clients", "orders")["data"]
+    shown = t.run("topics", "clients", "orders")
+    assert made["roles"] == ["producer"] and "producer" in shown and "ROLES" in shown and " rest" in shown
     assert "retention.ms" in t.run("topics", "config", "orders")
     assert " 4800000 " in t.run("topics", "config", "orders", "retention.ms=4800000")
     assert " 4800000 " not in t.run("topics", "config", "orders", "retention.ms=")

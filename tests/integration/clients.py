@@ -9,6 +9,7 @@ import access_tests  # noqa: E402
 import admin_tests  # noqa: E402
 import audit_tests  # noqa: E402
 import compaction_tests  # noqa: E402
+import connected_tests  # noqa: E402
 import damage_tests  # noqa: E402
 import disk_tests  # noqa: E402
 import group_tests  # noqa: E402
@@ -21,7 +22,7 @@ from leatd import BIN, run_tests  # noqa: E402
 
 tests = {}
 for module in (standalone_tests, admin_tests, tls_tests, managed_tests, managed_tls_tests, access_tests, audit_tests,
-               compaction_tests, damage_tests, disk_tests, group_tests, transaction_tests):
+               compaction_tests, connected_tests, damage_tests, disk_tests, group_tests, transaction_tests):
     tests.update({k: v for k, v in vars(module).items() if k.startswith("test_")})
 # What cannot run must not look like success.
 missing = [p for p in ("leat-broker", "leatd") if not os.path.exists(os.path.join(BIN, p))]

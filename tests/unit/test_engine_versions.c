@@ -161,6 +161,12 @@ static void refused(void *arg, status result, int64_t image_version, struct buf 
     *(enum err *)arg = result.code;
 }
 
+static void told(void *arg, status result, const struct engine_client *clients, size_t count, int64_t others)
+{
+    (void)clients, (void)count, (void)others;
+    *(enum err *)arg = result.code;
+}
+
 static void test_a_broker_of_the_version_before_is_controlled_and_not_told_what_it_does_not_know(void **state)
 {
     struct proc_info info;
@@ -174,6 +180,7 @@ static void test_a_broker_of_the_version_before_is_controlled_and_not_told_what_
     engine_set_format(engine, ID, FORMAT_NEWEST);
     engine_backup(engine, ID, refused, &backup);
     assert_int_equal(backup, E_UNSUPPORTED_VERSION);
+    assert_int_equal(engine_clients(engine, ID, STR_NULL, told, &backup).code, E_UNSUPPORTED_VERSION);
     engine_hold(engine, ID, true); /* what it does know comes behind it */
     WAIT(broker.received[9] == 1);
     for (int key = 10; key < KEYS; key++) assert_int_equal(broker.received[key], 0);
