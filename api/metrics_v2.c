@@ -31,6 +31,20 @@ static json_t *label_json(const char *key, const char *text)
     return json_pack("{s:s, s:s, s:b}", "key", key, "description", text, "exportable", 1);
 }
 
+static json_t *labels_json(const struct series_type *type)
+{
+    json_t *labels = json_array();
+    const char *label;
+    for (size_t i = 0; (label = series_label_name(type->label, i)); i++) {
+        char key[40];
+        snprintf(key, sizeof key, "metric.%s", label);
+        const char *text = label[0] == 't' ? "The topic" : label[0] == 'p' ? "The principal"
+                                                                           : "The consumer group";
+        json_array_append_new(labels, label_json(key, text));
+    }
+    return labels;
+}
+
 static json_t *list_json(json_t *data)
 {
     return json_pack("{s:o, s:{s:{s:i, s:i, s:n}}, s:{}}", "data", data, "meta", "pagination", "page_size",
@@ -44,17 +58,12 @@ void metrics_descriptors_metrics(struct api_request *rq)
     json_t *data = json_array();
     for (size_t i = 0; i < series_type_count; i++) {
         const struct series_type *t = &series_types[i];
-        const char *label = series_label_name(t->label);
-        char name[80], key[40];
+        char name[80];
         snprintf(name, sizeof name, SERIES_PREFIX "%s", t->name);
-        snprintf(key, sizeof key, "metric.%s", label ? label : "");
-        json_t *labels = json_array();
-        if (label)
-            json_array_append_new(labels, label_json(key, t->label == SERIES_TOPIC ? "The topic"
-                                                                                  : "The principal"));
+        json_t *labels = labels_json(t);
         json_array_append_new(data, json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:[s], s:o}", "name", name,
                                               "description", t->text, "unit", t->unit, "type",
-                                              t->kind == SERIES_GAUGE ? "GAUGE_INT64" : "COUNTER_INT64",
+                                              t->kind == SERIES_COUNTER ? "COUNTER_INT64" : "GAUGE_INT64",
                                               "lifecycle_stage", "GENERAL_AVAILABILITY", "exportable", 1,
                                               "resources", "kafka", "labels", labels));
     }
@@ -78,7 +87,7 @@ struct query {
     enum aggregation aggregation;
     int64_t bucket;            /* ms; 0: all in one */
     struct metrics_interval interval;
-    bool by_cluster, by_label; /* groups */
+    bool by_cluster, by_label[SERIES_LABELS_MAX]; /* groups */
     json_t *filter;            /* borrowed */
     struct str clusters[CLUSTERS_MAX];
     size_t cluster_count;
@@ -87,25 +96,28 @@ struct query {
     /* while reading: */
     struct cell *cells;
     struct str cluster;
-    int64_t step;
     bool too_much;
 };
 struct cell { /* the sum of a group's series in one step */
     int64_t value;
     UT_hash_handle hh;
     size_t key_len;
-    char key[]; /* step, then the group: cluster, 0, label */
+    char key[]; /* step, then the group: cluster, 0, label, 0, label */
 };
 
-/* The last part of "metric.topic", "metric.label.topic", "metric.principal_id". */
-static bool is_label_field(const struct series_type *type, const char *field)
+/* Which label is meant by "metric.topic", "metric.label.topic", "metric.principal_id"; -1: none of it. */
+static int label_of_field(const struct series_type *type, const char *field)
 {
-    const char *label = series_label_name(type->label), *dot = strrchr(field, '.');
-    return label && strncmp(field, "metric.", 7) == 0 && strcmp(dot + 1, label) == 0;
+    const char *label, *dot = strrchr(field, '.');
+    if (strncmp(field, "metric.", 7) != 0) return -1;
+    for (int i = 0; (label = series_label_name(type->label, (size_t)i)); i++)
+        if (strcmp(dot + 1, label) == 0) return i;
+    return -1;
 }
 
 /* -1: the filter is not understood. */
-static int matches(const struct query *q, json_t *filter, struct str cluster, struct str label, int depth)
+static int matches(const struct query *q, json_t *filter, struct str cluster, const struct str *labels,
+                   int depth)
 {
     if (!filter) return 1;
     const char *op = json_string_value(json_object_get(filter, "op"));
@@ -116,17 +128,18 @@ static int matches(const struct query *q, json_t *filter, struct str cluster, st
     if (strcmp(op, "EQ") == 0 && field && json_is_string(value)) {
         struct str wanted = { json_string_value(value), json_string_length(value) };
         if (strcmp(field, CLUSTER_FIELD) == 0) return str_eq(cluster, wanted);
-        return is_label_field(q->type, field) ? str_eq(label, wanted) : -1;
+        int label = label_of_field(q->type, field);
+        return label < 0 ? -1 : str_eq(labels[label], wanted);
     }
     if (strcmp(op, "NOT") == 0) {
-        int inner = matches(q, json_object_get(filter, "filter"), cluster, label, depth + 1);
+        int inner = matches(q, json_object_get(filter, "filter"), cluster, labels, depth + 1);
         return inner < 0 || !json_object_get(filter, "filter") ? -1 : !inner;
     }
     bool all = strcmp(op, "AND") == 0;
     if ((!all && strcmp(op, "OR") != 0) || !json_is_array(parts)) return -1;
     int result = all;
     json_array_foreach(parts, i, part) {
-        int one = matches(q, part, cluster, label, depth + 1);
+        int one = matches(q, part, cluster, labels, depth + 1);
         if (one < 0) return -1;
         result = all ? result && one : result || one;
     }
@@ -160,7 +173,8 @@ static bool take_filter(struct query *q, json_t *body)
         return refuse(q->rq, 400,
                       "The filter has to name the clusters that are meant: {\"op\":\"EQ\",\"field\":"
                       "\"resource.kafka.id\",\"value\":\"lkc-…\"}.", "/filter");
-    if (matches(q, q->filter, STR(""), STR(""), 0) < 0)
+    static const struct str none[SERIES_LABELS_MAX];
+    if (matches(q, q->filter, STR(""), none, 0) < 0)
         return refuse(q->rq, 400,
                       "The filter is made of EQ on resource.kafka.id or a label of the metric, AND, OR "
                       "and NOT, at most ten deep.", "/filter");
@@ -183,8 +197,9 @@ static bool take_groups(struct query *q, json_t *body)
     size_t i;
     json_array_foreach(json_object_get(body, "group_by"), i, field) {
         const char *name = json_string_value(field);
+        int label = name ? label_of_field(q->type, name) : -1;
         if (name && strcmp(name, CLUSTER_FIELD) == 0) q->by_cluster = true;
-        else if (name && is_label_field(q->type, name)) q->by_label = true;
+        else if (label >= 0) q->by_label[label] = true;
         else return refuse(q->rq, 400, "This metric cannot be grouped by that.", "/group_by");
     }
     return true;
@@ -246,12 +261,15 @@ static bool take_aggregation(struct query *q, json_t *body)
 static void on_point(void *arg, const struct history_point *p)
 {
     struct query *q = arg;
-    char key[sizeof(int64_t) + 400];
+    char key[sizeof(int64_t) + 700];
+    const struct str *l = p->labels;
     struct cell *cell = NULL;
-    if (q->too_much || matches(q, q->filter, q->cluster, p->label, 0) != 1) return;
-    int n = snprintf(key + sizeof p->at, sizeof key - sizeof p->at, "%.*s%c%.*s",
+    if (q->too_much || matches(q, q->filter, q->cluster, l, 0) != 1) return;
+    int n = snprintf(key + sizeof p->at, sizeof key - sizeof p->at, "%.*s%c%.*s%c%.*s",
                      (int)(q->by_cluster ? q->cluster.len : 0), q->cluster.data, 0,
-                     (int)(q->by_label ? p->label.len : 0), p->label.data);
+                     (int)(q->by_label[0] ? l[0].len : 0), l[0].data ? l[0].data : "", 0,
+                     (int)(q->by_label[1] ? l[1].len : 0), l[1].data ? l[1].data : "");
+    if (n < 0 || (size_t)n >= sizeof key - sizeof p->at) return;
     memcpy(key, &p->at, sizeof p->at);
     size_t len = sizeof p->at + (size_t)n;
     HASH_FIND(hh, q->cells, key, len, cell);
@@ -268,7 +286,8 @@ static void on_point(void *arg, const struct history_point *p)
             return;
         }
     }
-    cell->value += p->value;
+    if (q->type->kind != SERIES_PEAK) cell->value += p->value;
+    else if (p->value > cell->value) cell->value = p->value;
 }
 
 static void cells_free(struct query *q)
@@ -285,8 +304,11 @@ static bool read_all(struct query *q)
     status result = OK;
     for (size_t i = 0; is_ok(result) && i < q->cluster_count; i++) {
         q->cluster = q->clusters[i];
-        result = history_read(q->rq->domain->options.data_dir, q->cluster, q->type, q->interval.from,
-                              q->interval.to, on_point, q, &q->step);
+        struct history_query query = { .cluster_id = q->cluster, .types = { q->type }, .type_count = 1,
+                                       .from = q->interval.from, .to = q->interval.to,
+                                       .step = history_step(q->interval.from, domain_wall()),
+                                       .point = on_point, .arg = q };
+        result = history_read(q->rq->domain->options.data_dir, &query);
     }
     if (q->too_much)
         return refuse(q->rq, 422,
@@ -300,15 +322,21 @@ static bool read_all(struct query *q)
 
 struct total { /* of a bucket and group */
     int64_t at;
-    const char *cluster, *label; /* of a cell's key */
+    const char *cluster, *labels[SERIES_LABELS_MAX]; /* of a cell's key */
     int64_t sum, low, high, steps;
 };
+
+static int groups_differ(const struct total *x, const struct total *y)
+{
+    int order = strcmp(x->cluster, y->cluster);
+    for (size_t i = 0; !order && i < SERIES_LABELS_MAX; i++) order = strcmp(x->labels[i], y->labels[i]);
+    return order;
+}
 
 static int by_group_and_time(const void *a, const void *b)
 {
     const struct total *x = a, *y = b;
-    int order = strcmp(x->cluster, y->cluster);
-    if (!order) order = strcmp(x->label, y->label);
+    int order = groups_differ(x, y);
     return order ? order : x->at < y->at ? -1 : x->at > y->at;
 }
 
@@ -330,15 +358,14 @@ static struct total *fold(struct query *q, size_t *ret_count)
         memcpy(&at, c->key, sizeof at);
         if (q->bucket) at -= at % q->bucket;
         else at = q->interval.from;
-        const char *cluster = c->key + sizeof at;
-        t[n++] = (struct total){ at, cluster, cluster + strlen(cluster) + 1, c->value, c->value,
+        const char *cluster = c->key + sizeof at, *first = cluster + strlen(cluster) + 1;
+        t[n++] = (struct total){ at, cluster, { first, first + strlen(first) + 1 }, c->value, c->value,
                                 c->value, 1 };
     }
     qsort(t, n, sizeof *t, by_group_and_time);
     for (size_t i = 0; i < n; i++) {
         struct total *last = out ? &t[out - 1] : NULL;
-        if (!last || last->at != t[i].at || strcmp(last->cluster, t[i].cluster) != 0 ||
-            strcmp(last->label, t[i].label) != 0) {
+        if (!last || last->at != t[i].at || groups_differ(last, &t[i])) {
             t[out++] = t[i];
             continue;
         }
@@ -353,7 +380,7 @@ static struct total *fold(struct query *q, size_t *ret_count)
 
 static double value_of(const struct query *q, const struct total *t)
 {
-    bool mean = q->aggregation == AVG || (q->aggregation == SUM && q->type->kind == SERIES_GAUGE);
+    bool mean = q->aggregation == AVG || (q->aggregation == SUM && q->type->kind != SERIES_COUNTER);
     if (q->aggregation == MAX) return (double)t->high;
     if (q->aggregation == MIN) return (double)t->low;
     return mean ? (double)t->sum / (double)t->steps : (double)t->sum;
@@ -363,9 +390,11 @@ static void put_group(const struct query *q, json_t *row, const struct total *t)
 {
     char key[40];
     if (q->by_cluster) json_object_set_new(row, CLUSTER_FIELD, json_string(t->cluster));
-    if (!q->by_label) return;
-    snprintf(key, sizeof key, "metric.%s", series_label_name(q->type->label));
-    json_object_set_new(row, key, json_string(t->label));
+    for (size_t i = 0; i < SERIES_LABELS_MAX; i++) {
+        if (!q->by_label[i]) continue;
+        snprintf(key, sizeof key, "metric.%s", series_label_name(q->type->label, i));
+        json_object_set_new(row, key, json_string(t->labels[i]));
+    }
 }
 
 static json_t *point_json(const struct query *q, const struct total *t)
@@ -390,8 +419,7 @@ static json_t *grouped_json(const struct query *q, const struct total *t, size_t
 {
     json_t *data = json_array(), *points = NULL;
     for (size_t i = 0; i < count; i++) {
-        bool same = i && strcmp(t[i].cluster, t[i - 1].cluster) == 0 &&
-                    strcmp(t[i].label, t[i - 1].label) == 0;
+        bool same = i && groups_differ(&t[i], &t[i - 1]) == 0;
         if (!same) {
             if ((int64_t)json_array_size(data) == q->limit) break;
             json_t *row = json_object();
@@ -474,13 +502,13 @@ static void put_escaped(struct buf *out, struct str s)
 static void export_point(void *arg, const struct history_point *p)
 {
     struct export *e = arg;
-    const char *label = series_label_name(e->type->label);
+    const char *label;
     if (p->at != e->newest) return;
     buf_printf(e->out, "confluent_kafka_server_%s{kafka_id=\"%.*s\"", e->type->name, (int)e->cluster.len,
                e->cluster.data);
-    if (label) {
+    for (size_t i = 0; (label = series_label_name(p->type->label, i)); i++) {
         buf_printf(e->out, ",%s=\"", label);
-        put_escaped(e->out, p->label);
+        put_escaped(e->out, p->labels[i]);
         buf_put(e->out, "\"", 1);
     }
     buf_printf(e->out, "} %lld %lld\n", (long long)p->value, (long long)p->at);
@@ -503,15 +531,16 @@ void metrics_export(struct api_request *rq)
     }
     struct buf out;
     buf_init(&out, 64 << 20);
-    int64_t now = domain_wall() - WRITTEN_AFTER_MS, newest = now - now % 60000 - 60000, step;
+    int64_t now = domain_wall() - WRITTEN_AFTER_MS, newest = now - now % HISTORY_MINUTE - HISTORY_MINUTE;
     for (size_t i = 0; i < series_type_count; i++) {
         buf_printf(&out, "# HELP confluent_kafka_server_%s %s\n# TYPE confluent_kafka_server_%s gauge\n",
                    series_types[i].name, series_types[i].text, series_types[i].name);
         for (int n = 0; n < count; n++) {
             struct export e = { &out, &series_types[i], clusters[n], newest };
-            (void)history_read(rq->domain->options.data_dir, clusters[n], e.type, newest,
-                               newest + 60000, export_point,
-                               &e, &step);
+            struct history_query query = { .cluster_id = clusters[n], .types = { e.type }, .type_count = 1,
+                                           .from = newest, .to = newest + HISTORY_MINUTE,
+                                           .step = HISTORY_MINUTE, .point = export_point, .arg = &e };
+            (void)history_read(rq->domain->options.data_dir, &query);
         }
     }
     rq->http->answer_bytes(rq, 200, "text/plain; version=0.0.4; charset=utf-8", &out);

@@ -160,6 +160,43 @@ int verb_metrics_query(struct cli *cli)
     return CLI_DONE;
 }
 
+static const char *label_of(const json_t *series, const char *by)
+{
+    const char *text = by ? json_string_value(json_object_get(series, by)) : NULL;
+    return text ? text : "";
+}
+
+/* The answer has a list of values a series; people read a row a step. */
+static json_t *rows_of(const json_t *history, const char *by)
+{
+    json_t *rows = json_array(), *series, *value;
+    json_int_t from = json_integer_value(json_object_get(history, "from"));
+    json_int_t step = json_integer_value(json_object_get(history, "step_ms"));
+    size_t n, i;
+    json_array_foreach(json_object_get(history, "series"), n, series)
+        json_array_foreach(json_object_get(series, "values"), i, value) {
+            char at[32];
+            struct tm tm;
+            time_t seconds = (time_t)((from + (json_int_t)i * step) / 1000);
+            strftime(at, sizeof at, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &tm));
+            json_array_append_new(rows, json_pack("{s:s, s:O, s:s, s:O}", "at", at, "metric",
+                                                  json_object_get(series, "metric"), "label",
+                                                  label_of(series, by), "value", value));
+        }
+    return rows;
+}
+
+int verb_metrics_history(struct cli *cli)
+{
+    const char *by = cli_option(cli, "by");
+    json_t *history = rest_call(cli, "GET", NULL, "%s", request_path(cli, 0));
+    json_t *rows = cli->json ? NULL : rows_of(history, by);
+    view_print(cli, rows ? rows : history,
+               by ? "AT=at METRIC=metric BY=label VALUE=value:n" : "AT=at METRIC=metric VALUE=value:n");
+    json_decref(rows);
+    return CLI_DONE;
+}
+
 int verb_metrics_labels(struct cli *cli)
 {
     char view[120];

@@ -35,6 +35,7 @@ int verb_requests_create(struct cli *cli);
 int verb_invitations_accept(struct cli *cli);
 int verb_password_change(struct cli *cli);
 int verb_metrics_query(struct cli *cli);
+int verb_metrics_history(struct cli *cli);
 int verb_metrics_labels(struct cli *cli);
 
 /* kafka.c */

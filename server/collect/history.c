@@ -1,10 +1,12 @@
-/* history.c - one row a cluster and minute: the series that had a value, as varints. Taking on the domain
- * thread, writing on a lane; the lane's tables are touched by nobody else. */
+/* history.c - one row a cluster and minute: the series that had a value, as varints; none: nothing was known
+ * of the cluster. Taking on the domain thread, writing on a lane; the lane's tables are touched by nobody
+ * else. */
 #include "collect/history.h"
 
 #include "base/hash.h"
 #include "base/log.h"
-#include "wire/varint.h"
+#include "collect/history_rows.h"
+#include "engine/lags.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -18,10 +20,12 @@
 #define CLUSTERS_MAX 5000
 #define TOPICS_MAX 200          /* of a cluster, with series of their own; the others share one */
 #define PRINCIPALS_MAX 100
+#define LAGS_MAX 200            /* a group and topic each; the furthest behind */
 #define SERIES_MAX 1000000      /* remembered */
 #define FILE_MAX (4LL << 30)    /* bytes; above it minutes are kept for a day less each hour */
 #define TAKE_MAX (256u << 20)
 #define OTHERS "(others)"
+#define LABEL_MAX 520           /* bytes */
 
 const struct series_type series_types[] = {
 #define SERIES(symbol, number, name, kind, label, unit, text)                                      \
@@ -53,9 +57,13 @@ static const struct series_type *type_of(int number)
     return NULL;
 }
 
-const char *series_label_name(enum series_label label)
+const char *series_label_name(enum series_label label, size_t i)
 {
-    return label == SERIES_TOPIC ? "topic" : label == SERIES_PRINCIPAL ? "principal_id" : NULL;
+    static const char *const names[][SERIES_LABELS_MAX] = {
+        [SERIES_NONE] = { NULL }, [SERIES_TOPIC] = { "topic" }, [SERIES_PRINCIPAL] = { "principal_id" },
+        [SERIES_GROUP] = { "consumer_group_id", "topic" },
+    };
+    return i < SERIES_LABELS_MAX ? names[label][i] : NULL;
 }
 
 static const char schema[] =
@@ -174,6 +182,38 @@ static void put_principals(const struct taking *to, const struct engine_figures 
     }
 }
 
+static int by_lag(const void *a, const void *b)
+{
+    const struct engine_lag *x = a, *y = b;
+    return x->lag > y->lag ? -1 : x->lag < y->lag;
+}
+
+/* A group and its topic are one label: topics have no newline in them. */
+static void put_lags(const struct taking *to, struct engine *engine, int64_t now)
+{
+    char label[600];
+    size_t count = 0;
+    const struct engine_lag *all = engine_lags(engine, to->cluster, &count);
+    struct engine_lag *lags = count ? mem_memdup(all, count * sizeof *all) : NULL;
+    int64_t rest = 0, rest_ms = 0;
+    if (!lags) return;
+    if (count > LAGS_MAX) qsort(lags, count, sizeof *lags, by_lag);
+    for (size_t i = 0; i < count; i++) {
+        int64_t ms = engine_time_lag(lags[i].oldest_at, now);
+        if (i < LAGS_MAX) {
+            snprintf(label, sizeof label, "%s\n%s", lags[i].group, lags[i].topic);
+            put(to, S_CONSUMER_LAG, label, lags[i].lag);
+            put(to, S_CONSUMER_TIME_LAG, label, ms);
+        }
+        if (i < LAGS_MAX) continue;
+        rest += lags[i].lag;
+        if (ms > rest_ms) rest_ms = ms;
+    }
+    if (count > LAGS_MAX) put(to, S_CONSUMER_LAG, OTHERS "\n" OTHERS, rest);
+    if (count > LAGS_MAX) put(to, S_CONSUMER_TIME_LAG, OTHERS "\n" OTHERS, rest_ms);
+    mem_free(lags);
+}
+
 static void put_cluster(struct history *h, const char *id, int64_t partitions)
 {
     char proc[64];
@@ -191,6 +231,7 @@ static void put_cluster(struct history *h, const char *id, int64_t partitions)
     to.new_topics = new_topics > 0;
     put_topics(&to, f);
     put_principals(&to, f);
+    put_lags(&to, h->engine, wall_ms());
     put(&to, S_REQUEST_COUNT, "", f->requests);
     put(&to, S_ERROR_COUNT, "", f->errors);
     put(&to, S_CONNECTIONS, "", f->connections);
@@ -221,9 +262,10 @@ static status number_of_series(struct db *db, int64_t cluster, int type, struct 
 static status series_of(struct history *h, int64_t cluster, const struct entry *e, const char *label,
                         struct known_series **ret)
 {
-    char key[sizeof(int64_t) + 1 + 300];
+    char key[sizeof(int64_t) + 1 + LABEL_MAX];
     struct known_series *s = NULL;
-    size_t label_len = e->label_len < 300 ? e->label_len : 300, len = sizeof cluster + 1 + label_len;
+    size_t label_len = e->label_len < LABEL_MAX ? e->label_len : LABEL_MAX;
+    size_t len = sizeof cluster + 1 + label_len;
     memcpy(key, &cluster, sizeof cluster);
     key[sizeof cluster] = (char)e->type;
     memcpy(key + sizeof cluster + 1, label, label_len);
@@ -244,19 +286,11 @@ static status series_of(struct history *h, int64_t cluster, const struct entry *
     return OK;
 }
 
-static void put_pair(struct buf *out, int64_t series, int64_t value)
-{
-    uint8_t bytes[24];
-    size_t n = varint_write(bytes, series);
-    n += varint_write(bytes + n, value);
-    buf_put(out, bytes, n);
-}
-
 /* The value of the minute: what a counter gained, what a gauge stands at. */
 static int64_t value_of(const struct history *h, struct known_series *s, const struct entry *e)
 {
     const struct series_type *type = type_of(e->type);
-    if (!type || type->kind == SERIES_GAUGE) return e->value;
+    if (!type || type->kind != SERIES_COUNTER) return e->value;
     bool told = s->told;
     bool same_life = told && e->value >= s->last; /* a new one begins at 0 */
     int64_t gained = same_life ? e->value - s->last : e->value;
@@ -268,9 +302,9 @@ static int64_t value_of(const struct history *h, struct known_series *s, const s
 static status write_row(struct history *h, int64_t cluster, struct buf *row)
 {
     status result = buf_check(row);
-    if (is_ok(result) && row->len)
+    if (is_ok(result) && cluster)
         result = db_run(DB(h->file, "INSERT OR REPLACE INTO minute VALUES (?, ?, ?)", cluster, h->minute,
-                           buf_bytes(row)));
+                           row->len ? buf_bytes(row) : bytes_of("", 0)));
     buf_clear(row);
     return result;
 }
@@ -295,7 +329,7 @@ static status write_taken(struct history *h)
         }
         if (is_ok(result)) result = series_of(h, cluster, &e, label, &s);
         int64_t value = is_ok(result) && s ? value_of(h, s, &e) : 0;
-        if (value) put_pair(&row, s->number, value);
+        if (value) row_put(&row, s->number, value);
     }
     if (is_ok(result)) result = write_row(h, cluster, &row);
     buf_done(&row);
@@ -305,75 +339,34 @@ static status write_taken(struct history *h)
 
 /* --- hours ----------------------------------------------------------------------------------------- */
 
-struct hour_sum {
-    int64_t series, sum, count;
-    UT_hash_handle hh;
-};
-
-static bool next_pair(struct bytes *left, int64_t *ret_series, int64_t *ret_value)
-{
-    size_t n = varint_get(*left, ret_series);
-    if (!n || n > left->len) return false;
-    struct bytes rest = bytes_of(left->data + n, left->len - n);
-    size_t m = varint_get(rest, ret_value);
-    if (!m || m > rest.len) return false;
-    *left = bytes_of(rest.data + m, rest.len - m);
-    return true;
-}
-
-static status add_minute(struct hour_sum **sums, struct bytes data)
-{
-    int64_t series, value;
-    while (next_pair(&data, &series, &value)) {
-        struct hour_sum *s = NULL;
-        HASH_FIND(hh, *sums, &series, sizeof series, s);
-        if (!s) {
-            s = mem_zalloc(sizeof *s);
-            if (!s) return FAIL(NO_MEMORY);
-            s->series = series;
-            HASH_ADD(hh, *sums, series, sizeof s->series, s);
-            if (!HASH_ADDED(hh, s)) {
-                mem_free(s);
-                return FAIL(NO_MEMORY);
-            }
-        }
-        s->sum += value;
-        s->count++;
-    }
-    return OK;
-}
-
-static bool is_gauge(struct db *db, int64_t series)
+static enum series_kind kind_of(struct db *db, int64_t series)
 {
     int64_t type = 0;
     (void)db_one_i64(DB(db, "SELECT type FROM series WHERE number = ?", series), &type);
     const struct series_type *t = type_of((int)type);
-    return t && t->kind == SERIES_GAUGE;
+    return t ? t->kind : SERIES_COUNTER;
 }
 
-/* A counter's hour is the sum of its minutes, a gauge's their mean. */
 static status write_hour(struct history *h, int64_t cluster, int64_t hour)
 {
-    struct hour_sum *sums = NULL, *s, *next;
+    struct hour all = { 0 };
+    struct hour_sum *s, *next;
     struct buf row;
     status result = OK;
     struct db_query *q = DB(h->file, "SELECT data FROM minute WHERE cluster = ? AND at >= ? AND at < ?",
-                            cluster,
-                            hour * 60, hour * 60 + 60);
-    while (is_ok(result) && db_next(q)) result = add_minute(&sums, db_bytes(q, 0));
+                            cluster, hour * 60, hour * 60 + 60);
+    while (is_ok(result) && db_next(q)) result = hour_add(&all, db_bytes(q, 0));
     status ended = db_end(q);
     if (is_ok(result)) result = ended;
     buf_init(&row, 16 << 20);
-    HASH_ITER(hh, sums, s, next) {
-        put_pair(&row, s->series, is_gauge(h->file, s->series) ? s->sum / s->count : s->sum);
-        HASH_DEL(sums, s);
-        mem_free(s);
-    }
+    HASH_ITER(hh, all.sums, s, next)
+        row_put(&row, s->series, hour_value(&all, s, kind_of(h->file, s->series)));
     if (is_ok(result)) result = buf_check(&row);
-    if (is_ok(result) && row.len)
+    if (is_ok(result) && all.rows)
         result = db_run(DB(h->file, "INSERT OR REPLACE INTO hour VALUES (?, ?, ?)", cluster, hour,
-                           buf_bytes(&row)));
+                           row.len ? buf_bytes(&row) : bytes_of("", 0)));
     buf_done(&row);
+    hour_done(&all);
     return result;
 }
 
@@ -529,80 +522,4 @@ void history_stop(struct history *h)
     buf_done(&h->taken);
     db_free(h->file);
     mem_free(h);
-}
-
-/* --- reading -------------------------------------------------------------------------------------- */
-
-struct label {
-    int64_t series;
-    UT_hash_handle hh;
-    size_t len;
-    char text[];
-};
-
-static status read_labels(struct db *db, int64_t cluster, int type, struct label **labels)
-{
-    struct db_query *q = DB(db, "SELECT number, label FROM series WHERE cluster = ? AND type = ?", cluster,
-                            (int64_t)type);
-    status result = OK;
-    while (is_ok(result) && db_next(q)) {
-        struct str text = db_text(q, 1);
-        struct label *l = mem_zalloc(sizeof *l + text.len + 1);
-        if (!l) result = FAIL(NO_MEMORY);
-        if (!l) break;
-        l->series = db_i64(q, 0);
-        l->len = text.len;
-        memcpy(l->text, text.data, text.len);
-        HASH_ADD(hh, *labels, series, sizeof l->series, l);
-        if (!HASH_ADDED(hh, l)) mem_free(l);
-    }
-    status ended = db_end(q);
-    return failed(result) ? result : ended;
-}
-
-static void read_row(struct label *labels, int64_t at, struct bytes data,
-                     void (*point)(void *arg, const struct history_point *p), void *arg)
-{
-    int64_t series, value;
-    while (next_pair(&data, &series, &value)) {
-        struct label *l = NULL;
-        HASH_FIND(hh, labels, &series, sizeof series, l);
-        if (l) point(arg, &(struct history_point){ at, { l->text, l->len }, value });
-    }
-}
-
-/* Is all of [from, …) kept by the minute? */
-static bool by_minute(int64_t from) { return from >= wall_ms() - (int64_t)MINUTES_KEPT * MINUTE_MS; }
-
-status history_read(const char *data_dir, struct str cluster_id, const struct series_type *type,
-                    int64_t from,
-                    int64_t to, void (*point)(void *arg, const struct history_point *p), void *arg,
-                    int64_t *ret_step)
-{
-    char path[512];
-    struct label *labels = NULL, *l, *next;
-    int64_t cluster = 0;
-    CLEANUP(db) struct db *db = NULL;
-    snprintf(path, sizeof path, "%s/history.db", data_dir);
-    if (access(path, R_OK) != 0) return FAIL(NOT_FOUND);
-    TRY(db_open_reader(path, &db));
-    bool minutes = by_minute(from);
-    int64_t step = minutes ? MINUTE_MS : 60 * (int64_t)MINUTE_MS;
-    *ret_step = step;
-    status result = db_one_i64(DB(db, "SELECT number FROM cluster WHERE id = ?", cluster_id), &cluster);
-    if (result.code == E_NOT_FOUND) return OK;
-    if (is_ok(result)) result = read_labels(db, cluster, type->number, &labels);
-    if (is_ok(result)) {
-        const char *sql =
-            minutes ? "SELECT at, data FROM minute WHERE cluster = ? AND at >= ? AND at < ? ORDER BY at"
-                    : "SELECT at, data FROM hour WHERE cluster = ? AND at >= ? AND at < ? ORDER BY at";
-        struct db_query *q = DB(db, sql, cluster, (from + step - 1) / step, (to + step - 1) / step);
-        while (db_next(q)) read_row(labels, db_i64(q, 0) * step, db_bytes(q, 1), point, arg);
-        result = db_end(q);
-    }
-    HASH_ITER(hh, labels, l, next) {
-        HASH_DEL(labels, l);
-        mem_free(l);
-    }
-    return result;
 }

@@ -3,7 +3,7 @@
  *
  * Two seconds after each minute the domain thread copies what brokers last reported (they tell of a minute
  * within a second of its end); a lane makes increments of it and writes one transaction. A value of 0 is
- * not written: an idle cluster costs nothing. */
+ * not written; a row that is not there says that nobody looked, or that nothing was known of the cluster. */
 #pragma once
 #include "base/buf.h"
 #include "engine/engine.h"
@@ -11,8 +11,9 @@
 #include "store/db.h"
 #include "supervise/supervisor.h"
 
-enum series_kind { SERIES_COUNTER, SERIES_GAUGE };
-enum series_label { SERIES_NONE, SERIES_TOPIC, SERIES_PRINCIPAL };
+enum series_kind { SERIES_COUNTER, SERIES_GAUGE, SERIES_PEAK };
+enum series_label { SERIES_NONE, SERIES_TOPIC, SERIES_PRINCIPAL, SERIES_GROUP };
+#define SERIES_LABELS_MAX 2
 struct series_type {
     int number;
     const char *name; /* without "io.confluent.kafka.server/" */
@@ -24,7 +25,8 @@ extern const struct series_type series_types[];
 extern const size_t series_type_count;
 #define SERIES_PREFIX "io.confluent.kafka.server/"
 const struct series_type *series_by_name(struct str name); /* with or without the prefix; NULL: none */
-const char *series_label_name(enum series_label label);    /* "topic", "principal_id"; NULL: none */
+/* "topic"; "principal_id"; "consumer_group_id" and "topic"; NULL behind the last. */
+const char *series_label_name(enum series_label label, size_t i);
 
 /* --- writing: the domain thread ---------------------------------------------------------------- */
 struct history;
@@ -38,12 +40,25 @@ void history_take(struct history *history, int64_t now_wall);
 
 /* --- reading: any thread ----------------------------------------------------------------------- */
 struct history_point {
-    int64_t at;           /* ms since 1970: the beginning of its minute or hour */
-    struct str label;     /* the topic or principal; valid during the call */
+    int64_t at; /* ms since 1970: the beginning of its minute or hour */
+    const struct series_type *type;
+    struct str labels[SERIES_LABELS_MAX]; /* valid during the call */
     int64_t value;
 };
-/* Every value of one kind of a cluster with from <= at < to (ms), ascending by time; by the minute where
- * minutes are kept, else by the hour. *ret_step: ms between values. NOT_FOUND: there is no history yet. */
-status history_read(const char *data_dir, struct str cluster_id, const struct series_type *type, int64_t from,
-                    int64_t to, void (*point)(void *arg, const struct history_point *p), void *arg,
-                    int64_t *ret_step);
+#define HISTORY_MINUTE 60000 /* ms */
+#define HISTORY_HOUR (60 * HISTORY_MINUTE)
+#define HISTORY_TYPES_MAX 16
+struct history_query {
+    struct str cluster_id;
+    const struct series_type *types[HISTORY_TYPES_MAX];
+    size_t type_count;
+    int64_t from, to; /* ms: from <= at < to */
+    int64_t step;     /* HISTORY_MINUTE or HISTORY_HOUR; the hour under way is made of its minutes */
+    void (*row)(void *arg, int64_t at); /* the cluster was looked at; its points follow. NULL ok */
+    void (*point)(void *arg, const struct history_point *p);
+    void *arg;
+};
+/* The finest step in which all from there on is kept. */
+int64_t history_step(int64_t from, int64_t now_wall);
+/* Ascending by time. NOT_FOUND: there is no history yet. */
+status history_read(const char *data_dir, const struct history_query *query);

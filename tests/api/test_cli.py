@@ -165,6 +165,7 @@ def test_what_is_watched_by_verbs(t):
     metric = t.json("metrics", "list")["data"][0]["name"]
     t.run("metrics", "resources")
     t.run("metrics", "query", metric, "--granularity", "PT5M")
+    assert "received_bytes" in t.run("metrics", "history", "received_bytes", "--span", "15m")
     t.run("metrics", "labels", "io.confluent.kafka.server/received_bytes", "--by", "topic")
     t.run("metrics", "export")
     assert t.json("service-limits", "list", "KAFKA_CLUSTER")["data"]

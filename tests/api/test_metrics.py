@@ -38,6 +38,9 @@ class Metrics:
     def query(self, metric, **more):
         return self.s.good("POST", "/v2/metrics/cloud/query", self.body(metric, **more))["data"]
 
+    def history(self, *query):
+        return self.s.good("GET", f"/leat/v1/clusters/{self.cluster}/history?{'&'.join(query)}")
+
     def refused(self, field, value, status=400):
         body = self.body("received_bytes")
         body[field] = value
@@ -123,6 +126,41 @@ def test_the_export_is_prometheus_text_of_a_whole_minute(t):
     for line in lines:
         assert line.startswith("# ") or re.fullmatch(r'\w+\{kafka_id="lkc-\w+"(,\w+="[^"]*")?\} -?\d+ \d{13}', line), line
     t.s.refused(400, "GET", "/v2/metrics/cloud/export")
+
+
+def test_the_history_in_steps_is_what_was_produced_and_null_where_nobody_looked(t):
+    got = t.history("metric=received_records", "metric=retained_bytes", "span=15m")
+    assert got["step_ms"] == 60000 and got["to"] - got["from"] == 15 * 60000
+    records, stored = got["series"]
+    assert (records["metric"], records["kind"], stored["kind"]) == ("received_records", "counter", "gauge")
+    assert len(records["values"]) == len(stored["values"]) == 15
+    assert sum(v or 0 for v in records["values"]) == 45
+    assert [v is None for v in records["values"]] == [v is None for v in stored["values"]]
+    assert records["values"][0] is None, "the cluster is younger than a quarter of an hour"
+    assert records["values"][-1] is not None and stored["values"][-1] > 45
+    by = t.history("metric=received_records", "span=15m", "by=topic")["series"]
+    assert [(s["topic"], sum(v or 0 for v in s["values"])) for s in by] == [("orders", 40), ("returns", 5)]
+    assert [s["topic"] for s in t.history("metric=received_records", "span=15m", "by=topic", "limit=1")["series"]] == ["orders"]
+    (one,) = t.history("metric=received_records", "span=15m", "topic=returns")["series"]
+    assert one["topic"] == "returns" and sum(v or 0 for v in one["values"]) == 5
+
+
+def test_the_hour_under_way_is_in_spans_of_hours(t):
+    for span, step in (("24h", 300000), ("7d", 3600000), ("30d", 7200000), ("90d", 21600000)):
+        got = t.history("metric=received_records", f"span={span}")
+        values = got["series"][0]["values"]
+        assert got["step_ms"] == step and got["from"] % step == 0 and len(values) <= 361
+        assert sum(v or 0 for v in values) == 45, span
+
+
+def test_a_history_in_steps_that_is_not_understood_is_refused_in_a_sentence(t):
+    for query, words in (("metric=wrong", "no such metric"), ("span=1h", "Name a metric"), ("metric=request_count&topic=t", "no such label"),
+                         ("metric=received_bytes&by=colour", "by is topic"), ("metric=received_bytes&span=2d", "span is"),
+                         ("metric=received_bytes&step=61000", "whole minutes"), ("metric=received_bytes&from=5", "from must be"),
+                         ("metric=received_bytes&span=30d&step=60000", "no more than 1500"), ("metric=received_bytes&limit=0", "limit must be")):
+        refused = t.s.refused(400, "GET", f"/leat/v1/clusters/{t.cluster}/history?{query}")["errors"][0]["detail"]
+        assert words in refused, (query, refused)
+    t.s.refused(404, "GET", "/leat/v1/clusters/lkc-nothere/history?metric=received_bytes")
 
 
 def test_a_history_that_cannot_be_read_is_put_aside_at_the_next_start(t):
