@@ -1,5 +1,5 @@
-/* alert_eval.c - looks at every rule's condition in rounds of two seconds, some clusters at a time, and
- * keeps what is open. Domain thread.
+/* alert_eval.c - looks at every rule's condition in rounds of two seconds, some clusters at a time and for
+ * two milliseconds at most, and keeps what is open. Domain thread.
  *
  * A place is a rule at a cluster; it holds the states of its resources. What is open is in the database
  * as well, and read anew when a change of a rule (or a failed write) may have left the two apart. */
@@ -14,9 +14,11 @@
 #include <stdio.h>
 
 enum {
-    ROUND_MS = 2000, SLICE = 50, SLICE_MS = 50, REFRESH_MS = 60000, REPEATS_MS = 10000, PRUNE_MS = 3600000,
+    ROUND_MS = 2000, SLICE = 50, SLICE_MS = 50, CUT_MS = 10, RULES_PAGE = 50,
+    REFRESH_MS = 60000, REPEATS_MS = 10000, PRUNE_MS = 3600000,
     LAG_EVERY_MS = 5000, LAGS_BUSY_MAX = 8, WATCHED_FOR_MS = 60000, STATES_MAX = 20000,
 };
+#define SLICE_NS (2 * 1000000LL) /* of work in one turn; the rest is for the next, CUT_MS later */
 #define LAG_ARENA (48u << 20)
 #define KEPT_MS (90LL * 86400000)
 #define DELIVERIES_KEPT_MS (14LL * 86400000)
@@ -54,11 +56,16 @@ struct alert_eval {
     struct alerts *alerts;
     struct domain *domain;
     struct timer timer;
-    struct alert_rule *rules;  /* of this round, those that are enabled */
+    struct alert_rule *rules;  /* those that are enabled, by id */
     size_t rule_count;
+    struct alert_rule *read;   /* the same, while they are read anew */
+    size_t read_count, read_room;
+    char read_after[ID_TEXT];
+    bool rules_changed;        /* since they were read */
     struct place *places;
     struct watched *watched;
     char cursor[ID_TEXT];
+    int slice;                 /* clusters that are taken in one turn, unless it gets too long */
     size_t state_count;
     int64_t round_at, repeats_at, pruned_at;
     uint32_t round, pass;
@@ -494,12 +501,16 @@ static void look_at_cluster(struct alert_eval *e, const struct cluster *c)
 
 struct slice {
     struct alert_eval *e;
+    int64_t began;
     int count;
+    bool cut; /* there were more, but not in this turn */
 };
 
 static void next_cluster(void *arg, const struct cluster *c)
 {
     struct slice *s = arg;
+    s->cut |= s->count > 0 && loop_nanos() - s->began > SLICE_NS;
+    if (s->cut) return;
     s->count++;
     str_copy(s->e->cursor, sizeof s->e->cursor, str_c(c->id));
     if (!c->deleting && !c->paused_at) look_at_cluster(s->e, c);
@@ -508,20 +519,47 @@ static void next_cluster(void *arg, const struct cluster *c)
 static void take_rule(void *arg, const struct alert_rule *rule)
 {
     struct alert_eval *e = arg;
-    if (rule->enabled && e->rule_count < ALERT_RULES_MAX) e->rules[e->rule_count++] = *rule;
+    str_copy(e->read_after, sizeof e->read_after, str_c(rule->id));
+    if (rule->enabled && e->read_count < e->read_room) e->read[e->read_count++] = *rule;
+}
+
+void alert_eval_rules_changed(struct domain *domain)
+{
+    if (domain->alerts && domain->alerts->eval) domain->alerts->eval->rules_changed = true;
+}
+
+static status read_begin(struct alert_eval *e)
+{
+    int64_t count = 0;
+    TRY(db_one_i64(DB(e->domain->db, "SELECT count(*) FROM alert_rule WHERE enabled = 1"), &count));
+    e->read = mem_alloc((size_t)(count ? count : 1) * sizeof *e->read);
+    if (!e->read) return FAIL(NO_MEMORY);
+    e->rules_changed = false;
+    e->read_room = (size_t)count;
+    e->read_count = 0;
+    e->read_after[0] = 0;
+    return OK;
+}
+
+/* A page of them; *ret_done: it was the last. What changes meanwhile is read before the next round. */
+static status read_rules(struct alert_eval *e, bool *ret_done)
+{
+    if (!e->read) TRY(read_begin(e));
+    char before[ID_TEXT];
+    str_copy(before, sizeof before, str_c(e->read_after));
+    TRY(alert_rules_list(e->domain->db, str_c(e->read_after), RULES_PAGE, take_rule, e));
+    *ret_done = strcmp(before, e->read_after) == 0; /* none came */
+    if (!*ret_done) return OK;
+    mem_free(e->rules);
+    e->rules = TAKE(e->read);
+    e->rule_count = e->read_count;
+    return OK;
 }
 
 static status round_begin(struct alert_eval *e)
 {
     struct looking l;
-    int64_t count = 0;
     if (e->stale) TRY(load(e));
-    TRY(db_one_i64(DB(e->domain->db, "SELECT count(*) FROM alert_rule WHERE enabled = 1"), &count));
-    mem_free(TAKE(e->rules));
-    e->rule_count = 0;
-    e->rules = mem_alloc((size_t)(count ? count : 1) * sizeof *e->rules);
-    if (!e->rules) return FAIL(NO_MEMORY);
-    TRY(alert_rules_list(e->domain->db, STR_NULL, ALERT_RULES_MAX, take_rule, e));
     e->round++;
     e->cursor[0] = 0;
     e->round_at = loop_now(e->domain->loop);
@@ -635,25 +673,39 @@ static void round_end(struct alert_eval *e)
     log_error("alerts: nobody was told what is owed, which is tried again: %s", status_text(result));
 }
 
+/* Some clusters more; the round's end behind the last. */
+static status go_on(struct alert_eval *e, bool *ret_cut)
+{
+    struct slice slice = { .e = e, .began = loop_nanos() };
+    if (!e->in_round) TRY(round_begin(e));
+    TRY(clusters_list(e->domain->db, STR_NULL, str_c(e->cursor), e->slice, next_cluster, &slice));
+    write_end(e);
+    if (slice.count < e->slice && !slice.cut && !e->stale) round_end(e);
+    /* What was listed in vain costs time, too. */
+    e->slice = slice.cut ? slice.count : e->slice < SLICE ? e->slice + 1 : SLICE;
+    *ret_cut = slice.cut;
+    return OK;
+}
+
 static void tick(struct timer *timer)
 {
     struct alert_eval *e = CONTAINER_OF(timer, struct alert_eval, timer);
-    struct domain *domain = e->domain;
-    struct slice slice = { e, 0 };
+    struct loop *loop = e->domain->loop;
+    bool cut = false, known = true;
     status result = OK;
     if (e->stale) e->in_round = false;
-    if (!e->in_round) result = round_begin(e);
-    if (is_ok(result))
-        result = clusters_list(domain->db, STR_NULL, str_c(e->cursor), SLICE, next_cluster, &slice);
-    write_end(e);
+    if (!e->in_round && (e->read || e->rules_changed)) result = read_rules(e, &known);
+    if (is_ok(result) && known) result = go_on(e, &cut);
+    int64_t now = loop_now(loop);
     if (failed(result)) {
+        write_end(e);
         e->in_round = false;
+        e->round_at = now;
         log_error("alerts: rules were not looked at: %s", status_text(result));
-    } else if (slice.count < SLICE && !e->stale) {
-        round_end(e);
     }
-    int64_t now = loop_now(domain->loop), next = e->in_round ? now + SLICE_MS : e->round_at + ROUND_MS;
-    (void)loop_timer_set(domain->loop, timer, next > now + SLICE_MS ? next : now + SLICE_MS);
+    int64_t next = e->in_round ? now + SLICE_MS : e->round_at + ROUND_MS, soon = now + SLICE_MS;
+    if (cut || !known) next = soon = now + CUT_MS;
+    (void)loop_timer_set(loop, timer, next > soon ? next : soon);
 }
 
 /* --- rules that end ----------------------------------------------------------------------- */
@@ -680,6 +732,8 @@ status alert_eval_start(struct alerts *alerts)
     *e = (struct alert_eval){ .alerts = alerts, .domain = alerts->domain, .written = OK };
     alerts->eval = e;
     e->pruned_at = e->repeats_at = loop_now(e->domain->loop);
+    e->rules_changed = true;
+    e->slice = SLICE;
     timer_init(&e->timer, tick);
     TRY(load(e));
     return loop_timer_set(e->domain->loop, &e->timer, loop_now(e->domain->loop) + ROUND_MS);
@@ -695,5 +749,6 @@ void alert_eval_stop(struct alerts *alerts)
     HASH_ITER(hh, e->watched, w, next) watched_free(e, w);
     places_free(e);
     mem_free(e->rules);
+    mem_free(e->read);
     mem_free(e);
 }

@@ -216,6 +216,7 @@ status alert_rules_create(struct domain *domain, const struct actor *actor, stru
     }
     TRY(write_rule(domain->db, rule, why));
     TRY(change_audit(change, "alert_rule.create", rule->id, NULL));
+    alert_eval_rules_changed(domain);
     return change_commit_now(&change);
 }
 
@@ -234,6 +235,7 @@ status alert_rules_update(struct domain *domain, const struct actor *actor,
     if (before.enabled && !after.enabled)
         TRY(alerts_end_rule(domain, &after, "The rule was switched off."));
     TRY(change_audit(change, "alert_rule.update", after.id, NULL));
+    alert_eval_rules_changed(domain);
     return change_commit_now(&change);
 }
 
@@ -248,5 +250,6 @@ status alert_rules_delete(struct domain *domain, const struct actor *actor, stru
     TRY(alerts_end_rule(domain, &rule, "The rule was deleted."));
     TRY(db_run(DB(domain->db, "DELETE FROM alert_rule WHERE id = ?", id)));
     TRY(change_audit(change, "alert_rule.delete", rule.id, NULL));
+    alert_eval_rules_changed(domain);
     return change_commit_now(&change);
 }

@@ -17,6 +17,7 @@ struct alerts {
 /* --- alert_eval.c ------------------------------------------------------------------------- */
 status alert_eval_start(struct alerts *alerts);
 void alert_eval_stop(struct alerts *alerts);
+void alert_eval_rules_changed(struct domain *domain); /* they are read anew before the next round */
 /* What the rule has open is resolved, and told, inside the caller's transaction. */
 status alerts_end_rule(struct domain *domain, const struct alert_rule *rule, const char *reason);
 
