@@ -14,6 +14,7 @@
 #include "broker/client_list.h"
 #include "broker/image_commit.h"
 #include "broker/report.h"
+#include "broker/time_lag.h"
 #include "cluster/control_frame.h"
 #include "cluster/delta.h"
 #include "cluster/image_file.h"
@@ -30,6 +31,7 @@
 #define ADMIN_BODY_MAX (4u << 20)
 #define REPORT_SLOW_MS 60000
 #define REPORT_FAST_MS 1000
+#define LAGS_MS 5000 /* … while nobody watches */
 #define WATCH_MAX_MS 60000
 #define GUESTS_MAX 4
 #define LAST_WORDS_TURNS 5 /* of the loop, for what leatd has not taken yet */
@@ -94,6 +96,21 @@ static bool audit_send(void *arg, const struct control_audit *message)
     if (!c->stream || control_message_version(&control_audit_message, c->protocol) < 0) return false;
     message_send(c, &control_audit_message, message);
     return true;
+}
+
+static bool lags_send(void *arg, const struct control_lags *message)
+{
+    struct control *c = arg;
+    message_send(c, &control_lags_message, message);
+    return c->stream != NULL;
+}
+
+static int64_t lags_interval(void *arg)
+{
+    const struct control *c = arg;
+    if (!c->stream || c->stopping || control_message_version(&control_lags_message, c->protocol) < 0)
+        return -1;
+    return loop_now(c->broker->loop) < c->watched_until ? c->watch_interval : LAGS_MS;
 }
 
 /* --- admin requests -------------------------------------------------------------------------------- */
@@ -280,6 +297,7 @@ static void watch_received(struct control *c, const struct control_watch *watch)
     if (!watched) c->report_at_rest = true; /* what it looks like now, changed or not */
     if (!watched || c->report_timer.slot)
         (void)loop_timer_set(c->broker->loop, &c->report_timer, report_due(c));
+    if (!watched) time_lag_hurry(c->broker->time_lag);
 }
 
 /* --- the connection -------------------------------------------------------------------------------- */
@@ -332,6 +350,7 @@ static void hello_received(struct control *c, struct stream *guest, const struct
     c->watched_until = 0;
     c->reported_at = loop_now(c->broker->loop) - REPORT_SLOW_MS;
     control_touch(c); /* a first, whole report */
+    time_lag_forget(c->broker->time_lag);
     audit_touch(c->broker->audit);
 }
 
@@ -382,6 +401,7 @@ static void stream_ended(struct stream *stream, status why, void *owner)
     if (guest_leaves(c, stream) || stream != c->stream) return;
     c->stream = NULL;
     loop_timer_clear(c->broker->loop, &c->report_timer);
+    time_lag_forget(c->broker->time_lag);
     while (c->pending) pending_end(c, c->pending, FAIL(REQUEST_TIMED_OUT), NULL);
     admin_arm(c);
     if (c->broker->store) store_hold(c->broker->store, false); /* nobody would ever let go */
@@ -465,9 +485,12 @@ status control_start(struct broker *b, struct control **ret_control)
     timer_init(&c->report_timer, report_timer_fire);
     status s = report_new(b, &c->report);
     if (is_ok(s)) s = audit_new(b->loop, audit_send, c, &b->audit);
+    const struct time_lag_listener listener = { lags_send, lags_interval, c };
+    if (is_ok(s)) s = time_lag_new(b, &listener, &b->time_lag);
     if (is_ok(s))
         s = listener_new_unix(b->loop, b->run_fd, CONTROL_SOCKET, accepted, c, &c->listener);
     if (failed(s)) {
+        time_lag_free(TAKE(b->time_lag));
         audit_free(TAKE(b->audit));
         b->client_lists = NULL;
         report_free(c->report);
@@ -484,6 +507,7 @@ void control_stop(struct control *c)
     if (!c) return;
     struct broker *b = c->broker;
     c->stopping = true;
+    time_lag_free(TAKE(b->time_lag));
     audit_free(TAKE(b->audit));
     for (int i = 0; i < LAST_WORDS_TURNS && c->stream && stream_unsent(c->stream); i++)
         (void)loop_turn(b->loop, 0);

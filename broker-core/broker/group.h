@@ -124,6 +124,7 @@ struct committed {
     int64_t version;       /* end offset of its batch: the greatest one holds */
     struct uuid topic_id;  /* zero: not known */
     struct str topic, metadata; /* owned: in `text` */
+    struct lag_entry *lag; /* time_lag.c's; NULL: it is not followed */
     UT_hash_handle hh;     /* by key */
     size_t key_len;
     uint8_t *key;

@@ -10,6 +10,8 @@
 
 #define OFFSETS_TOPIC STR("__consumer_offsets")
 
+struct committed;
+struct group;
 struct group_coordinator;
 
 struct group_options {
@@ -18,6 +20,9 @@ struct group_options {
     struct store *store;
     /* The log of a partition of the offsets topic; NULL: out of memory. */
     struct plog *(*log)(void *arg, const struct topic *topic, int32_t partition);
+    /* An offset holds from now on (is_new: the first one of its partition), or goes. NULL ok. */
+    void (*committed)(void *arg, const struct group *group, struct committed *offset, bool is_new);
+    void (*dropped)(void *arg, struct committed *offset);
     void *arg;
     int64_t offsets_retention_ms;    /* offsets.retention.minutes */
     int32_t session_min_ms, session_max_ms; /* group.{min,max}.session.timeout.ms */

@@ -26,10 +26,17 @@ struct committed *group_offset(const struct group *g, struct str topic, int32_t 
     return o;
 }
 
-void group_drop_offset(struct group *g, struct committed *o)
+static void forget(struct group *g, struct committed *o)
 {
     HASH_DEL(g->offsets, o);
     mem_free(o);
+}
+
+void group_drop_offset(struct group *g, struct committed *o)
+{
+    const struct group_options *options = &g->coordinator->options;
+    if (options->dropped) options->dropped(options->arg, o);
+    forget(g, o);
 }
 
 /* One block: the struct, key (partition, topic) and metadata. */
@@ -58,7 +65,13 @@ status group_put_offset(struct group *g, const struct commit_item *item, int64_t
         mem_free(o);
         return FAIL(NO_MEMORY);
     }
-    if (before != NULL) group_drop_offset(g, before);
+    const struct group_options *options = &g->coordinator->options;
+    bool is_new = before == NULL;
+    if (before != NULL) {
+        o->lag = before->lag;
+        forget(g, before);
+    }
+    if (options->committed) options->committed(options->arg, g, o, is_new);
     return OK;
 }
 

@@ -14,6 +14,7 @@
 #include "broker/local_controller.h"
 #include "broker/parked.h"
 #include "broker/sandbox.h"
+#include "broker/time_lag.h"
 #include "broker/txn_coordinator.h"
 #include "cluster/delta.h"
 
@@ -56,8 +57,9 @@ static bool store_asks_known(void *arg, struct uuid topic, int32_t partition,
 
 static void store_tells_moved(void *arg, struct plog *log)
 {
-    (void)arg;
+    struct broker *b = arg;
     parked_moved(log);
+    time_lag_touch(b->time_lag);
 }
 
 static void store_tells_fatal(void *arg, status why)

@@ -58,6 +58,7 @@ struct client_lists;
 struct connection;
 struct audit;
 struct control;
+struct time_lag;
 
 struct broker {
     struct broker_options options;
@@ -78,6 +79,7 @@ struct broker {
     struct controller *controller;
     struct control *control;    /* control.c; NULL when standalone */
     struct audit *audit;        /* what leatd's audit log shall hear; NULL when standalone */
+    struct time_lag *time_lag;  /* how far groups are behind; NULL when standalone */
     struct quotas *quotas;
     struct group_coordinator *groups;
     struct endpoint endpoints[ENDPOINTS_MAX]; /* as many as options.endpoint_count */

@@ -19,6 +19,7 @@ static const struct {
     { &control_audit_message, 0, 4 },
     { &control_clients_message, 0, 5 },
     { &control_clients_part_message, 0, 5 },
+    { &control_lags_message, 0, 5 },
 };
 
 int16_t control_message_version(const struct wire_message *message, int16_t protocol)

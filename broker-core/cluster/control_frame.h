@@ -8,8 +8,8 @@
 /* Of the last release: a broker of it goes on; an older one is started anew. */
 #define CONTROL_VERSION_PREVIOUS 3
 /* 1: the image may hold ImageTls and ImageAuthentication. 2: ControlHold; reports say StorageState.
- * 3: reports say which partitions are damaged. 4: ControlBackup. 5: ControlClients. What is
- * new is said in control_frame.c, too: from which version on a message may be sent */
+ * 3: reports say which partitions are damaged. 4: ControlBackup. 5: ControlClients, ControlLags.
+ * What is new is said in control_frame.c, too: from which version on a message may be sent */
 #define CONTROL_VERSION_MAX 5
 #define CONTROL_SOCKET "control.sock"
 

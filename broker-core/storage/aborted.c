@@ -15,6 +15,7 @@
 #define FILE_HEADER 32
 #define FILE_MAX (FILE_HEADER + (size_t)ABORTED_FILE_ENTRIES_MAX * ABORTED_ENTRY_SIZE)
 #define FIND_WINDOW 64 /* entries read at once */
+#define COPY_ENTRIES 1024
 
 void aborted_done(struct aborted_index *a)
 {
@@ -142,6 +143,27 @@ status aborted_get(struct aborted_index *a, const uint8_t *files, uint32_t file_
         aborted_add(a, &e);
         before = e.last;
     }
+    return OK;
+}
+
+status aborted_copy(const struct aborted_index *a, int64_t from, struct aborted_index *copy,
+                    int64_t *ret_whole)
+{
+    uint32_t first = recent_from(a, from), left = a->recent_count - first, n = COPY_ENTRIES;
+    *copy = (struct aborted_index){ 0 };
+    while (n < left && a->recent[first + n - 1].stable <= from) n *= 2;
+    if (n > left) n = left;
+    *ret_whole = n < left ? a->recent[first + n - 1].stable : INT64_MAX;
+    if (a->file_count) copy->files = mem_alloc(a->file_count * sizeof *copy->files);
+    if (n) copy->recent = mem_alloc(n * sizeof *copy->recent);
+    if ((a->file_count && !copy->files) || (n && !copy->recent)) {
+        aborted_done(copy);
+        return FAIL(NO_MEMORY);
+    }
+    if (a->file_count) memcpy(copy->files, a->files, a->file_count * sizeof *copy->files);
+    if (n) memcpy(copy->recent, a->recent + first, n * sizeof *copy->recent);
+    copy->file_count = copy->file_cap = a->file_count;
+    copy->recent_count = copy->recent_cap = n;
     return OK;
 }
 

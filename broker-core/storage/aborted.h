@@ -38,6 +38,10 @@ static inline bool aborted_before(const struct aborted_index *a, int64_t offset)
     return a->recent_count && a->recent[0].last < offset;
 }
 
+/* A copy for another thread (aborted_find, aborted_done) of what matters from an offset on; when there is
+ * much of it, of the first of that: it is whole for batches below *ret_whole, which is > from. */
+status aborted_copy(const struct aborted_index *a, int64_t from, struct aborted_index *ret_copy,
+                    int64_t *ret_whole);
 /* The entries in memory with markers in [base, end) as the content of a file; LIMIT never. Nothing
  * is put out, and *ret_count is 0, when there are none. */
 status aborted_encode(const struct aborted_index *a, int64_t base, int64_t end, struct buf *out,

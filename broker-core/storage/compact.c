@@ -364,6 +364,8 @@ static bool take_place(struct step *step)
             (log->count - (size_t)at - 1) * sizeof *log->segments);
     plog_count(log, fresh->size - bytes);
     log->hint_offset = -1;
+    log->rewrites++;
+    plog_note_moved(log);
     c->before += bytes;
     c->after += fresh->size;
     return true;

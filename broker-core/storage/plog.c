@@ -16,6 +16,7 @@ int64_t plog_start(const struct plog *log) { return log->start; }
 int64_t plog_end(const struct plog *log) { return log->end; }
 int64_t plog_high_watermark(const struct plog *log) { return log->high_watermark; }
 int64_t plog_bytes(const struct plog *log) { return log->bytes; }
+uint64_t plog_rewrites(const struct plog *log) { return log->rewrites; }
 int32_t plog_partition(const struct plog *log) { return log->key.partition; }
 struct uuid plog_topic(const struct plog *log) { return log->key.topic; }
 const struct log_config *plog_config(const struct plog *log) { return &log->config; }

@@ -12,6 +12,8 @@ int64_t plog_high_watermark(const struct plog *log);
 /* Last stable offset (LSO): readers of committed records see what lies below. The high watermark,
  * or the first offset of the oldest transaction without a marker below that. */
 int64_t plog_stable(const struct plog *log);
+/* How often since the start compaction has put something in place of what was stored. */
+uint64_t plog_rewrites(const struct plog *log);
 int64_t plog_bytes(const struct plog *log);          /* size of its segments */
 int32_t plog_partition(const struct plog *log);
 struct uuid plog_topic(const struct plog *log);

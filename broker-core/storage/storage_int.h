@@ -61,6 +61,7 @@ struct plog {
     struct plog *pending_next, *moved_next;
     uint32_t holds;                            /* tasks that refer to this log */
     int64_t hint_offset, hint_segment, hint_position; /* where the last read ended */
+    uint64_t rewrites;                         /* see plog_rewrites */
     uint64_t round;                            /* the last commit round it has a part in */
     size_t round_mark, round_span;             /* where in that; SIZE_MAX: no data yet */
     int64_t os_end;           /* what readers had seen when the topic came to flush */

@@ -39,7 +39,8 @@ struct store_options {
     struct loop *loop;
     /* Is this partition in the metadata image? Fills its config. Asked during recovery. */
     bool (*known)(void *arg, struct uuid topic, int32_t partition, struct log_config *ret_config);
-    /* High watermark of a partition moved (parked fetches, group commits wait for this). Called
+    /* High watermark of a partition moved (parked fetches, group commits wait for this), or its log start, or
+     * compaction took records out. Called
      * on the loop, never from inside a plog_append of the same call chain. */
     void (*moved)(void *arg, struct plog *log);
     /* store_state() is another now. NULL ok. Called from inside

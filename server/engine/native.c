@@ -100,6 +100,7 @@ static void node_free(struct node *node)
     loop_timer_clear(engine->loop, &node->redial);
     loop_timer_clear(engine->loop, &node->liveness);
     figures_clear(&node->figures);
+    lags_clear(&node->lags);
     mem_free(node);
 }
 

@@ -102,6 +102,7 @@ static void hello_received(struct node *node, const struct control_hello *hello)
     node->format = hello->format;
     node_tell_format(node);
     figures_clear(&node->figures);
+    if (control_message_version(&control_lags_message, node->protocol) < 0) lags_clear(&node->lags);
     node_send_image(node);
     if (node->hold) node_send(node, &control_hold_message, &(struct control_hold){ .hold = true });
     if (node->engine->events.changed)
@@ -150,6 +151,10 @@ static void message_received(struct node *node, const struct wire_message *m, co
         node_backup_taken(node, object);
     } else if (m == &control_clients_part_message) {
         node_clients_part(node, object);
+    } else if (m == &control_lags_message) {
+        lags_apply(&node->lags, object);
+        if (node->engine->events.changed)
+            node->engine->events.changed(node->engine->events.arg, node->id);
     } else if (m == &control_report_message) {
         figures_apply(&node->figures, object);
         if (node->engine->events.changed)

@@ -13,6 +13,7 @@
 #define NODE_CLIENTS_MAX 32    /* principals with a connection to one broker */
 #define NODE_TOPICS_MAX 20000  /* rows of figures: a broker cannot make us keep more */
 #define NODE_PRINCIPALS_MAX 10000
+#define NODE_LAGS_MAX 20000    /* partitions of groups; a broker tells of half as many */
 
 struct waiter { /* a pushed change */
     int64_t version, deadline;
@@ -41,6 +42,16 @@ struct figures {
     struct slot *topic_slots, *principal_slots;
     size_t topic_cap, principal_cap;
     int64_t gap_ms;   /* between the last two reports */
+};
+
+struct node_lags { /* native_lags.c */
+    struct lag_topic *topics;
+    size_t row_count;
+    uint32_t round;          /* of telling everything */
+    int32_t others;
+    bool listed;             /* the list is up to date */
+    struct engine_lag *list;
+    size_t list_count;
 };
 
 struct node_backup { /* native_backup.c */
@@ -75,8 +86,7 @@ struct node {
     struct principal_client *clients;
     int client_count;
     struct figures figures;
-    struct engine_lag *lags;    /* sums of what it told */
-    size_t lag_count;
+    struct node_lags lags;
     int64_t watched_at;
     UT_hash_handle hh;
 };
@@ -147,3 +157,7 @@ void figures_apply(struct figures *figures, const struct control_report *report)
 const struct engine_topic_figures *figures_topic(const struct figures *figures, struct str name);
 void figures_clear(struct figures *figures);
 void figures_settle(struct figures *figures, int64_t now_wall); /* rates of a silent broker are 0 */
+
+/* native_lags.c */
+void lags_apply(struct node_lags *lags, const struct control_lags *told);
+void lags_clear(struct node_lags *lags);
