@@ -7,7 +7,7 @@
 #include "collect/history.h"
 #include "domain/domain.h"
 
-#define METRICS_MAX 10
+#define METRICS_MAX HISTORY_TYPES_MAX
 #define STEPS_SHOWN 360   /* of a span */
 #define STEPS_MAX 1500    /* when a step is asked for */
 #define SERIES_MAX 600
@@ -68,7 +68,7 @@ static bool take_metrics(struct chart *c)
         if (!type)
             return refuse(c, "metric", "There is no such metric; /v2/metrics/cloud/descriptors/metrics "
                                        "lists them.");
-        if (i == METRICS_MAX) return refuse(c, "metric", "At most ten metrics at a time.");
+        if (i == METRICS_MAX) return refuse(c, "metric", "At most sixteen metrics at a time.");
         c->by[i] = -1;
         c->query.types[c->query.type_count++] = type;
     }

@@ -4,6 +4,7 @@ const paths: Record<string, string> = {
   overview: 'M2 2h5v7H2zM9 2h5v4H9zM9 8h5v6H9zM2 11h5v3H2z',
   topics: 'M2 3.5h12M2 8h12M2 12.5h8',
   groups: 'M1.5 8h4M5.5 8c3 0 2-4.5 5-4.5h4M5.5 8h9M5.5 8c3 0 2 4.5 5 4.5h4',
+  metrics: 'M2 2v12h12M4.5 11l3-4 2.5 2 4-5.5',
   quotas: 'M2 12a6 6 0 1 1 12 0M8 12l3-4',
   access: 'M10.5 9.5a3.5 3.5 0 1 0-3.3-2.3L2 12.5V14h2v-1.5h1.5V11H7l1.3-1.3a3.5 3.5 0 0 0 2.2-.2z',
   limits: 'M2 3.5h12M2 8h12M2 12.5h12M6 2v3M10.5 6.5v3M4.5 11v3', plans: 'M2 2.5h5v5H2zM9 2.5h5v5H9zM2 9.5h5v4H2zM9 9.5h5v4H9z',

@@ -14,6 +14,7 @@ import { Overview } from './pages/cluster';
 import { Topics } from './pages/topics';
 import { TopicPage } from './pages/topic';
 import { GroupPage, Groups } from './pages/groups';
+import { Metrics } from './pages/metrics';
 import { Access, AccountPage } from './pages/access';
 import { Environments } from './pages/environments';
 import { ClusterLimits } from './pages/limits';
@@ -49,7 +50,8 @@ function page(path: string[], query: URLSearchParams, cluster: Cluster | undefin
   switch (path[2]) {
     case undefined: return <Overview c={c} reload={reload} />;
     case 'topics': return path[3] ? <TopicPage c={c} name={path[3]} query={query} /> : <Topics c={c} query={query} />;
-    case 'groups': return path[3] ? <GroupPage c={c} id={path[3]} /> : <Groups c={c} query={query} />;
+    case 'groups': return path[3] ? <GroupPage c={c} id={path[3]} query={query} /> : <Groups c={c} query={query} />;
+    case 'metrics': return <Metrics c={c} query={query} />;
     case 'access': return path[3] ? <AccountPage c={c} id={path[3]} /> : <Access c={c} />;
     case 'quotas': return <Quotas c={c} />;
     case 'limits': return <ClusterLimits c={c} reload={reload} />;
@@ -60,7 +62,7 @@ function page(path: string[], query: URLSearchParams, cluster: Cluster | undefin
 const Missing = () => <div class="empty"><p class="empty-title">There is no such page</p><a href="/">All clusters</a></div>;
 
 const parts: [string, string, string][] = [
-  ['', 'overview', 'Overview'], ['topics', 'topics', 'Topics'], ['groups', 'groups', 'Groups'],
+  ['', 'overview', 'Overview'], ['topics', 'topics', 'Topics'], ['groups', 'groups', 'Groups'], ['metrics', 'metrics', 'Metrics'],
   ['quotas', 'quotas', 'Quotas'], ['limits', 'limits', 'Limits'], ['access', 'access', 'Access'], ['audit', 'audit', 'Audit'],
 ];
 

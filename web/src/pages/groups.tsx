@@ -4,6 +4,7 @@ import { all, call, useGet } from '../api';
 import { Chart, Spark } from '../charts';
 import { count, plural } from '../format';
 import { sample, samples } from '../live';
+import { OverTime } from '../over_time';
 import { go, seg, setQuery } from '../router';
 import type { Cluster, Group } from '../types';
 import { ResetOverlay } from './reset';
@@ -62,7 +63,7 @@ export function Groups({ c, query }: { c: Cluster; query: URLSearchParams }) {
   );
 }
 
-export function GroupPage({ c, id }: { c: Cluster; id: string }) {
+export function GroupPage({ c, id, query }: { c: Cluster; id: string; query: URLSearchParams }) {
   const group = useGet<Group>(c.state.name === 'running' ? `/leat/v1/clusters/${c.id}/groups/${seg(id)}` : null, 2000);
   const [deleting, remove] = useState(false);
   const [resetting, reset] = useState(false);
@@ -87,6 +88,8 @@ export function GroupPage({ c, id }: { c: Cluster; id: string }) {
         { label: 'Partitions', value: count(lags.length), note: plural(new Set(lags.map(l => l.topic)).size, 'topic') },
       ]} />
       <Section title="Lag" note="records behind, since this page was opened"><Chart label="Lag" samples={samples(key(c, id))} names={['behind']} format={count} height={180} /></Section>
+      <Section title="Over time"><OverTime cluster={c.id} name={id} query={query} only={`&consumer_group_id=${seg(id)}`} charts={['lag', 'age']}
+        tops={[{ by: 'topic', metric: 'consumer_lag_offsets', title: 'Topics by lag', column: 'Topic', note: 'Records behind', show: count, link: name => `/clusters/${c.id}/topics/${seg(name)}` }]} /></Section>
       <Section title="By partition">
         {lags.length === 0 ? <Empty title="No committed offset">The group has not committed an offset yet.</Empty> :
           <Table label="Lag by partition" rows={lags} rowKey={l => `${l.topic}/${l.partition}`} columns={[
