@@ -15,7 +15,7 @@
 
 enum {
     ROUND_MS = 2000, SLICE = 50, SLICE_MS = 50, CUT_MS = 10, RULES_PAGE = 50,
-    REFRESH_MS = 60000, REPEATS_MS = 10000, PRUNE_MS = 3600000,
+    REFRESH_MS = 60000, REPEATS_MS = 10000, PRUNE_MS = 3600000, PRUNE_PAGE = 200,
     LAG_EVERY_MS = 5000, LAGS_BUSY_MAX = 8, WATCHED_FOR_MS = 60000, STATES_MAX = 20000,
 };
 #define SLICE_NS (2 * 1000000LL) /* of work in one turn; the rest is for the next, CUT_MS later */
@@ -67,7 +67,7 @@ struct alert_eval {
     char cursor[ID_TEXT];
     int slice;                 /* clusters that are taken in one turn, unless it gets too long */
     size_t state_count;
-    int64_t round_at, repeats_at, pruned_at;
+    int64_t round_at, repeats_at, prune_at;
     uint32_t round, pass;
     int lags_busy;
     bool in_round, stale, writing;
@@ -640,23 +640,27 @@ static status mark_repeats(struct domain *domain, int64_t now)
            now));
 }
 
-static status prune(struct domain *domain, int64_t now)
+/* Some at a time, the oldest first; *ret_more: there may be others. */
+static status prune(struct domain *domain, int64_t now, bool *ret_more)
 {
-    TRY(db_run(
-        DB(domain->db,
-           "DELETE FROM alert WHERE state = 'resolved' AND owed = '' AND (resolved_at < ? OR seq <= "
-           "(SELECT max(seq) FROM alert) - ?)",
-           now - KEPT_MS, ALERTS_KEPT)));
-    return db_run(DB(domain->db,
-                     "DELETE FROM alert_delivery WHERE state <> 'queued' AND (created_at < ? OR seq <= "
-                     "(SELECT max(seq) FROM alert_delivery) - ?)",
-                     now - DELIVERIES_KEPT_MS, ALERT_DELIVERIES_KEPT));
+    TRY(db_run(DB(domain->db,
+                  "DELETE FROM alert WHERE seq IN (SELECT seq FROM alert WHERE state = 'resolved' AND owed = '' "
+                  "AND (resolved_at < ? OR seq <= (SELECT max(seq) FROM alert) - ?) ORDER BY seq LIMIT ?)",
+                  now - KEPT_MS, ALERTS_KEPT, PRUNE_PAGE)));
+    *ret_more = db_changes(domain->db) == PRUNE_PAGE;
+    TRY(db_run(DB(domain->db,
+                  "DELETE FROM alert_delivery WHERE seq IN (SELECT seq FROM alert_delivery WHERE state <> 'queued' "
+                  "AND (created_at < ? OR seq <= (SELECT max(seq) FROM alert_delivery) - ?) ORDER BY seq LIMIT ?)",
+                  now - DELIVERIES_KEPT_MS, ALERT_DELIVERIES_KEPT, PRUNE_PAGE)));
+    *ret_more |= db_changes(domain->db) == PRUNE_PAGE;
+    return OK;
 }
 
 static void round_end(struct alert_eval *e)
 {
     int64_t at = loop_now(e->domain->loop), now = domain_wall();
     status result = OK;
+    bool more = false;
     e->in_round = false;
     sweep(e);
     if (at - e->repeats_at >= REPEATS_MS) {
@@ -664,9 +668,9 @@ static void round_end(struct alert_eval *e)
         result = mark_repeats(e->domain, now);
     }
     if (is_ok(result)) result = tell(e, now);
-    if (is_ok(result) && at - e->pruned_at >= PRUNE_MS) {
-        e->pruned_at = at;
-        result = prune(e->domain, now);
+    if (is_ok(result) && at >= e->prune_at) {
+        result = prune(e->domain, now, &more);
+        e->prune_at = more ? at : at + PRUNE_MS;
     }
     if (is_ok(result)) return;
     db_rollback(e->domain->db);
@@ -731,7 +735,7 @@ status alert_eval_start(struct alerts *alerts)
     if (!e) return FAIL(NO_MEMORY);
     *e = (struct alert_eval){ .alerts = alerts, .domain = alerts->domain, .written = OK };
     alerts->eval = e;
-    e->pruned_at = e->repeats_at = loop_now(e->domain->loop);
+    e->repeats_at = loop_now(e->domain->loop);
     e->rules_changed = true;
     e->slice = SLICE;
     timer_init(&e->timer, tick);

@@ -352,6 +352,37 @@ def test_what_fires_still_is_told_again_when_its_time_has_come(t):
         t.drop(rule)
 
 
+def test_history_is_bounded_in_number_and_age(t):
+    rule = t.make_rule("watchdog", severity="info")
+    t.fired(rule)
+    wait_for(lambda: t.alerts(rule)[0]["told_at"], "it is told")
+    t.s.kill(signal.SIGINT)
+    path = os.path.join(t.s.data, "leat.db")
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        def copies(table, count, change):
+            columns = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
+            chosen = ", ".join(change.get(c, c) for c in columns)
+            db.execute(f"""INSERT INTO {table} ({', '.join(columns)}) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n
+                           WHERE i < {count}) SELECT {chosen} FROM {table}, n WHERE seq = (SELECT max(seq) FROM {table})""")
+        seq = {"seq": "seq + i", "id": "id || i"}
+        resolved = {**seq, "state": "'resolved'", "owed": "''"}
+        copies("alert", 300, {**resolved, "resolved_at": "told_at - 91 * 86400000"})
+        copies("alert", 20400, {**resolved, "resolved_at": "told_at"})
+        copies("alert_delivery", 5300, {**seq, "state": "'sent'"})
+    t.s.start()
+
+    def kept():
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            old = db.execute("SELECT count(*) FROM alert WHERE resolved_at < told_at AND state = 'resolved' AND resolved_at > 0").fetchone()[0]
+            return db.execute("SELECT count(*) FROM alert WHERE state = 'resolved'").fetchone()[0] <= 20000 and old == 0 and \
+                db.execute("SELECT count(*) FROM alert_delivery").fetchone()[0] <= 5001
+    wait_for(kept, "the oldest are gone", 60)
+    assert t.alerts(rule, "firing"), "what is open stays, however old"
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.execute("DELETE FROM alert WHERE state = 'resolved' AND rule_id = ?", (rule,))
+    t.drop(rule)
+
+
 def test_a_name_that_is_no_text_hides_no_alert(t):
     t.s.make_topic(t.id, "odd", 1)
     t.s.produce(t.id, "odd", *[text(str(i)) for i in range(10)])
