@@ -644,13 +644,15 @@ static status mark_repeats(struct domain *domain, int64_t now)
 static status prune(struct domain *domain, int64_t now, bool *ret_more)
 {
     TRY(db_run(DB(domain->db,
-                  "DELETE FROM alert WHERE seq IN (SELECT seq FROM alert WHERE state = 'resolved' AND owed = '' "
-                  "AND (resolved_at < ? OR seq <= (SELECT max(seq) FROM alert) - ?) ORDER BY seq LIMIT ?)",
+                  "DELETE FROM alert WHERE seq IN (SELECT seq FROM alert WHERE state = 'resolved' "
+                  "AND owed = '' AND (resolved_at < ? OR seq <= (SELECT max(seq) FROM alert) - ?) "
+                  "ORDER BY seq LIMIT ?)",
                   now - KEPT_MS, ALERTS_KEPT, PRUNE_PAGE)));
     *ret_more = db_changes(domain->db) == PRUNE_PAGE;
     TRY(db_run(DB(domain->db,
-                  "DELETE FROM alert_delivery WHERE seq IN (SELECT seq FROM alert_delivery WHERE state <> 'queued' "
-                  "AND (created_at < ? OR seq <= (SELECT max(seq) FROM alert_delivery) - ?) ORDER BY seq LIMIT ?)",
+                  "DELETE FROM alert_delivery WHERE seq IN (SELECT seq FROM alert_delivery WHERE "
+                  "state <> 'queued' AND (created_at < ? OR seq <= (SELECT max(seq) FROM alert_delivery) "
+                  "- ?) ORDER BY seq LIMIT ?)",
                   now - DELIVERIES_KEPT_MS, ALERT_DELIVERIES_KEPT, PRUNE_PAGE)));
     *ret_more |= db_changes(domain->db) == PRUNE_PAGE;
     return OK;

@@ -41,6 +41,7 @@ MODULES = (
     "test_metrics",
     "test_prometheus",
     "test_alerts",
+    "test_deploy",
     "test_away",
     "test_exercised",
 )
