@@ -1,6 +1,7 @@
 // What a new user does, in a browser, from signing in to a quota; every number is held against REST and kcat.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
 import { kcat, openBrowser, runTests, startLeatd, waitFor } from './harness.mjs';
 
@@ -338,6 +339,25 @@ const tests = [
     await waitFor(async () => (await leat('/groups/counter')).total_lag === 0, 'the consumer has read them all again');
   }],
 
+  ['who reads a topic is shown with the group and what it read, until it goes', async () => {
+    const login = Object.entries({ 'security.protocol': 'SASL_PLAINTEXT', 'sasl.mechanism': 'PLAIN', 'sasl.username': key.id, 'sasl.password': key.secret, 'client.id': 'watcher', 'auto.offset.reset': 'earliest' });
+    const reader = spawn('kcat', ['-b', cluster.bootstrap_servers, ...login.flatMap(([k, v]) => ['-X', `${k}=${v}`]), '-q', '-G', 'watchers', 'payments'], { stdio: 'ignore' });
+    try {
+      const told = await waitFor(async () => (await leat('/topics/payments/clients')).data.find(x => x.client_id === 'watcher' && x.consumer_group_id && x.records_out === 1001), 'REST tells the reader');
+      await visit(`${base()}/topics/payments?tab=clients`, 'payments');
+      const shown = page.getByRole('table', { name: 'Readers' }).getByRole('row').filter({ hasText: 'watcher' });
+      await shown.getByText('1,001').waitFor();
+      await shown.getByText(told.principal).waitFor();
+      assert.equal(await shown.getByRole('link', { name: 'watchers' }).getAttribute('href'), `${base()}/groups/watchers`);
+      assert.ok((await shown.innerText()).includes(`${told.software_name} ${told.software_version}`), 'the library it uses is said');
+      reader.kill();
+      await shown.waitFor({ state: 'detached' });
+    } finally {
+      reader.kill();
+    }
+    await waitFor(async () => !(await leat('/topics/payments/clients')).data.some(x => x.client_id === 'watcher'), 'REST does not tell it any more');
+  }],
+
   ['a filter lives in the URL and is there again on the way back', async () => {
     await visit(`${base()}/topics`, 'Topics');
     await page.getByRole('searchbox').fill('pay');
@@ -523,7 +543,7 @@ const tests = [
     for (const scheme of ['light', 'dark']) {
       await page.emulateMedia({ colorScheme: scheme });
       for (const path of ['/', '/audit', '/environments', '/plans', '/requests', '/people', '/profile', base(), `${base()}/limits`, `${base()}/topics`, `${base()}/topics/payments`, `${base()}/topics/payments?tab=messages`,
-        `${base()}/topics/payments?tab=groups`, `${base()}/topics/payments?tab=configuration`, `${base()}/groups`, `${base()}/groups/counter`,
+        `${base()}/topics/payments?tab=groups`, `${base()}/topics/payments?tab=clients`, `${base()}/topics/payments?tab=configuration`, `${base()}/groups`, `${base()}/groups/counter`,
         `${base()}/access`, `${base()}/access/${account.id}`, `${base()}/quotas`]) {
         await page.goto(path);
         await page.getByRole('heading', { level: 1 }).waitFor();

@@ -31,6 +31,7 @@ function recipes({ path, cluster }: Recipe): { what: string; curl: string; cli?:
       { what: 'Read the newest records', curl: read(`/leat/v1/clusters/${id}/topics/${seg(name)}/records?from=newest&limit=20`), cli: `leat consume ${name} --limit 20${on}` },
       { what: 'Search for records', curl: read(`/leat/v1/clusters/${id}/topics/${seg(name)}/records:search?filter=${seg('value.amount > 100')}`).replace('curl', 'curl -N') },
       { what: 'Write a record', curl: send('POST', `${kafka}/topics/${seg(name)}/records`, { value: { type: 'JSON', data: { hello: 'world' } } }), cli: `echo hello | leat produce ${name}${on}` },
+      { what: 'Who produces to it and who reads it', curl: read(`/leat/v1/clusters/${id}/topics/${seg(name)}/clients`), cli: `leat topics clients ${name}${on}` },
       { what: 'Change a config', curl: send('POST', `${kafka}/topics/${seg(name)}/configs:alter`, { data: [{ name: 'retention.ms', value: '86400000' }] }), cli: `leat topics config ${name} retention.ms=86400000${on}` },
     ] : [
       { what: 'List topics', curl: read(`/leat/v1/clusters/${id}/topics`), cli: `leat topics${on}` },

@@ -40,6 +40,12 @@ export type Group = {
   total_lag: number; max_lag: number; worst_topic: string; worst_partition: number;
   lags?: { topic: string; partition: number; member_id: string; client_id: string; client_host: string; current_offset: number; log_start_offset: number; log_end_offset: number; lag: number }[];
 };
+export type Client = {
+  principal: string | null; client_id: string | null; address: string | null; via: 'kafka' | 'rest';
+  software_name: string | null; software_version: string | null; connected_at: string; roles: ('producer' | 'consumer')[];
+  consumer_group_id: string | null; consumer_group_match: 'none' | 'connection' | 'client_id' | 'ambiguous'; producer_id: number | null;
+  bytes_in: number; bytes_out: number; records_in: number; records_out: number; last_produced_at: string | null; last_fetched_at: string | null;
+};
 export type Field = { encoding: string; data: string | null; size: number };
 export type Rec = {
   partition: number; offset: number; timestamp: number; timestamp_type: string; key: Field | null; value: Field | null;

@@ -9,6 +9,7 @@ import { go, seg } from '../router';
 import type { Cluster, Group, Topic } from '../types';
 import { Banner, Button, Bytes, DeleteOverlay, Empty, Field, FormOverlay, Head, Pick, Section, SIZE_UNITS, Skeleton, Table, Tabs, TIME_UNITS, toast } from '../ui';
 import { Messages } from './messages';
+import { TopicClients } from './topic_clients';
 
 type Config = { name: string; value: string | null; is_default: boolean; source: string; synonyms?: { name: string; value: string | null; source: string }[] };
 
@@ -146,12 +147,13 @@ export function TopicPage({ c, name, query }: { c: Cluster; name: string; query:
         submit={async () => { await call('DELETE', `/kafka/v3/clusters/${c.id}/topics/${seg(name)}`); toast(`Topic ${name} is deleted.`); go(`/clusters/${c.id}/topics`); }} />}
       <Head title={name} mono lead={`${plural(t.partitions_count, 'partition')}, ${t.records === null ? 'records unknown' : plural(t.records, 'record')} in ${bytes(t.bytes_stored)}, ${kept}. ${t.last_record_at ? `Last record ${ago(t.last_record_at)}.` : ''}`}
         actions={!t.is_internal && <><Button icon="trash" onClick={() => show('delete')}>Delete</Button><Button icon="plus" onClick={() => show('grow')}>Partitions</Button><Button kind="primary" icon="play" onClick={() => show('produce')}>Produce</Button></>} />
-      <Tabs base={base} on={tab} tabs={[['', 'Overview'], ['metrics', 'Metrics'], ['messages', 'Messages'], ['groups', 'Groups', t.group_count], ['configuration', 'Configuration']]} />
+      <Tabs base={base} on={tab} tabs={[['', 'Overview'], ['metrics', 'Metrics'], ['messages', 'Messages'], ['groups', 'Groups', t.group_count], ['clients', 'Clients'], ['configuration', 'Configuration']]} />
       {tab === '' && <div class="stack"><Partitions c={c} t={t} /></div>}
       {tab === 'metrics' && <OverTime cluster={c.id} name={name} query={query} only={`&topic=${seg(name)}`} charts={['flow', 'records', 'storage', 'lag', 'age']}
         tops={[{ by: 'consumer_group_id', metric: 'consumer_lag_offsets', title: 'Groups by lag', column: 'Group', note: 'Records behind', show: count, link: g => `/clusters/${c.id}/groups/${seg(g)}` }]} />}
       {tab === 'messages' && <Messages c={c} t={t} query={query} />}
       {tab === 'groups' && <TopicGroups c={c} name={name} />}
+      {tab === 'clients' && <TopicClients c={c} name={name} />}
       {tab === 'configuration' && <Configuration c={c} name={name} query={query} />}
     </>
   );
