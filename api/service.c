@@ -27,7 +27,8 @@ void service_metrics(struct api_request *rq)
 {
     struct buf out;
     buf_init(&out, 64 << 20);
-    status result = metrics_text(rq->db, rq->domain->engine, rq->domain->supervisor, &out);
+    status result = metrics_text(rq->db, rq->domain->engine, rq->domain->supervisor,
+                                 rq->domain->history, &out);
     if (failed(result)) {
         buf_done(&out);
         api_fail(rq, result, NULL);

@@ -93,6 +93,8 @@ struct history {
     int64_t started_at;   /* ms since 1970 */
     int64_t takes;        /* so far; later nothing is new to the lane */
     bool busy;
+    struct history_cost cost;
+    int64_t written_us;   /* of the job that is over */
     struct buf taken;     /* what the lane works on */
     int64_t minute;       /* of `taken`, since 1970 */
     /* the lane's: */
@@ -405,10 +407,17 @@ static void forget_series(struct history *h)
     }
 }
 
-/* What was remembered of a minute that was not written names rows that are not there. */
-static void work(struct job *job)
+/* Processor time of this thread. */
+static int64_t cpu_us(void)
 {
-    struct history *h = CONTAINER_OF(job, struct history, job);
+    struct timespec ts;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+/* What was remembered of a minute that was not written names rows that are not there. */
+static void write_minute(struct history *h)
+{
     status result = db_begin(h->file);
     if (is_ok(result)) result = write_taken(h);
     if (is_ok(result)) result = write_hours(h);
@@ -420,9 +429,18 @@ static void work(struct job *job)
     h->first = true;
 }
 
+static void work(struct job *job)
+{
+    struct history *h = CONTAINER_OF(job, struct history, job);
+    int64_t begin = cpu_us();
+    write_minute(h);
+    h->written_us = cpu_us() - begin;
+}
+
 static void written(struct job *job)
 {
     struct history *h = CONTAINER_OF(job, struct history, job);
+    h->cost.write_cpu += h->written_us;
     h->busy = false;
     buf_done(&h->taken);
     buf_init(&h->taken, TAKE_MAX);
@@ -466,9 +484,15 @@ static void set_timer(struct history *h)
 static void on_minute(struct timer *timer)
 {
     struct history *h = CONTAINER_OF(timer, struct history, timer);
+    int64_t begin = cpu_us();
     history_take(h, wall_ms());
+    begin = cpu_us() - begin;
+    h->cost.take_cpu += begin;
+    if (begin > h->cost.longest_take) h->cost.longest_take = begin;
     set_timer(h);
 }
+
+struct history_cost history_cost(const struct history *h) { return h->cost; }
 
 static status open_file(const char *data_dir, struct db **ret_db)
 {

@@ -38,6 +38,12 @@ void history_stop(struct history *history); /* after the loop was freed; NULL ok
 /* Takes the figures as of this minute (ms since 1970), as the timer does. */
 void history_take(struct history *history, int64_t now_wall);
 
+struct history_cost { /* since leatd began, us */
+    int64_t take_cpu, write_cpu; /* processor time on the domain thread, and on the lane */
+    int64_t longest_take;        /* one turn of the domain thread */
+};
+struct history_cost history_cost(const struct history *history); /* domain thread */
+
 /* --- reading: any thread ----------------------------------------------------------------------- */
 struct history_point {
     int64_t at; /* ms since 1970: the beginning of its minute or hour */

@@ -4,10 +4,14 @@
  * One family after the other, as the format wants it, so the clusters are gone through once a family. */
 #include "collect/metrics.h"
 
+#include "engine/lags.h"
+
 #include <stdio.h>
+#include <time.h>
 
 #define CLUSTERS_MAX 5000
 #define PRINCIPALS_MAX 100 /* likewise */
+#define LAGS_MAX 200       /* groups and topics, likewise */
 #define TOPICS_MAX 200 /* series per cluster and family: the rest is in the cluster's total */
 
 struct row {
@@ -19,6 +23,7 @@ struct row {
 
 struct scrape {
     struct db *db;
+    struct engine *engine; /* NULL: none */
     struct buf *out;
     struct row *rows;
     size_t count;
@@ -233,6 +238,59 @@ static void put_topics(const struct scrape *s)
     }
 }
 
+static int64_t wall_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static void put_lags(const struct scrape *s)
+{
+    static const struct { const char *name, *help; } rows[] = {
+        { "leat_consumer_lag_records", "Offsets that the group is behind the high watermark of the topic." },
+        { "leat_consumer_time_lag_seconds",
+          "Age of the oldest record of the topic that the group has not read." },
+    };
+    int64_t now = wall_ms();
+    for (size_t r = 0; r < ARRAY_LEN(rows) && s->engine; r++) {
+        put_family(s->out, rows[r].name, "gauge", rows[r].help);
+        for (size_t i = 0; i < s->count; i++) {
+            size_t count = 0;
+            const struct engine_lag *lags = engine_lags(s->engine, s->rows[i].id, &count);
+            for (size_t n = 0; n < count && n < LAGS_MAX; n++) {
+                put_head(s->out, rows[r].name, &s->rows[i]);
+                buf_put(s->out, ",", 1);
+                put_label(s->out, "consumer_group", lags[n].group);
+                buf_put(s->out, ",", 1);
+                put_label(s->out, "topic", lags[n].topic);
+                if (r) put_seconds(s->out, engine_time_lag(lags[n].oldest_at, now) * 1000);
+                else put_value(s->out, lags[n].lag);
+            }
+        }
+    }
+}
+
+static void put_history(const struct scrape *s, const struct history *history)
+{
+    static const struct { const char *name, *type, *help; size_t at; } rows[] = {
+        { "leat_history_take_cpu_seconds_total", "counter",
+          "Processor time for looking at all clusters each minute.",
+          offsetof(struct history_cost, take_cpu) },
+        { "leat_history_write_cpu_seconds_total", "counter", "Processor time for writing history.db.",
+          offsetof(struct history_cost, write_cpu) },
+        { "leat_history_longest_take_seconds", "gauge", "The longest look at all clusters.",
+          offsetof(struct history_cost, longest_take) },
+    };
+    struct history_cost cost = history_cost(history);
+    for (size_t r = 0; r < ARRAY_LEN(rows); r++) {
+        int64_t us = *(const int64_t *)(const void *)((const char *)&cost + rows[r].at);
+        put_family(s->out, rows[r].name, rows[r].type, rows[r].help);
+        buf_printf(s->out, "%s %lld.%06lld\n", rows[r].name, (long long)(us / 1000000),
+                   (long long)(us % 1000000));
+    }
+}
+
 static void put_counts(const struct scrape *s)
 {
     static const struct { const char *name, *help, *sql; } rows[] = {
@@ -250,9 +308,10 @@ static void put_counts(const struct scrape *s)
     }
 }
 
-status metrics_text(struct db *db, struct engine *engine, struct supervisor *supervisor, struct buf *out)
+status metrics_text(struct db *db, struct engine *engine, struct supervisor *supervisor,
+                    const struct history *history, struct buf *out)
 {
-    struct scrape s = { .db = db, .out = out };
+    struct scrape s = { .db = db, .engine = engine, .out = out };
     status result = read_rows(&s, engine, supervisor);
     put_counts(&s);
     put_processes(&s);
@@ -260,6 +319,8 @@ status metrics_text(struct db *db, struct engine *engine, struct supervisor *sup
     put_times(&s);
     put_topics(&s);
     put_principals(&s);
+    put_lags(&s);
+    if (history) put_history(&s, history);
     mem_free(s.rows);
     return failed(result) ? result : buf_check(out);
 }

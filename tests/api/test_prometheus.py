@@ -12,6 +12,7 @@ import urllib.request
 import client
 import leatd
 from client import text, wait_for
+from leatd import kcat
 
 DEPLOY = os.path.join(leatd.ROOT, "deploy")
 
@@ -21,8 +22,22 @@ def fixture():
     with client.running() as server:
         server.cluster = server.make_cluster(server.make_environment('a "quoted" \\ name'), "fleet")["id"]
         server.good("POST", f"/kafka/v3/clusters/{server.cluster}/topics", {"topic_name": "orders", "partitions_count": 2})
+        server.good("POST", f"/kafka/v3/clusters/{server.cluster}/topics", {"topic_name": "late", "partitions_count": 1})
         server.produce(server.cluster, "orders", *[text("x") for _ in range(9)])
+        server.produce(server.cluster, "late", *[text("x") for _ in range(7)])
+        read_two_of_late(server)
         yield server
+
+
+def read_two_of_late(server):
+    """A group that reads two of seven records, by kcat, and goes."""
+    key, secret, account = server.make_key(server.cluster, "reader")
+    for kind, name in (("TOPIC", "late"), ("GROUP", "slow")):
+        server.good("POST", f"/kafka/v3/clusters/{server.cluster}/acls", {
+            "resource_type": kind, "resource_name": name, "pattern_type": "LITERAL", "principal": f"User:{account}", "host": "*",
+            "operation": "READ", "permission": "ALLOW"})
+    row = server.good("GET", f"/leat/v1/clusters/{server.cluster}")
+    kcat(row["bootstrap_servers"], (key, secret), "-G", "slow", "-c", "2", "-X", "auto.offset.reset=earliest", "late")
 
 
 def promtool(*args, text_in=None, good=(0,)):
@@ -54,13 +69,16 @@ def test_the_alert_rules_ring_when_they_should(s):
     promtool("test", "rules", os.path.join(folder, "leat.rules.test.yml"))
 
 
+def board():
+    with open(os.path.join(DEPLOY, "grafana", "leat.json"), encoding="utf-8") as f:
+        return json.load(f)
+
+
 def test_rules_and_board_speak_of_figures_that_there_are(s):
     known = families(s.call("GET", "/metrics").body.decode())
     with open(os.path.join(DEPLOY, "prometheus", "leat.rules.yml"), encoding="utf-8") as f:
         said = [line for line in f if "expr:" in line]
-    with open(os.path.join(DEPLOY, "grafana", "leat.json"), encoding="utf-8") as f:
-        board = json.load(f)
-    said += [t["expr"] for p in board["panels"] for t in p["targets"]]
+    said += [t["expr"] for p in board()["panels"] for t in p["targets"]]
     used = set(re.findall(r"\bleat_\w+", " ".join(said)))
     assert len(used) > 10 and used <= known, used - known
 
@@ -109,4 +127,12 @@ def test_a_real_prometheus_scrapes_with_the_configuration_of_deploy(s):
         target = ask("targets")["activeTargets"][0]
         assert target["health"] == "up" and not target["lastError"], target
         rules = [r for g in ask("rules")["groups"] for r in g["rules"]]
-        assert len(rules) == 7 and all(r["health"] != "err" for r in rules), rules
+        lag = f'{{cluster_id="{s.cluster}",consumer_group="slow",topic="late"}}'
+        wait_for(lambda: value(f"leat_consumer_lag_records{lag}") == 5, "it has the group's lag", 60)
+        age = value(f"leat_consumer_time_lag_seconds{lag}")
+        assert 0 < age < 600, age
+        for panel in board()["panels"]:
+            for target in panel["targets"]:
+                query = target["expr"].replace("$__rate_interval", "30s").replace("$environment", ".*").replace("$cluster", ".*")
+                wait_for(lambda query=query: value(query) is not None, f"{panel['title']} has something to show: {query}", 60)
+        assert len(rules) == 8 and all(r["health"] != "err" for r in rules), rules

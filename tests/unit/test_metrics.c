@@ -17,7 +17,7 @@ static void test_every_cluster_has_its_series_and_labels_are_escaped(void **stat
     domain_rig_cluster(id);
     assert_true(is_ok(db_run(DB(domain_rig.domain->db, "UPDATE cluster SET display_name = 'a\"b\\c'"))));
     buf_init(&out, 1u << 20);
-    assert_true(is_ok(metrics_text(domain_rig.domain->db, NULL, NULL, &out)));
+    assert_true(is_ok(metrics_text(domain_rig.domain->db, NULL, NULL, NULL, &out)));
     buf_put(&out, "", 1);
     const char *text = (const char *)out.data;
     assert_non_null(strstr(text, "leat_clusters 1\n"));
