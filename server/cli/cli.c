@@ -43,6 +43,8 @@ int64_t cli_number(const struct cli *cli, const char *name, int64_t otherwise)
     int64_t n;
     if (!text) return otherwise;
     bool negative = text[0] == '-';
+    if (negative && strcmp(name, "shift") != 0)
+        exit(cli_wrong("--%s takes a whole number from 0, not '%s'", name, text));
     if (!str_to_i64(str_c(text + negative), &n))
         exit(cli_wrong("--%s takes a whole number, not '%s'", name, text));
     return negative ? -n : n;

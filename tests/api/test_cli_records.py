@@ -101,6 +101,8 @@ def test_reading_begins_and_ends_where_it_is_told(t):
     assert values(t, name, "--to", "2026-01-15") == [str(i) for i in range(10)]
     assert t.run("consume", name, "--limit", "2", "--format", "string").split() == ["18", "19"]
     assert t.run("consume", name, "--from", "newest", "--limit", "0") == ""
+    for wrong in (("--limit", "-1"), ("--partition", "-1"), ("--limit", "many")):
+        assert "whole number" in t.run("consume", name, *wrong, code=2)
     assert values(t, name, "--filter", "value >= 18") == ["18", "19"]
     t.run("consume", name, "--from", "someday", code=2)
     assert "1:" not in t.run("consume", name) and "0:19  19" in t.run("consume", name)
