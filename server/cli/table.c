@@ -74,11 +74,22 @@ static void humanise(char *ret, size_t size, double v, const char *suffix)
     snprintf(ret, size, u == 0 ? "%.0f %s%s" : "%.1f %s%s", v, units[u], suffix);
 }
 
+static void duration(char *ret, size_t size, int64_t ms)
+{
+    int64_t s = ms / 1000, m = s / 60, h = m / 60;
+    if (ms < 60000) snprintf(ret, size, "%.1f s", (double)ms / 1000);
+    else if (m < 60) snprintf(ret, size, "%d m %d s", (int)m, (int)(s % 60));
+    else if (h < 48) snprintf(ret, size, "%d h %d m", (int)h, (int)(m % 60));
+    else snprintf(ret, size, "%lld d %d h", (long long)(h / 24), (int)(h % 24));
+}
+
 static void number_cell(char *ret, size_t size, double n, char kind)
 {
     if (kind == 'b' || kind == 'r') {
         if (n < 0) snprintf(ret, size, "no limit");
         else humanise(ret, size, n, kind == 'r' ? "/s" : "");
+    } else if (kind == 'd') {
+        duration(ret, size, (int64_t)n);
     } else if (kind == 't') {
         time_t at = (time_t)(n / 1000);
         struct tm tm;

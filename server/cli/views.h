@@ -1,6 +1,6 @@
 /* views.h - what tables show: "TITLE=path[:kind] …", a '_' in a title is a space. Kinds: n number,
- * b bytes, r bytes a second, t milliseconds since 1970, l the length of a list. Behind '/': "field:" and
- * the columns of a list in the same object. */
+ * b bytes, r bytes a second, d a duration in ms, t ms since 1970, l the length of a list. Behind '/':
+ * "field:" and the columns of a list in the same object. */
 #pragma once
 
 #define V_ENVIRONMENT "ID=id NAME=display_name CREATED=metadata.created_at"
@@ -95,10 +95,12 @@
     "NAME=resource_name PATTERN=pattern_type HOST=host"
 #define V_BROKER "BROKER=broker_id HOST=host PORT=port RACK=rack"
 #define V_GROUP                                                                                    \
-    "GROUP=group_id STATE=state MEMBERS=members:n LAG=total_lag:n WORST_TOPIC=worst_topic"
+    "GROUP=group_id STATE=state MEMBERS=members:n LAG=total_lag:n TIME_LAG=time_lag_ms:d "           \
+    "WORST_TOPIC=worst_topic"
 #define V_GROUP_ONE                                                                                \
-    "GROUP=group_id STATE=state TYPE=type ASSIGNOR=protocol LAG=total_lag:n / lags: TOPIC=topic "  \
-    "PARTITION=partition:n CURRENT=current_offset:n END=log_end_offset:n LAG=lag:n MEMBER=member_id"
+    "GROUP=group_id STATE=state TYPE=type ASSIGNOR=protocol LAG=total_lag:n TIME_LAG=time_lag_ms:d " \
+    "/ lags: TOPIC=topic PARTITION=partition:n CURRENT=current_offset:n END=log_end_offset:n LAG=lag:n " \
+    "TIME_LAG=time_lag_ms:d MEMBER=member_id"
 #define V_RESET                                                                                    \
     "TOPIC=topic PARTITION=partition:n NOW_AT=current_offset:n WILL_BE_AT=new_offset:n "           \
     "AGAIN=repeated:n SKIPPED=skipped:n LAG_AFTER=lag:n"

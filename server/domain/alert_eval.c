@@ -8,7 +8,6 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "domain/clusters.h"
-#include "domain/groups.h"
 #include "domain/watchers.h"
 
 #include <stdio.h>
@@ -16,10 +15,9 @@
 enum {
     ROUND_MS = 2000, SLICE = 50, SLICE_MS = 50, CUT_MS = 10, RULES_PAGE = 50,
     REFRESH_MS = 60000, REPEATS_MS = 10000, PRUNE_MS = 3600000, PRUNE_PAGE = 200,
-    LAG_EVERY_MS = 5000, LAGS_BUSY_MAX = 8, WATCHED_FOR_MS = 60000, STATES_MAX = 20000,
+    WATCHED_FOR_MS = 60000, STATES_MAX = 20000,
 };
 #define SLICE_NS (2 * 1000000LL) /* of work in one turn; the rest is for the next, CUT_MS later */
-#define LAG_ARENA (48u << 20)
 #define KEPT_MS (90LL * 86400000)
 #define DELIVERIES_KEPT_MS (14LL * 86400000)
 
@@ -40,16 +38,8 @@ struct place {
 };
 struct watched { /* a cluster with rules that need to remember something of it */
     char id[ID_TEXT];
-    struct alert_eval *eval;
     struct alert_errors errors;
-    bool busy;                        /* its groups are being asked for */
-    bool behind;                      /* a group was, when they were: its time lag grows by itself */
-    struct group_info *groups;        /* while the ages of what they have not read are looked up */
-    int32_t group_count;
-    struct alert_ages *ages;
-    int64_t asked_at, asked_reported; /* loop time; the report that it followed */
     uint32_t round;
-    struct arena arena;
     UT_hash_handle hh;
 };
 struct alert_eval {
@@ -69,7 +59,6 @@ struct alert_eval {
     size_t state_count;
     int64_t round_at, repeats_at, prune_at;
     uint32_t round, pass;
-    int lags_busy;
     bool in_round, stale, writing;
     status written;            /* of this slice's transaction */
 };
@@ -325,7 +314,6 @@ static void look_at(void *arg, const struct alert_sample *sample)
     if (!s && over) s = begin_state(l, sample);
     if (!s) return;
     s->pass = l->e->pass;
-    if (sample->at_least && !over) return;
     if (over) holds(l, s, sample);
     else does_not_hold(l, s, sample->detail);
 }
@@ -352,7 +340,6 @@ static void look_end(struct looking *l)
         if (s->pass != l->e->pass) does_not_hold(l, s, "It is not reported any more.");
 }
 
-static bool is_lag(enum alert_kind kind) { return kind == ALERT_LAG || kind == ALERT_TIME_LAG; }
 static bool is_machine(enum alert_kind kind) { return kind == ALERT_DISK || kind == ALERT_WATCHDOG; }
 
 static bool rule_fits(const struct alert_rule *r, const struct cluster *c)
@@ -369,8 +356,6 @@ static struct watched *watched_of(struct alert_eval *e, const char *id)
     if (!w) {
         w = mem_zalloc(sizeof *w);
         if (!w) return NULL;
-        w->eval = e;
-        w->asked_at = INT64_MIN / 2;
         str_copy(w->id, sizeof w->id, str_c(id));
         HASH_ADD_STR(e->watched, id, w);
         if (!HASH_ADDED(hh, w)) {
@@ -382,95 +367,10 @@ static struct watched *watched_of(struct alert_eval *e, const char *id)
     return w;
 }
 
-/* --- groups: asked of the broker, looked at when it answers ------------------------------- */
-
 static void watched_free(struct alert_eval *e, struct watched *w)
 {
     HASH_DEL(e->watched, w);
-    if (w->busy) arena_done(&w->arena);
-    alert_ages_free(w->ages);
     mem_free(w);
-}
-
-static void look_at_groups(struct watched *w, const struct cluster *c)
-{
-    struct looking l;
-    struct alert_eval *e = w->eval;
-    for (size_t i = 0; i < e->rule_count; i++) {
-        if (!is_lag(e->rules[i].kind) || !rule_fits(&e->rules[i], c)) continue;
-        look_begin(&l, e, &e->rules[i], c);
-        for (int32_t g = 0; g < w->group_count; g++) {
-            if (is_ok(w->groups[g].result))
-                alert_sample_group(e->rules[i].kind, &w->groups[g], w->ages, look_at, &l);
-        }
-        look_end(&l);
-    }
-    write_end(e);
-}
-
-static bool wants_ages(const struct alert_eval *e, const struct cluster *c)
-{
-    for (size_t i = 0; i < e->rule_count; i++)
-        if (e->rules[i].kind == ALERT_TIME_LAG && rule_fits(&e->rules[i], c)) return true;
-    return false;
-}
-
-static bool cluster_serves(struct watched *w, struct cluster *ret)
-{
-    return is_ok(clusters_get(w->eval->domain->db, str_c(w->id), ret)) && !ret->deleting && !ret->paused_at;
-}
-
-/* All that is known of them is there. */
-static void groups_known(void *arg)
-{
-    struct watched *w = arg;
-    struct cluster c;
-    w->busy = false;
-    w->eval->lags_busy--;
-    if (!w->eval->stale && cluster_serves(w, &c)) look_at_groups(w, &c);
-    w->groups = NULL;
-    arena_done(&w->arena);
-}
-
-static void groups_loaded(void *arg, status result, struct group_info *groups, int32_t count)
-{
-    struct watched *w = arg;
-    struct cluster c;
-    struct alert_eval *e = w->eval;
-    if (failed(result) || !cluster_serves(w, &c)) {
-        w->busy = false;
-        e->lags_busy--;
-        arena_done(&w->arena);
-        return;
-    }
-    w->groups = groups;
-    w->group_count = count;
-    w->behind = false;
-    if (wants_ages(e, &c)) {
-        for (int32_t i = 0; i < count; i++) w->behind |= groups[i].total_lag > 0;
-        if (is_ok(alert_ages_load(e->domain, &w->ages, w->id, groups, count, groups_known, w))) return;
-    }
-    groups_known(w);
-}
-
-/* A group can fall behind only if its broker had something to report. `open`: something is, and may
- * end. */
-static void ask_groups(struct alert_eval *e, const struct cluster *c, bool open)
-{
-    struct watched *w = watched_of(e, c->id);
-    int64_t now = loop_now(e->domain->loop);
-    const struct engine_figures *f = engine_figures(e->domain->engine, c->id);
-    if (!w || w->busy || e->lags_busy >= LAGS_BUSY_MAX || !f || !f->known ||
-        engine_version(e->domain->engine, c->id) < 0)
-        return;
-    bool news = open || w->behind || w->asked_reported != f->reported_at;
-    if (now - w->asked_at < LAG_EVERY_MS || !news) return;
-    w->busy = true;
-    w->asked_at = now;
-    w->asked_reported = f->reported_at;
-    e->lags_busy++;
-    arena_init(&w->arena, LAG_ARENA);
-    groups_load(e->domain, w->id, STR("User:leat"), STR_NULL, true, &w->arena, groups_loaded, w);
 }
 
 /* --- rounds ------------------------------------------------------------------------------- */
@@ -478,25 +378,19 @@ static void ask_groups(struct alert_eval *e, const struct cluster *c, bool open)
 static void look_at_cluster(struct alert_eval *e, const struct cluster *c)
 {
     struct looking l;
-    bool watch = false, lags = false, open = false;
+    bool watch = false;
     struct watched *w = NULL;
     for (size_t i = 0; i < e->rule_count; i++) {
         const struct alert_rule *r = &e->rules[i];
         if (!rule_fits(r, c)) continue;
         look_begin(&l, e, r, c);
         watch |= r->for_ms < WATCHED_FOR_MS && r->kind != ALERT_BROKER_STATE;
-        if (is_lag(r->kind)) {
-            lags = true;
-            open |= l.place && l.place->states;
-            continue;
-        }
         const struct engine_figures *f = engine_figures(e->domain->engine, c->id);
         if (r->kind == ALERT_ERROR_RATE && f && f->known && (w = watched_of(e, c->id)))
             alert_errors_take(&w->errors, f);
         if (alert_samples(e->domain, r->kind, c, w ? &w->errors : NULL, look_at, &l)) look_end(&l);
     }
     if (watch) engine_watch(e->domain->engine, c->id);
-    if (lags) ask_groups(e, c, open);
 }
 
 struct slice {
@@ -599,7 +493,7 @@ static void sweep(struct alert_eval *e)
         if (!p->states) place_free(e, p);
     }
     HASH_ITER(hh, e->watched, w, next_watched) {
-        if (!w->busy && w->round != e->round) watched_free(e, w);
+        if (w->round != e->round) watched_free(e, w);
     }
     write_end(e);
 }

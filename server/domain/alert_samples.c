@@ -3,8 +3,8 @@
 #include "domain/alerts_int.h"
 
 #include "domain/clusters.h"
-#include "domain/groups.h"
 #include "domain/plans.h"
+#include "engine/lags.h"
 
 #include <stdio.h>
 #include <sys/statvfs.h>
@@ -30,7 +30,7 @@ static void share(int64_t used, int64_t of, const char *what, alert_sample_each 
     bytes_text(of, of_text, sizeof of_text);
     snprintf(detail, sizeof detail, "%.1f %% of the %s is used: %s of %s.", percent, what, used_text,
              of_text);
-    each(arg, &(sample){ STR(""), percent, detail, false });
+    each(arg, &(sample){ STR(""), percent, detail });
 }
 
 static bool broker_state(struct domain *domain, const struct cluster *c, alert_sample_each each,
@@ -48,7 +48,7 @@ static bool broker_state(struct domain *domain, const struct cluster *c, alert_s
              : runs ? "The broker runs, but does not answer."
                     : "The broker is not running (%s)%s%s.",
              proc_state_name(info.state), why[0] ? ": " : "", why);
-    each(arg, &(sample){ STR(""), serves ? 0 : 1, detail, false });
+    each(arg, &(sample){ STR(""), serves ? 0 : 1, detail });
     return true;
 }
 
@@ -58,7 +58,7 @@ static bool storage(struct domain *domain, const struct cluster *c, const struct
     struct limits limits;
     if (f->bytes_stored > 0 && failed(plans_of_cluster(domain->db, c->id, &limits))) return false;
     if (f->bytes_stored <= 0 || limits.storage_bytes <= 0)
-        each(arg, &(sample){ STR(""), 0, "Nothing is near the storage limit.", false });
+        each(arg, &(sample){ STR(""), 0, "Nothing is near the storage limit." });
     else
         share(f->bytes_stored, limits.storage_bytes, "storage limit", each, arg);
     return true;
@@ -72,7 +72,7 @@ static void appends_refused(const struct engine_figures *f, alert_sample_each ea
         [ENGINE_STORAGE_HELD] = "The disk is almost full: producers of this cluster are held back.",
         [ENGINE_STORAGE_FULL] = "The disk is full: producers are refused.",
     };
-    each(arg, &(sample){ STR(""), f->storage == ENGINE_STORAGE_OPEN ? 0 : 1, details[f->storage], false });
+    each(arg, &(sample){ STR(""), f->storage == ENGINE_STORAGE_OPEN ? 0 : 1, details[f->storage] });
 }
 
 static void damaged(const struct engine_figures *f, alert_sample_each each, void *arg)
@@ -85,7 +85,7 @@ static void damaged(const struct engine_figures *f, alert_sample_each each, void
     else
         snprintf(detail, sizeof detail, "%lld partitions are damaged.",
                  (long long)f->damaged_partitions);
-    each(arg, &(sample){ STR(""), (double)f->damaged_partitions, detail, false });
+    each(arg, &(sample){ STR(""), (double)f->damaged_partitions, detail });
 }
 
 static void throttling(const struct engine_figures *f, alert_sample_each each, void *arg)
@@ -95,7 +95,7 @@ static void throttling(const struct engine_figures *f, alert_sample_each each, v
         const struct engine_principal_figures *p = &f->principals[i];
         snprintf(detail, sizeof detail, "Quotas hold it back for %.0f ms in each second.",
                  p->throttle_ms_per_s);
-        each(arg, &(sample){ str_c(p->principal), p->throttle_ms_per_s, detail, false });
+        each(arg, &(sample){ str_c(p->principal), p->throttle_ms_per_s, detail });
     }
 }
 
@@ -122,7 +122,7 @@ static void error_rate(const struct alert_errors *e, alert_sample_each each, voi
     char detail[200];
     snprintf(detail, sizeof detail, "%.1f %% of the last %lld requests were answered with an error.",
              e->percent, (long long)e->counted);
-    each(arg, &(sample){ STR(""), e->percent, detail, false });
+    each(arg, &(sample){ STR(""), e->percent, detail });
 }
 
 static bool disk(struct domain *domain, alert_sample_each each, void *arg)
@@ -134,17 +134,55 @@ static bool disk(struct domain *domain, alert_sample_each each, void *arg)
     return true;
 }
 
+/* What a group is behind, in all its topics: `n` entries. */
+static void group_sample(enum alert_kind kind, const struct engine_lag *lags, size_t n,
+                         alert_sample_each each, void *arg)
+{
+    char detail[400] = "It has read everything.";
+    const struct engine_lag *most = NULL, *oldest = NULL;
+    int64_t total = 0, ms;
+    for (size_t i = 0; i < n; i++) {
+        total += lags[i].lag;
+        if (lags[i].lag > 0 && (!most || lags[i].lag > most->lag)) most = &lags[i];
+        if (lags[i].oldest_at >= 0 && (!oldest || lags[i].oldest_at < oldest->oldest_at)) oldest = &lags[i];
+    }
+    ms = oldest ? engine_time_lag(oldest->oldest_at, domain_wall()) : 0;
+    if (kind == ALERT_TIME_LAG && oldest)
+        snprintf(detail, sizeof detail, "The oldest record not read is %.1f s old, in partition %d of %s.",
+                 (double)ms / 1000, (int)oldest->oldest_partition, oldest->topic);
+    if (kind == ALERT_LAG && most)
+        snprintf(detail, sizeof detail, "%lld records behind, most of them in partition %d of %s.",
+                 (long long)total, (int)most->most_partition, most->topic);
+    double value = kind == ALERT_LAG ? (double)total : (double)ms / 1000;
+    each(arg, &(sample){ str_c(lags[0].group), value, detail });
+}
+
+/* As the broker tells (engine/lags.h); false: it has not yet, or it is of a version that does not. */
+static bool group_lags(struct domain *domain, enum alert_kind kind, const struct cluster *c,
+                       alert_sample_each each, void *arg)
+{
+    size_t count;
+    if (!engine_lags_known(domain->engine, c->id)) return false;
+    const struct engine_lag *lags = engine_lags(domain->engine, c->id, &count);
+    for (size_t i = 0, n; i < count; i += n) {
+        for (n = 1; i + n < count && strcmp(lags[i + n].group, lags[i].group) == 0; n++) {}
+        group_sample(kind, &lags[i], n, each, arg);
+    }
+    return true;
+}
+
 bool alert_samples(struct domain *domain, enum alert_kind kind, const struct cluster *c,
                    const struct alert_errors *errors, alert_sample_each each, void *arg)
 {
     if (kind == ALERT_DISK) return disk(domain, each, arg);
     if (kind == ALERT_WATCHDOG) {
-        each(arg, &(sample){ STR(""), 1, "Alerts are looked at.", false });
+        each(arg, &(sample){ STR(""), 1, "Alerts are looked at." });
         return true;
     }
     if (kind == ALERT_BROKER_STATE) return broker_state(domain, c, each, arg);
     const struct engine_figures *f = domain->engine ? engine_figures(domain->engine, c->id) : NULL;
     if (!f || !f->known || engine_version(domain->engine, c->id) < 0) return false;
+    if (kind == ALERT_LAG || kind == ALERT_TIME_LAG) return group_lags(domain, kind, c, each, arg);
     if (kind == ALERT_STORAGE) return storage(domain, c, f, each, arg);
     if (kind == ALERT_APPENDS_REFUSED) appends_refused(f, each, arg);
     else if (kind == ALERT_DAMAGED_PARTITIONS) damaged(f, each, arg);
@@ -152,32 +190,4 @@ bool alert_samples(struct domain *domain, enum alert_kind kind, const struct clu
     else if (kind == ALERT_ERROR_RATE && errors && errors->at) error_rate(errors, each, arg);
     else return false;
     return true;
-}
-
-static void time_lag(const struct group_info *g, struct alert_ages *ages, alert_sample_each each, void *arg)
-{
-    char detail[400];
-    int64_t ms = 0;
-    bool all = true;
-    const struct group_lag *oldest = alert_ages_oldest(ages, g, domain_wall(), &ms, &all);
-    if (oldest)
-        snprintf(detail, sizeof detail, "The oldest record not read is %.1f s old, in partition %d of %.*s.",
-                 (double)ms / 1000, oldest->partition, STR_ARG(oldest->topic));
-    else
-        snprintf(detail, sizeof detail, "It has read everything.");
-    each(arg, &(sample){ g->id, (double)ms / 1000, detail, !all });
-}
-
-void alert_sample_group(enum alert_kind kind, const struct group_info *g, struct alert_ages *ages,
-                        alert_sample_each each, void *arg)
-{
-    char detail[400];
-    if (kind == ALERT_TIME_LAG) time_lag(g, ages, each, arg);
-    if (kind != ALERT_LAG) return;
-    struct str topic = g->worst ? g->worst->topic : STR("no topic");
-    snprintf(detail, sizeof detail,
-             "%lld records behind, most of them in partition %d of %.*s; the group is %.*s.",
-             (long long)g->total_lag, g->worst ? g->worst->partition : 0, STR_ARG(topic),
-             STR_ARG(g->state));
-    each(arg, &(sample){ g->id, (double)g->total_lag, detail, false });
 }

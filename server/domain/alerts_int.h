@@ -28,7 +28,6 @@ struct alert_sample {
     struct str resource;
     double value;
     const char *detail;
-    bool at_least; /* it may be more: what is open stays */
 };
 typedef void (*alert_sample_each)(void *arg, const struct alert_sample *sample);
 
@@ -40,26 +39,10 @@ struct alert_errors {
 };
 void alert_errors_take(struct alert_errors *e, const struct engine_figures *f);
 
-/* Calls each() for what is known of the kind; false: nothing is known. Not of lag kinds. cluster NULL:
- * kinds of the machine. */
+/* Calls each() for what is known of the kind; false: nothing is known. cluster NULL: kinds of the
+ * machine. */
 bool alert_samples(struct domain *domain, enum alert_kind kind, const struct cluster *cluster,
                    const struct alert_errors *errors, alert_sample_each each, void *arg);
-struct group_info;
-struct alert_ages;
-void alert_sample_group(enum alert_kind kind, const struct group_info *group, struct alert_ages *ages,
-                        alert_sample_each each, void *arg);
-
-/* --- alert_ages.c --------------------------------------------------------------------------------------- */
-struct group_lag;
-/* Reads what is not known yet of these groups, some each time; the groups live until done(), which may come
- * before this returns. *ages is made at first (alert_ages_free). */
-status alert_ages_load(struct domain *domain, struct alert_ages **ages, const char *cluster_id,
-                       const struct group_info *groups, int32_t count, void (*done)(void *arg), void *arg);
-/* The partition with the oldest record that the group has not read, and its age; NULL: none is known.
- * ret_all: false: partitions are left whose record is not known. */
-const struct group_lag *alert_ages_oldest(struct alert_ages *ages, const struct group_info *group,
-                                          int64_t now, int64_t *ret_ms, bool *ret_all);
-void alert_ages_free(struct alert_ages *ages); /* NULL ok */
 
 /* --- alert_notify.c ----------------------------------------------------------------------- */
 /* Queues what is owed of a rule, when its group_ms has passed (or at once). In the caller's

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "engine/lags.h"
 #include "wire/messages.h"
 
 #include <stdlib.h>
@@ -69,14 +70,29 @@ static const struct partition_offsets *offsets_find(struct groups_load *l, struc
     return NULL;
 }
 
+/* The broker tells the time of the oldest record some moments after a commit: one of an offset beyond
+ * the one that is committed now (it was reset) says nothing. */
+static int64_t time_lag_of(struct groups_load *l, const struct group_info *g, const struct group_lag *lag)
+{
+    const struct engine_partition_lag *told =
+        engine_lag_of(l->domain->engine, l->cluster_id, g->id, lag->topic, lag->partition);
+    if (lag->end < 0) return -1;
+    if (lag->lag == 0) return 0;
+    if (!told || told->committed > lag->current) return -1;
+    return engine_time_lag(told->oldest_at, domain_wall());
+}
+
 static void lags_fill(struct groups_load *l, struct group_info *g)
 {
+    g->time_lag = -1;
     for (int32_t i = 0; i < g->lag_count; i++) {
         struct group_lag *lag = &g->lags[i];
         const struct partition_offsets *o = offsets_find(l, lag->topic, lag->partition);
         lag->start = o && is_ok(o->result) ? o->start : -1;
         lag->end = o && is_ok(o->result) ? o->end : -1;
         lag->lag = lag->end >= 0 && lag->end > lag->current ? lag->end - lag->current : 0;
+        lag->time_lag = time_lag_of(l, g, lag);
+        if (lag->time_lag > g->time_lag) g->time_lag = lag->time_lag;
         g->total_lag += lag->lag;
         if (!g->worst || lag->lag > g->max_lag) {
             g->worst = lag;

@@ -20,6 +20,7 @@ struct group_lag {
     const struct group_member *member; /* NULL: nobody reads it now */
     int64_t current, start, end;       /* start, end: -1 when the topic is gone or not visible */
     int64_t lag;
+    int64_t time_lag;                  /* ms, see engine/lags.h; -1: not known */
 };
 struct group_info {
     struct str id, state, type, protocol_type, protocol;
@@ -29,6 +30,7 @@ struct group_info {
     int32_t lag_count;
     int64_t total_lag, max_lag;
     const struct group_lag *worst; /* NULL: no lags */
+    int64_t time_lag;         /* ms, the greatest one; -1: none is known */
     bool mixed;               /* members of both protocols, during a migration */
     status result;            /* of this group: GROUP_ID_NOT_FOUND, GROUP_AUTHORIZATION_FAILED */
 };

@@ -16,10 +16,14 @@ struct engine_lag { /* of a group in a topic, all partitions in which it has com
     const char *group, *topic;
     int64_t lag;        /* offsets, all partitions together */
     int64_t oldest_at;  /* ms since 1970: of the oldest record it has not read; -1: there is none */
+    int32_t most_partition, oldest_partition; /* where most of the lag, and that record, is */
 };
 /* One entry a group and topic, by group, then topic; NULL and 0: none is known. Valid until the next turn of
  * the loop. */
 const struct engine_lag *engine_lags(struct engine *engine, const char *cluster_id, size_t *ret_count);
+
+/* Has its broker told everything once? */
+bool engine_lags_known(struct engine *engine, const char *cluster_id);
 
 struct engine_partition_lag {
     int32_t partition;

@@ -49,6 +49,7 @@ struct node_lags { /* native_lags.c */
     size_t row_count;
     uint32_t round;          /* of telling everything */
     int32_t others;
+    bool known;              /* everything was told once */
     bool listed;             /* the list is up to date */
     struct engine_lag *list;
     size_t list_count;

@@ -143,6 +143,7 @@ void lags_apply(struct node_lags *l, const struct control_lags *m)
         for (int32_t i = 0; i < m->groups[g].topics_count; i++)
             apply_topic(l, m->groups[g].group, &m->groups[g].topics[i]);
     if (m->end) drop_old(l);
+    l->known |= m->end;
     l->others = m->others < 0 ? 0 : m->others;
     l->listed = false;
 }
@@ -164,11 +165,18 @@ static int by_name(const void *a, const void *b)
 
 static struct engine_lag sum(const struct lag_topic *t)
 {
-    struct engine_lag s = { t->text, t->text + t->group_len + 1, 0, -1 };
+    struct engine_lag s = { .group = t->text, .topic = t->text + t->group_len + 1, .oldest_at = -1 };
+    int64_t most = -1;
     for (uint32_t i = 0; i < t->count; i++) {
         const struct engine_partition_lag *p = &t->rows[i].told;
         if (s.lag <= INT64_MAX - p->lag) s.lag += p->lag;
-        if (p->oldest_at >= 0 && (s.oldest_at < 0 || p->oldest_at < s.oldest_at)) s.oldest_at = p->oldest_at;
+        if (p->lag > most) {
+            most = p->lag;
+            s.most_partition = p->partition;
+        }
+        if (p->oldest_at < 0 || (s.oldest_at >= 0 && p->oldest_at >= s.oldest_at)) continue;
+        s.oldest_at = p->oldest_at;
+        s.oldest_partition = p->partition;
     }
     return s;
 }
@@ -191,6 +199,12 @@ const struct engine_lag *engine_lags(struct engine *engine, const char *cluster_
     }
     *ret_count = l->list_count;
     return l->list;
+}
+
+bool engine_lags_known(struct engine *engine, const char *cluster_id)
+{
+    const struct node *node = engine_node(engine, cluster_id);
+    return node && node->lags.known;
 }
 
 const struct engine_partition_lag *engine_lag_of(struct engine *engine, const char *cluster_id,

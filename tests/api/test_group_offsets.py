@@ -129,12 +129,16 @@ def test_a_group_with_members_is_not_reset_and_the_sentence_names_them(t):
     assert t.committed("busy") == {("reset", 0): 10}
 
 
+def command_line(t, *args):
+    env = {**os.environ, "LEAT_URL": t.s.base, "LEAT_API_KEY": t.s.cloud[0], "LEAT_API_SECRET": t.s.cloud[1],
+           "LEAT_CLUSTER": t.id, "ASAN_OPTIONS": "detect_leaks=0"}  # it gives memory back by leaving
+    return subprocess.run([os.path.join(BIN, "leat"), *args], capture_output=True, text=True, env=env, timeout=60,
+                          check=False)
+
+
 def test_the_command_line_shows_the_plan_and_moves_with_yes(t):
     def leat(*args):
-        env = {**os.environ, "LEAT_URL": t.s.base, "LEAT_API_KEY": t.s.cloud[0], "LEAT_API_SECRET": t.s.cloud[1],
-               "LEAT_CLUSTER": t.id, "ASAN_OPTIONS": "detect_leaks=0"}  # it gives memory back by leaving
-        return subprocess.run([os.path.join(BIN, "leat"), *args], capture_output=True, text=True, env=env, timeout=60,
-                              check=False)
+        return command_line(t, *args)
     shown = leat("groups", "reset", "by-hand", "--offset", "7", "--topic", "reset")
     assert shown.returncode == 0 and "add --yes" in shown.stderr and " 7 " in shown.stdout, shown
     t.s.refused(404, "GET", f"{t.leat}/groups/by-hand")
@@ -145,6 +149,36 @@ def test_the_command_line_shows_the_plan_and_moves_with_yes(t):
     assert leat("groups", "reset", "by-hand", "--to", "latest", "--shift", "1").returncode == 2
     found = leat("consume", "reset", "--filter", "value >= 8", "--from", "oldest")
     assert [line.split()[-1] for line in found.stdout.splitlines()] == ["8", "9"], found
+
+
+def test_time_lag_is_the_age_of_the_next_record_by_partition_topic_and_group(t):
+    t.s.make_topic(t.id, "ages", 2)
+    for partition, ages in ((0, (900, 600)), (1, (7200, 60))):
+        for age in ages:
+            moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - age))
+            t.s.produce(t.id, "ages", {"partition_id": partition, "timestamp": moment, **text(str(age))})
+
+    def told(partitions, group):
+        """Seconds, of each partition, the topic and the group."""
+        def look():
+            g = t.s.good("GET", f"{t.leat}/groups/old")
+            seen = [x["time_lag_ms"] for x in g["lags"]] + [g["topic_lags"][0]["time_lag_ms"], g["time_lag_ms"]]
+            wanted = [*partitions, group, group]
+            return None not in seen and all(abs(s / 1000 - w) < 40 if w else s == 0 for s, w in zip(seen, wanted, strict=True))
+        wait_for(look, f"the time lag is {partitions}")
+
+    t.reset("old", to="earliest", topics=[{"topic": "ages"}])
+    told((900, 7200), 7200)
+    listed = [g for g in t.s.good("GET", f"{t.leat}/groups")["data"] if g["group_id"] == "old"][0]
+    assert abs(listed["time_lag_ms"] / 1000 - 7200) < 40, listed
+    shown = command_line(t, "groups", "show", "old")
+    assert shown.returncode == 0 and "TIME LAG" in shown.stdout and "2 h 0 m" in shown.stdout, shown
+    t.reset("old", to="offset", offset=1, topics=[{"topic": "ages", "partitions": [1]}])
+    told((900, 60), 900)
+    t.reset("old", to="latest")
+    told((0, 0), 0)
+    t.reset("old", to="earliest", topics=[{"topic": "ages", "partitions": [0]}])
+    told((900, 0), 900)
 
 
 def test_a_reset_that_cannot_be_understood_says_why(t):

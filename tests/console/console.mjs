@@ -307,6 +307,7 @@ const tests = [
     await visit(`${base()}/groups`, 'Groups');
     const table = page.getByRole('table', { name: 'Groups' });
     await waitFor(async () => number(await cell(table, 'counter', 'Records behind')) === behind, 'the list of groups says it');
+    await waitFor(async () => / s$|^\d+ m/.test(await cell(table, 'counter', 'Time lag')), 'and how old the next record is');
     await row('counter').getByRole('link', { name: 'counter' }).click();
     await page.getByRole('heading', { level: 1, name: 'counter' }).waitFor();
     const parts = page.getByRole('table', { name: 'Lag by partition' });
@@ -315,6 +316,8 @@ const tests = [
     await waitFor(async () => (await lag()) === 0, 'the group is in step');
     const strip = page.locator('.strip div').filter({ hasText: 'Records behind' }).locator('dd').first();
     await waitFor(async () => number(await strip.innerText()) === 0, 'the page follows without a reload');
+    const age = page.locator('.strip div').filter({ hasText: 'Time lag' }).locator('dd').first();
+    await waitFor(async () => (await age.innerText()) === '0', 'nothing is left to get old');
   }],
 
   ['a reset of offsets shows before and after, then a consumer reads from there', async () => {

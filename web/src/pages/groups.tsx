@@ -2,7 +2,7 @@
 import { useMemo, useState } from 'preact/hooks';
 import { all, call, useGet } from '../api';
 import { Chart, Spark } from '../charts';
-import { count, plural } from '../format';
+import { count, duration, plural } from '../format';
 import { sample, samples } from '../live';
 import { OverTime } from '../over_time';
 import { go, seg, setQuery } from '../router';
@@ -22,6 +22,8 @@ const sentences: Record<string, string> = {
 };
 // Some lag is how reading looks; lag that nobody reads or that grows is worth amber.
 const Behind = ({ n, care }: { n: number; care: boolean }) => <span class={`badge ${n > 0 && care ? 'warn' : n > 0 ? '' : 'none'}`}>{count(n)}</span>;
+// How old the oldest record is that it has not read; a second or less is reading as it comes.
+const Age = ({ ms }: { ms: number | null }) => <span class={ms ? undefined : 'quiet-ink'}>{ms === null ? '–' : ms === 0 ? '0' : ms < 1000 ? '< 1 s' : duration(ms)}</span>;
 const members = (g: Group): number => (Array.isArray(g.members) ? g.members.length : g.members ?? 0);
 const key = (c: Cluster, id: string) => `lag/${c.id}/${id}`;
 
@@ -57,6 +59,7 @@ export function Groups({ c, query }: { c: Cluster; query: URLSearchParams }) {
           { title: 'Topics', narrow: 'p2', cell: g => g.topics.slice(0, 2).join(', ') + (g.topics.length > 2 ? ` and ${g.topics.length - 2} more` : '') },
           { title: 'Lag', narrow: 'p3', cell: g => <Spark samples={samples(key(c, g.group_id))} /> },
           { title: 'Records behind', num: true, cell: g => <Behind n={g.total_lag} care={members(g) === 0 || trend(c, g.group_id) === 'growing'} /> },
+          { title: 'Time lag', num: true, narrow: 'p3', cell: g => <Age ms={g.time_lag_ms} /> },
           { title: 'Trend', narrow: 'p2', cell: g => <Trend word={trend(c, g.group_id)} /> },
         ]} /></>}
     </>
@@ -83,6 +86,7 @@ export function GroupPage({ c, id, query }: { c: Cluster; id: string; query: URL
       {group.error && <Banner>{group.error}</Banner>}
       <Strip items={[
         { label: 'Records behind', value: count(g.total_lag), note: trend(c, id) || ' ' },
+        { label: 'Time lag', value: <Age ms={g.time_lag_ms} />, note: g.time_lag_ms ? 'age of its next record' : ' ' },
         { label: 'Worst partition', value: lags.length ? count(g.max_lag) : '–', note: lags.length ? `${g.worst_topic}, partition ${g.worst_partition}` : ' ' },
         { label: 'Members', value: count(n), note: g.protocol ? `assigned by ${g.protocol}` : 'none now' },
         { label: 'Partitions', value: count(lags.length), note: plural(new Set(lags.map(l => l.topic)).size, 'topic') },
@@ -98,6 +102,7 @@ export function GroupPage({ c, id, query }: { c: Cluster; id: string; query: URL
             { title: 'Committed', num: true, cell: l => <span class="mono">{count(l.current_offset)}</span> },
             { title: 'Next offset', num: true, cell: l => <span class="mono">{count(l.log_end_offset)}</span> },
             { title: 'Behind', num: true, cell: l => <Behind n={l.lag} care={!l.member_id || trend(c, id) === 'growing'} /> },
+            { title: 'Time lag', num: true, cell: l => <Age ms={l.time_lag_ms} /> },
             { title: 'Member', narrow: 'p2', cell: l => l.member_id ? <><span class="mono">{l.client_id || l.member_id}</span><small class="mono">{l.client_host.replace(/^\//, '')}</small></> : <span class="quiet-ink">nobody</span> },
           ]} />}
       </Section>
