@@ -6,6 +6,7 @@
 
 #include "domain/kafka_quotas.h"
 #include "domain/quotas.h"
+#include "domain/throttled.h"
 
 static const struct {
     const char *name;
@@ -65,6 +66,7 @@ struct quota_page {
     json_t *data;
     int64_t size;
     bool more;
+    int64_t next;
 };
 
 static void add_row(void *arg, const struct kafka_quota_row *row)
@@ -83,13 +85,32 @@ static bool part(struct api_request *rq, const char *name, struct str *ret)
     return has;
 }
 
+static void throttled_known(void *arg, const struct throttled_all *all)
+{
+    struct quota_page *p = arg;
+    size_t i;
+    json_t *row;
+    char next[24], principal[160];
+    json_array_foreach(p->data, i, row)
+    {
+        json_t *use = json_object_get(row, "use");
+        struct str user = api_get_str(json_object_get(row, "entity"), "user");
+        if (!json_is_object(use)) continue;
+        snprintf(principal, sizeof principal, "User:%.*s", STR_ARG(user));
+        struct throttled t = throttled_of(all, str_c(principal));
+        PUT(use, "throttled_ms_last_minute", all->known ? json_integer(t.minute_ms) : json_null());
+        PUT(use, "throttled_ms_last_hour", all->known ? json_integer(t.hour_ms) : json_null());
+    }
+    snprintf(next, sizeof next, "%lld", (long long)p->next);
+    api_reply_list(p->rq, NULL, "KafkaQuotaList", p->data, p->more ? next : NULL, -1);
+}
+
 void leat_kafka_quotas_list(struct api_request *rq)
 {
     CLEANUP_SCOPE struct kafka_scope *s = kafka_scope(rq);
     struct api_page page;
     struct kafka_quota_filter f = { .has_user = false };
     int64_t offset = 0;
-    char next[24];
     if (!s || !api_page(rq, &page)) return;
     if (page.after.len && !str_to_i64(page.after, &offset)) {
         api_fail_at(rq, 400, NULL, "page_token is not one of this list.", NULL, "page_token");
@@ -98,16 +119,20 @@ void leat_kafka_quotas_list(struct api_request *rq)
     f.has_user = part(rq, "user", &f.user);
     f.has_client_id = part(rq, "client_id", &f.client_id);
     f.has_ip = part(rq, "ip", &f.ip);
-    struct quota_page p = { rq, s->id, json_array(), page.size, false };
+    struct quota_page *p = ARENA_NEW(rq->arena, struct quota_page);
+    if (!p) {
+        api_fail(rq, FAIL(NO_MEMORY), NULL);
+        return;
+    }
+    *p = (struct quota_page){ rq, s->id, json_array(), page.size, false, offset + page.size };
     if (rq->domain->engine) engine_watch(rq->domain->engine, s->id);
-    status result = kafka_quotas_list(rq->db, s->id, &f, page.size + 1, offset, add_row, &p);
+    status result = kafka_quotas_list(rq->db, s->id, &f, page.size + 1, offset, add_row, p);
     if (failed(result)) {
-        json_decref(p.data);
+        json_decref(p->data);
         api_fail(rq, result, NULL);
         return;
     }
-    snprintf(next, sizeof next, "%lld", (long long)(offset + page.size));
-    api_reply_list(rq, NULL, "KafkaQuotaList", p.data, p.more ? next : NULL, -1);
+    throttled_load(rq->domain, s->id, throttled_known, p);
 }
 
 /* --- changes ---------------------------------------------------------------------------------------- */

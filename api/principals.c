@@ -1,12 +1,18 @@
-/* principals.c - /leat/v1/clusters/{id}/principals: who may use a cluster, with quota and live use.
- * Domain thread. */
+/* principals.c - /leat/v1/clusters/{id}/principals: who may use a cluster, with quota, live use and for how
+ * long the quota held them back. Domain thread. */
 #include "api/control.h"
 #include "api/handlers.h"
 #include "domain/accounts.h"
 #include "domain/clusters.h"
 #include "domain/quotas.h"
+#include "domain/throttled.h"
 
 #define PRINCIPALS_MAX 1000
+
+struct list {
+    struct api_request *rq;
+    json_t *data;
+};
 
 static const struct engine_principal_figures *figures_of(struct domain *domain, const char *cluster_id,
                                                          const char *principal)
@@ -52,6 +58,21 @@ static json_t *to_json(struct api_request *rq, const char *cluster_id, const cha
                      "bytes_out", (json_int_t)f->bytes_out, "throttle_ms", (json_int_t)f->throttle_ms);
 }
 
+static void throttled_known(void *arg, const struct throttled_all *all)
+{
+    struct list *l = arg;
+    size_t i;
+    json_t *row;
+    json_array_foreach(l->data, i, row)
+    {
+        struct throttled t = throttled_of(all, api_get_str(row, "principal"));
+        json_t *use = json_object_get(row, "use"), *none = json_null();
+        json_object_set_new(use, "throttled_ms_last_minute", all->known ? json_integer(t.minute_ms) : none);
+        json_object_set_new(use, "throttled_ms_last_hour", all->known ? json_integer(t.hour_ms) : none);
+    }
+    api_reply_list(l->rq, NULL, "PrincipalList", l->data, NULL, (int64_t)json_array_size(l->data));
+}
+
 void principals_list_get(struct api_request *rq)
 {
     struct cluster c;
@@ -61,6 +82,7 @@ void principals_list_get(struct api_request *rq)
         api_fail(rq, result, "There is no such cluster.");
         return;
     }
+    struct list *l = ARENA_NEW(rq->arena, struct list);
     json_t *data = json_array();
     struct db_query *q = DB(rq->db, "SELECT 'User:' || owner FROM api_key WHERE cluster_id = ?1 UNION "
                                     "SELECT principal FROM acl WHERE cluster_id = ?1 UNION "
@@ -73,10 +95,12 @@ void principals_list_get(struct api_request *rq)
     }
     result = db_end(q);
     if (rq->domain->engine) engine_watch(rq->domain->engine, c.id);
-    if (is_ok(result)) {
-        api_reply_list(rq, NULL, "PrincipalList", data, NULL, (int64_t)json_array_size(data));
+    if (is_ok(result) && l) {
+        *l = (struct list){ rq, data };
+        throttled_load(rq->domain, c.id, throttled_known, l);
         return;
     }
     json_decref(data);
+    if (!l) result = FAIL(NO_MEMORY);
     api_fail(rq, result, NULL);
 }

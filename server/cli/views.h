@@ -115,7 +115,9 @@
 #define V_SCRAM "USER=user_name PRINCIPAL=principal CREDENTIALS=credentials"
 #define V_PRINCIPAL                                                                                \
     "PRINCIPAL=principal NAME=display_name IN=use.ingress_bytes_per_s:r "                          \
-    "OUT=use.egress_bytes_per_s:r THROTTLED_MS/S=use.throttle_ms_per_s:n"
+    "OUT=use.egress_bytes_per_s:r THROTTLED_MS/S=use.throttle_ms_per_s:n "                       \
+    "IN_LAST_MINUTE=use.throttled_ms_last_minute:n IN_LAST_HOUR=use.throttled_ms_last_hour:n "     \
+    "MAY_SEND=quota.ingress_bytes_per_s:r MAY_READ=quota.egress_bytes_per_s:r"
 #define V_ALERT                                                                                    \
     "ID=id STATE=state SEVERITY=severity RULE=rule_name CLUSTER=cluster_name RESOURCE=resource "   \
     "VALUE=value:n BEGAN=began_at RESOLVED=resolved_at SILENCED=silenced WHAT=text"

@@ -6,6 +6,7 @@ import time
 
 import client
 from client import text, wait_for
+from leatd import kcat
 
 PREFIX = "io.confluent.kafka.server/"
 
@@ -19,12 +20,25 @@ class Metrics:
         server.kill()
         server.start()
         self.make_topic(self.other, "after", 7)
+        self.hold_back(server.make_cluster(environment, "held"))
         self.cluster = server.make_cluster(environment)["id"]
         for topic, records in (("orders", 40), ("returns", 5)):
             self.make_topic(self.cluster, topic, records)
         produced = time.time()
         wait_for(lambda: self.query("received_records"), "the minute is over and written", 90)
         self.late = time.time() - (produced - produced % 60 + 60)
+
+    def hold_back(self, cluster):
+        """Somebody sends so fast that a quota makes him wait, and somebody else does not."""
+        self.held = cluster["id"]
+        *key, self.slow = self.s.make_key(self.held, "slow")
+        *other, self.quick = self.s.make_key(self.held, "quick")
+        self.make_topic(self.held, "t", 1)
+        self.s.good("PUT", f"/leat/v1/clusters/{self.held}/kafka-quotas",
+                    {"entity": {"user": self.slow}, "quotas": {"producer_byte_rate": 20000}})
+        for who in (key, other):
+            code, _, err = kcat(cluster["bootstrap_servers"], who, "-P", "-t", "t", data=("x" * 1000 + "\n") * 100, timeout=60)
+            assert code == 0, err
 
     def make_topic(self, cluster, topic, records):
         self.s.good("POST", f"/kafka/v3/clusters/{cluster}/topics", {"topic_name": topic, "partitions_count": 3})
@@ -38,8 +52,8 @@ class Metrics:
     def query(self, metric, **more):
         return self.s.good("POST", "/v2/metrics/cloud/query", self.body(metric, **more))["data"]
 
-    def history(self, *query):
-        return self.s.good("GET", f"/leat/v1/clusters/{self.cluster}/history?{'&'.join(query)}")
+    def history(self, *query, cluster=None):
+        return self.s.good("GET", f"/leat/v1/clusters/{cluster or self.cluster}/history?{'&'.join(query)}")
 
     def refused(self, field, value, status=400):
         body = self.body("received_bytes")
@@ -70,6 +84,26 @@ def test_what_was_produced_is_in_its_minute_by_topic(t):
 
 def test_a_minute_is_in_the_history_seconds_after_its_end_though_nobody_watched(t):
     assert t.late < 30, f"{t.late:.0f} s after the end of the minute"
+
+
+def test_for_how_long_quotas_held_principals_back_stands_beside_the_quotas(t):
+    def use(name):
+        rows = t.s.good("GET", f"/leat/v1/clusters/{t.held}/principals")["data"]
+        return next(r["use"] for r in rows if r["principal"] == f"User:{name}")
+
+    def hour():
+        (line,) = t.history(f"metric=throttle_time_ms&principal_id=User:{t.slow}", cluster=t.held)["series"]
+        return sum(v or 0 for v in line["values"]), use(t.slow)["throttled_ms_last_hour"]
+    told = wait_for(lambda: (lambda h: h[0] > 0 and h[0] == h[1] and h)(hour()), "the hour is that of the history", 90)
+    assert told[1] >= 1000, told
+    assert use(t.slow)["throttled_ms_last_minute"] <= told[1]
+    assert use(t.quick)["throttled_ms_last_hour"] == 0
+    (row,) = t.s.good("GET", f"/leat/v1/clusters/{t.held}/kafka-quotas?user={t.slow}")["data"]
+    assert row["use"]["throttled_ms_last_hour"] == told[1], row
+    empty = t.s.make_cluster(t.s.make_environment("young"), "young")["id"]
+    t.s.make_key(empty, "new")
+    (new,) = [r["use"] for r in t.s.good("GET", f"/leat/v1/clusters/{empty}/principals")["data"]]
+    assert (new["throttled_ms_last_minute"], new["throttled_ms_last_hour"]) == (0, 0), new
 
 
 def test_all_of_a_topic_counts_that_is_newer_than_leatd_in_a_broker_that_is_older(t):

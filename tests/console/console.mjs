@@ -393,6 +393,29 @@ const tests = [
     await waitFor(async () => (await told())[0].spec.throughput.ingress_byte_rate === '2000000', 'the new limit is stored');
   }],
 
+  ['for how long quotas held somebody back is shown as REST says it', async () => {
+    const held = { throttle_ms_per_s: 250, throttled_ms_last_minute: 4500, throttled_ms_last_hour: 90000 };
+    await page.route('**/principals', async route => { // the answer, with a busy hour in it
+      const answer = await route.fetch();
+      const body = await answer.json();
+      for (const p of body.data) {
+        assert.deepEqual(Object.keys(p.use).sort(), ['egress_bytes_per_s', 'ingress_bytes_per_s', ...Object.keys(held)].sort());
+        Object.assign(p.use, held);
+      }
+      await route.fulfill({ response: answer, json: body });
+    });
+    await visit(`${base()}/quotas`, 'Quotas');
+    const mine = page.getByRole('row').filter({ hasText: 'till-app' });
+    await mine.getByText('250 ms a second').waitFor();
+    await mine.getByText('4.5 s in the last minute, 1.5 m in the last hour').waitFor();
+    await page.getByText('till-app is being slowed down').waitFor();
+    Object.assign(held, { throttle_ms_per_s: 0, throttled_ms_last_minute: 0 });
+    await mine.getByText('not now').waitFor();
+    Object.assign(held, { throttled_ms_last_hour: 0 });
+    await mine.getByText('no', { exact: true }).waitFor();
+    await page.unroute('**/principals');
+  }],
+
   ['a Kafka quota of a client id is set, changed and removed, and one that a principal has is refused', async () => {
     await visit(`${base()}/quotas`, 'Quotas');
     await button('New Kafka quota').click();

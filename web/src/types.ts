@@ -51,9 +51,11 @@ export type Rec = {
   partition: number; offset: number; timestamp: number; timestamp_type: string; key: Field | null; value: Field | null;
   headers: { name: string; value: string | null; encoding: string }[]; truncated: boolean;
 };
+// Waiting for a quota, over all connections; null: not known.
+export type HeldBack = { throttle_ms_per_s: number; throttled_ms_last_minute: number | null; throttled_ms_last_hour: number | null };
 export type Principal = {
   principal: string; display_name: string;
   quota: { ingress_bytes_per_s: number; egress_bytes_per_s: number; quota_id: string } | null;
-  use: { ingress_bytes_per_s: number; egress_bytes_per_s: number; throttle_ms_per_s: number };
+  use: HeldBack & { ingress_bytes_per_s: number; egress_bytes_per_s: number };
   totals: { bytes_in: number; bytes_out: number; throttle_ms: number };
 };

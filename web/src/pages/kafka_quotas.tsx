@@ -1,14 +1,15 @@
 // Kafka's own quotas: of users, client ids, both together, and addresses, as kafka-configs.sh sets them.
 import { useState } from 'preact/hooks';
 import { all, call, useGet } from '../api';
-import { count, duration, rate, rateLimit } from '../format';
+import { rate, rateLimit } from '../format';
 import { seg } from '../router';
-import type { Cluster } from '../types';
+import type { Cluster, HeldBack } from '../types';
+import { Held } from './held';
 import { Banner, Button, Empty, Field, FormOverlay, Gauge, Pick, RATE_UNITS, Section, Skeleton, Table, toast } from '../ui';
 
 type Entity = { user?: string; client_id?: string; ip?: string };
 type Rates = Record<string, number>;
-type Row = { entity: Entity; quotas: Rates; client_quota_id: string | null; use: { ingress_bytes_per_s: number; egress_bytes_per_s: number; throttle_ms_per_s: number; throttle_ms: number } | null };
+type Row = { entity: Entity; quotas: Rates; client_quota_id: string | null; use: HeldBack & { ingress_bytes_per_s: number; egress_bytes_per_s: number; throttle_ms: number } | null };
 type Kind = 'user' | 'client_id' | 'user client_id' | 'ip';
 const DEFAULT = '<default>';
 const kinds: [Kind, string][] = [['user', 'A user'], ['client_id', 'A client id'], ['user client_id', 'A client id of a user'], ['ip', 'An address']];
@@ -79,7 +80,7 @@ export function KafkaQuotas({ c }: { c: Cluster }) {
           <Table label="Kafka quotas" rows={rows} rowKey={r => keyOf(r.entity)} columns={[
             { title: 'Who', cell: r => <>{who(r.entity)}<small>{what(r.entity)}</small></> },
             { title: 'Limit', cell: r => Object.keys(r.quotas).map(k => <Limit k={k} row={r} />) },
-            { title: 'Slowed', num: true, cell: r => !r.use ? <span class="quiet-ink">–</span> : r.use.throttle_ms_per_s > 0 ? <span class="badge warn">{count(r.use.throttle_ms_per_s)} ms a second</span> : r.use.throttle_ms > 0 ? <>{duration(r.use.throttle_ms)} <span class="unit">in all</span></> : <span class="quiet-ink">no</span> },
+            { title: 'Slowed', num: true, cell: r => r.use ? <Held use={r.use} /> : <span class="quiet-ink" title="Use is told by user">–</span> },
             { title: '', num: true, cell: r => <><Button kind="small" icon="pencil" onClick={() => edit(r)}>Edit</Button> <Button kind="small" onClick={() => remove(r)}>Remove</Button></> },
           ]} />}
       </Section>

@@ -1,8 +1,9 @@
 // Quotas: what each principal may send and read a second, beside what it does now.
 import { useState } from 'preact/hooks';
 import { all, call, patch, post, useGet } from '../api';
-import { bytes, count, duration, rate, rateLimit } from '../format';
+import { bytes, count, rate, rateLimit } from '../format';
 import type { Cluster, Principal } from '../types';
+import { Held } from './held';
 import { KafkaQuotas } from './kafka_quotas';
 import { Banner, Button, Empty, Field, Gauge, Head, Pick, RATE_UNITS, Section, Skeleton, Table, toast } from '../ui';
 
@@ -69,7 +70,7 @@ export function Quotas({ c }: { c: Cluster }) {
             { title: 'Principal', cell: r => <>{r.name}<small class="mono">{r.id === '<default>' ? 'default' : `User:${r.id}`}</small></> },
             { title: 'May send', num: true, cell: r => side(r, 'ingress') },
             { title: 'May read', num: true, cell: r => side(r, 'egress') },
-            { title: 'Slowed', num: true, cell: r => (r.p?.use.throttle_ms_per_s ?? 0) > 0 ? <span class="badge warn" title={`${count(r.p!.use.throttle_ms_per_s)} ms of waiting a second, over all its connections`}>{count(r.p!.use.throttle_ms_per_s)} ms a second</span> : (r.p?.totals.throttle_ms ?? 0) > 0 ? <>{duration(r.p!.totals.throttle_ms)} <span class="unit">in all</span></> : <span class="quiet-ink">no</span> },
+            { title: 'Slowed', num: true, cell: r => r.p ? <Held use={r.p.use} /> : <span class="quiet-ink">–</span> },
             { title: '', num: true, cell: r => <Button kind="small" icon="pencil" onClick={() => edit(r.id === editing ? '' : r.id)}>{r.quota ? 'Edit' : 'Set quota'}</Button> },
           ]} />}
       </Section>

@@ -1,0 +1,16 @@
+// For how long quotas held somebody back: now, in the last minute, in the last hour.
+import { count } from '../format';
+import type { HeldBack } from '../types';
+
+const waited = (ms: number) => (ms < 1000 ? `${count(ms)} ms` : ms < 60000 ? `${(ms / 1000).toFixed(1)} s` : `${(ms / 60000).toFixed(1)} m`);
+
+export function Held({ use }: { use: HeldBack }) {
+  const { throttle_ms_per_s: now, throttled_ms_last_minute: minute, throttled_ms_last_hour: hour } = use;
+  const past = hour === null ? 'not known before' : hour === 0 ? '' : `${waited(minute ?? 0)} in the last minute, ${waited(hour)} in the last hour`;
+  return (
+    <span title="Time of waiting for a quota, over all connections; minutes that are over">
+      {now > 0 ? <span class="badge warn">{count(now)} ms a second</span> : past ? 'not now' : <span class="quiet-ink">no</span>}
+      {past && <small>{past}</small>}
+    </span>
+  );
+}
