@@ -9,6 +9,7 @@
 #include "engine/lags.h"
 
 #include <stdio.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,8 +23,12 @@
 #define PRINCIPALS_MAX 100
 #define LAGS_MAX 200            /* a group and topic each; the furthest behind */
 #define SERIES_MAX 1000000      /* remembered */
-#define FILE_MAX (4LL << 30)    /* bytes; above it minutes are kept for a day less each hour */
+#define FILE_MAX (16LL << 30)   /* bytes: seven days of a hundred series of a thousand clusters; above it
+                                   minutes are kept for a day less each hour */
 #define TAKE_MAX (256u << 20)
+#define PAGE 16384              /* bytes */
+#define PAGES_SMALL 25000
+#define CLUSTER_ID 64
 #define OTHERS "(others)"
 #define LABEL_MAX 520           /* bytes */
 
@@ -67,7 +72,7 @@ const char *series_label_name(enum series_label label, size_t i)
 }
 
 static const char schema[] =
-    "PRAGMA synchronous = NORMAL; PRAGMA auto_vacuum = INCREMENTAL;"
+    "PRAGMA synchronous = NORMAL;"
     "CREATE TABLE IF NOT EXISTS cluster (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE) STRICT;"
     "CREATE TABLE IF NOT EXISTS series (number INTEGER PRIMARY KEY, cluster INTEGER NOT NULL, type INTEGER "
     "NOT NULL, label TEXT NOT NULL, UNIQUE (cluster, type, label)) STRICT;"
@@ -85,6 +90,8 @@ struct known_series {
 };
 struct history {
     struct loop *loop;
+    const char *data_dir;
+    int64_t max_bytes;    /* 0: see file_max */
     struct db *db, *file; /* file: the lane's */
     struct engine *engine;
     struct supervisor *supervisor;
@@ -93,6 +100,9 @@ struct history {
     int64_t started_at;   /* ms since 1970 */
     int64_t takes;        /* so far; later nothing is new to the lane */
     bool busy;
+    char (*taking)[CLUSTER_ID]; /* clusters of the take under way; NULL: none is */
+    size_t taking_at, taking_count;
+    struct timer more;
     struct history_cost cost;
     int64_t written_us;   /* of the job that is over */
     struct buf taken;     /* what the lane works on */
@@ -101,6 +111,7 @@ struct history {
     struct known_series *series;
     int64_t hour;         /* up to which hours are made */
     int64_t minutes_kept;
+    bool forgot;          /* clusters */
     bool first;           /* of a total from before this process it is not known what is news */
 };
 
@@ -314,7 +325,7 @@ static status write_row(struct history *h, int64_t cluster, struct buf *row)
 static status write_taken(struct history *h)
 {
     struct buf row;
-    int64_t cluster = 0;
+    int64_t cluster = 0, last = 0;
     struct str id = STR_NULL;
     status result = OK;
     buf_init(&row, 16 << 20);
@@ -326,12 +337,13 @@ static status write_taken(struct history *h)
         at += sizeof e + e.cluster_len + e.label_len;
         if (!id.data || !str_eq(id, (struct str){ text, e.cluster_len })) {
             result = write_row(h, cluster, &row);
+            last = 0;
             id = (struct str){ text, e.cluster_len };
             if (is_ok(result)) result = number_of_cluster(h->file, id, &cluster);
         }
         if (is_ok(result)) result = series_of(h, cluster, &e, label, &s);
         int64_t value = is_ok(result) && s ? value_of(h, s, &e) : 0;
-        if (value) row_put(&row, s->number, value);
+        if (value) row_put(&row, &last, s->number, value);
     }
     if (is_ok(result)) result = write_row(h, cluster, &row);
     buf_done(&row);
@@ -354,6 +366,7 @@ static status write_hour(struct history *h, int64_t cluster, int64_t hour)
     struct hour all = { 0 };
     struct hour_sum *s, *next;
     struct buf row;
+    int64_t last = 0;
     status result = OK;
     struct db_query *q = DB(h->file, "SELECT data FROM minute WHERE cluster = ? AND at >= ? AND at < ?",
                             cluster, hour * 60, hour * 60 + 60);
@@ -362,7 +375,7 @@ static status write_hour(struct history *h, int64_t cluster, int64_t hour)
     if (is_ok(result)) result = ended;
     buf_init(&row, 16 << 20);
     HASH_ITER(hh, all.sums, s, next)
-        row_put(&row, s->series, hour_value(&all, s, kind_of(h->file, s->series)));
+        row_put(&row, &last, s->series, hour_value(&all, s, kind_of(h->file, s->series)));
     if (is_ok(result)) result = buf_check(&row);
     if (is_ok(result) && all.rows)
         result = db_run(DB(h->file, "INSERT OR REPLACE INTO hour VALUES (?, ?, ?)", cluster, hour,
@@ -372,16 +385,44 @@ static status write_hour(struct history *h, int64_t cluster, int64_t hour)
     return result;
 }
 
-static status forget_old(struct history *h)
+/* What the file may have. */
+static int64_t file_max(const struct history *h)
 {
-    int64_t pages = 0, page_size = 0;
+    struct statvfs fs;
+    if (h->max_bytes) return h->max_bytes;
+    if (statvfs(h->data_dir, &fs) < 0) return FILE_MAX;
+    int64_t tenth = (int64_t)(fs.f_blocks / 10 * fs.f_frsize);
+    return tenth < FILE_MAX ? tenth : FILE_MAX;
+}
+
+/* Of a cluster that is long gone nothing stays. */
+static status forget_cluster(struct history *h, int64_t cluster)
+{
+    int64_t rows = 0;
+    TRY(db_one_i64(DB(h->file, "SELECT EXISTS (SELECT 1 FROM minute WHERE cluster = ?) + "
+                               "EXISTS (SELECT 1 FROM hour WHERE cluster = ?)", cluster, cluster), &rows));
+    if (rows) return OK;
+    TRY(db_run(DB(h->file, "DELETE FROM series WHERE cluster = ?", cluster)));
+    h->forgot = true;
+    return db_run(DB(h->file, "DELETE FROM cluster WHERE number = ?", cluster));
+}
+
+static status forget_old(struct history *h, const int64_t *clusters, size_t count)
+{
+    int64_t pages = 0, spare = 0, page_size = 0;
     TRY(db_one_i64(DB(h->file, "PRAGMA page_count"), &pages));
     TRY(db_one_i64(DB(h->file, "PRAGMA page_size"), &page_size));
-    bool large = pages * page_size > FILE_MAX && h->minutes_kept > 24 * 60;
+    TRY(db_one_i64(DB(h->file, "PRAGMA freelist_count"), &spare));
+    bool large = (pages - spare) * page_size > file_max(h) && h->minutes_kept > 24 * 60;
     h->minutes_kept = large ? h->minutes_kept - 24 * 60 : MINUTES_KEPT;
     if (large) log_warn("history.db is full: minutes are kept for %lld h", (long long)h->minutes_kept / 60);
-    TRY(db_run(DB(h->file, "DELETE FROM minute WHERE at < ?", h->minute - h->minutes_kept)));
-    TRY(db_run(DB(h->file, "DELETE FROM hour WHERE at < ?", h->minute / 60 - HOURS_KEPT)));
+    for (size_t i = 0; i < count; i++) {
+        TRY(db_run(DB(h->file, "DELETE FROM minute WHERE cluster = ? AND at < ?", clusters[i],
+                      h->minute - h->minutes_kept)));
+        TRY(db_run(DB(h->file, "DELETE FROM hour WHERE cluster = ? AND at < ?", clusters[i],
+                      h->minute / 60 - HOURS_KEPT)));
+        TRY(forget_cluster(h, clusters[i]));
+    }
     return db_script(h->file, "PRAGMA incremental_vacuum(2000)");
 }
 
@@ -390,12 +431,12 @@ static status write_hours(struct history *h)
     int64_t numbers[CLUSTERS_MAX], upto = h->minute / 60;
     size_t count = 0;
     if (h->hour >= upto) return OK;
-    struct db_query *q = DB(h->file, "SELECT DISTINCT cluster FROM minute WHERE at >= ?", h->hour * 60);
+    struct db_query *q = DB(h->file, "SELECT number FROM cluster LIMIT ?", CLUSTERS_MAX);
     while (count < CLUSTERS_MAX && db_next(q)) numbers[count++] = db_i64(q, 0);
     TRY(db_end(q));
     for (; h->hour < upto; h->hour++)
         for (size_t i = 0; i < count; i++) TRY(write_hour(h, numbers[i], h->hour));
-    return forget_old(h);
+    return forget_old(h, numbers, count);
 }
 
 static void forget_series(struct history *h)
@@ -415,7 +456,7 @@ static int64_t cpu_us(void)
     return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
-/* What was remembered of a minute that was not written names rows that are not there. */
+/* What was remembered of a minute that was not written, or was forgotten, names rows that are not there. */
 static void write_minute(struct history *h)
 {
     status result = db_begin(h->file);
@@ -423,9 +464,10 @@ static void write_minute(struct history *h)
     if (is_ok(result)) result = write_hours(h);
     if (is_ok(result)) result = db_commit(h->file);
     else db_rollback(h->file);
-    if (is_ok(result)) return;
-    log_warn("history: a minute was not written: %s", status_text(result));
+    if (failed(result)) log_warn("history: a minute was not written: %s", status_text(result));
+    if (is_ok(result) && !h->forgot) return;
     forget_series(h);
+    h->forgot = false;
     h->first = true;
 }
 
@@ -448,22 +490,10 @@ static void written(struct job *job)
 
 /* --- the minute -------------------------------------------------------------------------------------- */
 
-void history_take(struct history *h, int64_t now_wall)
+/* All is taken: the lane may write it. */
+static void take_over(struct history *h)
 {
-    int64_t minute = (now_wall - MINUTE_MS / 2) / MINUTE_MS; /* the one that is over */
-    if (h->busy) return; /* the disk is slow: this minute is left out, counters come with the next */
-    if (h->takes && minute == h->minute) return; /* the clock was set back: the row is written */
-    struct db_query *q = DB(h->db, "SELECT c.id, coalesce(sum(t.partitions), 0) FROM cluster c LEFT JOIN "
-                                   "topic t ON t.cluster_id = c.id AND t.internal = 0 GROUP BY c.id LIMIT ?",
-                            CLUSTERS_MAX);
-    while (db_next(q)) {
-        char id[64];
-        DB_COPY(q, 0, id);
-        put_cluster(h, id, db_i64(q, 1));
-    }
-    (void)db_end(q); /* logged; what was taken counts */
     h->takes++;
-    h->minute = minute;
     if (failed(buf_check(&h->taken)) || !h->taken.len) {
         buf_clear(&h->taken);
         return;
@@ -472,6 +502,46 @@ void history_take(struct history *h, int64_t now_wall)
     h->job.done = written;
     h->busy = is_ok(loop_submit(h->loop, &h->job, LANE_BACKGROUND));
     if (!h->busy) buf_clear(&h->taken);
+}
+
+/* As many clusters as one turn has time for. */
+static void take_more(struct history *h)
+{
+    int64_t begin = cpu_us(), partitions;
+    while (h->taking_at < h->taking_count) {
+        const char *id = h->taking[h->taking_at++];
+        partitions = 0;
+        (void)db_one_i64(DB(h->db, "SELECT coalesce(sum(partitions), 0) FROM topic WHERE cluster_id = ? AND "
+                                   "internal = 0", str_c(id)), &partitions);
+        put_cluster(h, id, partitions);
+        if (loop_turn_is_long(h->loop)) break;
+    }
+    begin = cpu_us() - begin;
+    h->cost.take_cpu += begin;
+    if (begin > h->cost.longest_take) h->cost.longest_take = begin;
+    if (h->taking_at < h->taking_count && is_ok(loop_timer_set(h->loop, &h->more, loop_now(h->loop)))) return;
+    mem_free(TAKE(h->taking));
+    take_over(h);
+}
+
+static void on_more(struct timer *timer) { take_more(CONTAINER_OF(timer, struct history, more)); }
+
+static void take(struct history *h, int64_t now_wall)
+{
+    int64_t minute = (now_wall - MINUTE_MS / 2) / MINUTE_MS; /* the one that is over */
+    if (h->busy || h->taking) return; /* the disk is slow: without this minute; counters come with the next */
+    if (h->takes && minute == h->minute) return; /* the clock was set back: the row is written */
+    h->taking = mem_alloc(CLUSTERS_MAX * sizeof *h->taking);
+    if (!h->taking) return;
+    h->minute = minute;
+    h->taking_at = h->taking_count = 0;
+    struct db_query *q = DB(h->db, "SELECT id FROM cluster ORDER BY id LIMIT ?", CLUSTERS_MAX);
+    while (db_next(q)) {
+        DB_COPY(q, 0, h->taking[h->taking_count]);
+        h->taking_count++;
+    }
+    (void)db_end(q); /* logged; what was taken counts */
+    take_more(h);
 }
 
 static void set_timer(struct history *h)
@@ -484,15 +554,22 @@ static void set_timer(struct history *h)
 static void on_minute(struct timer *timer)
 {
     struct history *h = CONTAINER_OF(timer, struct history, timer);
-    int64_t begin = cpu_us();
-    history_take(h, wall_ms());
-    begin = cpu_us() - begin;
-    h->cost.take_cpu += begin;
-    if (begin > h->cost.longest_take) h->cost.longest_take = begin;
+    take(h, wall_ms());
     set_timer(h);
 }
 
 struct history_cost history_cost(const struct history *h) { return h->cost; }
+
+/* Rows of a hundred series do not fit into pages of 4 KiB well. A file that is large stays as it is. */
+static status set_pages(struct db *db)
+{
+    int64_t pages = 0, size = 0;
+    TRY(db_one_i64(DB(db, "PRAGMA page_count"), &pages));
+    TRY(db_one_i64(DB(db, "PRAGMA page_size"), &size));
+    if (size >= PAGE || pages > PAGES_SMALL) return OK;
+    return db_script(db, "PRAGMA journal_mode = DELETE; PRAGMA page_size = 16384;"
+                         "PRAGMA auto_vacuum = INCREMENTAL; VACUUM; PRAGMA journal_mode = WAL");
+}
 
 static status open_file(const char *data_dir, struct db **ret_db)
 {
@@ -501,6 +578,7 @@ static status open_file(const char *data_dir, struct db **ret_db)
     snprintf(path, sizeof path, "%s/history.db", data_dir);
     for (int tries = 0;; tries++) {
         status result = db_open_writer(path, ret_db);
+        if (is_ok(result)) result = set_pages(*ret_db);
         if (is_ok(result)) result = db_script(*ret_db, schema);
         if (is_ok(result) || tries == 1) return result;
         db_free(*ret_db);
@@ -516,16 +594,18 @@ static status open_file(const char *data_dir, struct db **ret_db)
     }
 }
 
-status history_start(const char *data_dir, struct loop *loop, struct db *db, struct engine *engine,
-                     struct supervisor *supervisor, struct history **ret_history)
+status history_start(const char *data_dir, int64_t max_bytes, struct loop *loop, struct db *db,
+                     struct engine *engine, struct supervisor *supervisor, struct history **ret_history)
 {
     struct history *h = mem_zalloc(sizeof *h);
     if (!h) return FAIL(NO_MEMORY);
-    *h = (struct history){ .loop = loop, .db = db, .engine = engine, .supervisor = supervisor,
+    *h = (struct history){ .loop = loop, .data_dir = data_dir, .max_bytes = max_bytes, .db = db,
+                           .engine = engine, .supervisor = supervisor,
                           .first = true,
                            .minutes_kept = MINUTES_KEPT, .started_at = wall_ms() };
     buf_init(&h->taken, TAKE_MAX);
     timer_init(&h->timer, on_minute);
+    timer_init(&h->more, on_more);
     status result = open_file(data_dir, &h->file);
     if (is_ok(result))
         result = db_one_i64(DB(h->file, "SELECT coalesce(max(at) + 1, unixepoch() / 3600) FROM hour"),
@@ -543,6 +623,7 @@ void history_stop(struct history *h)
 {
     if (!h) return;
     forget_series(h);
+    mem_free(h->taking);
     buf_done(&h->taken);
     db_free(h->file);
     mem_free(h);

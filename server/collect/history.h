@@ -30,14 +30,11 @@ const char *series_label_name(enum series_label label, size_t i);
 
 /* --- writing: the domain thread ---------------------------------------------------------------- */
 struct history;
-/* Opens the file, made anew when it is of no use (the old one is put aside), and begins. db, engine and
- * supervisor must outlive it. */
-status history_start(const char *data_dir, struct loop *loop, struct db *db, struct engine *engine,
-                     struct supervisor *supervisor, struct history **ret_history);
+/* Opens the file, made anew when it is of no use (the old one is put aside), and begins. data_dir, db, engine
+ * and supervisor must outlive it. max_bytes: of the file; 0: a tenth of the file system, at most 16 GiB. */
+status history_start(const char *data_dir, int64_t max_bytes, struct loop *loop, struct db *db,
+                     struct engine *engine, struct supervisor *supervisor, struct history **ret_history);
 void history_stop(struct history *history); /* after the loop was freed; NULL ok */
-/* Takes the figures as of this minute (ms since 1970), as the timer does. */
-void history_take(struct history *history, int64_t now_wall);
-
 struct history_cost { /* since leatd began, us */
     int64_t take_cpu, write_cpu; /* processor time on the domain thread, and on the lane */
     int64_t longest_take;        /* one turn of the domain thread */

@@ -71,8 +71,10 @@ static void tell(const struct reading *r, int64_t at, const struct label *l, int
 static void read_row(const struct reading *r, int64_t at, struct bytes data)
 {
     int64_t series, value;
+    struct row row;
     tell_row(r, at);
-    while (row_next(&data, &series, &value)) {
+    row_begin(&row, data);
+    while (row_next(&row, &series, &value)) {
         struct label *l = NULL;
         HASH_FIND(hh, r->labels, &series, sizeof series, l);
         if (l) tell(r, at, l, value);

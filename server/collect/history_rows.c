@@ -4,28 +4,45 @@
 #include "base/mem.h"
 #include "wire/varint.h"
 
-void row_put(struct buf *row, int64_t series, int64_t value)
+void row_put(struct buf *row, int64_t *last, int64_t series, int64_t value)
 {
-    uint8_t bytes[24];
-    size_t n = varint_write(bytes, series);
+    uint8_t bytes[3 * VARINT_MAX];
+    size_t n = row->len ? 0 : varint_write(bytes, ROW_DISTANCES);
+    n += varint_write(bytes + n, series - *last);
     n += varint_write(bytes + n, value);
+    *last = series;
     buf_put(row, bytes, n);
 }
 
-bool row_next(struct bytes *left, int64_t *ret_series, int64_t *ret_value)
+static bool take(struct row *row, int64_t *ret)
 {
-    size_t n = varint_get(*left, ret_series);
-    if (!n || n > left->len) return false;
-    struct bytes rest = bytes_of(left->data + n, left->len - n);
-    size_t m = varint_get(rest, ret_value);
-    if (!m || m > rest.len) return false;
-    *left = bytes_of(rest.data + m, rest.len - m);
+    size_t n = varint_get(row->left, ret);
+    if (!n || n > row->left.len) return false;
+    row->left = bytes_of(row->left.data + n, row->left.len - n);
     return true;
 }
 
-status hour_add(struct hour *hour, struct bytes row)
+void row_begin(struct row *row, struct bytes data)
+{
+    int64_t first;
+    *row = (struct row){ .left = data };
+    row->distances = take(row, &first) && first == ROW_DISTANCES;
+    if (!row->distances) row->left = data;
+}
+
+bool row_next(struct row *row, int64_t *ret_series, int64_t *ret_value)
+{
+    if (!take(row, ret_series) || !take(row, ret_value)) return false;
+    if (row->distances) *ret_series += row->last;
+    row->last = *ret_series;
+    return true;
+}
+
+status hour_add(struct hour *hour, struct bytes data)
 {
     int64_t series, value;
+    struct row row;
+    row_begin(&row, data);
     hour->rows++;
     while (row_next(&row, &series, &value)) {
         struct hour_sum *s = NULL;

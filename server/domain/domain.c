@@ -120,8 +120,8 @@ status domain_start(struct domain *domain)
     TRY(lifetimes_start(domain));
     TRY(usage_start(domain));
     certificates_start(domain);
-    status history = history_start(domain->options.data_dir, domain->loop, domain->db, domain->engine,
-                                   domain->supervisor, &domain->history);
+    status history = history_start(domain->options.data_dir, domain->options.history_max, domain->loop,
+                                   domain->db, domain->engine, domain->supervisor, &domain->history);
     if (failed(history)) log_error("there will be no history: %s", status_text(history));
     TRY(alerts_start(domain));
     return logins_start(domain);

@@ -43,6 +43,7 @@ struct domain_options {
     uint32_t broker_user_first, broker_user_last; /* own users of brokers; 0: none */
     bool no_cgroups;
     bool alert_near;              /* alerts may be sent to this machine and its link, see notify/target.h */
+    int64_t history_max;          /* bytes of history.db; 0: the default */
     int64_t min_free;             /* bytes of the disk, see disk_watch.h; -1: the default */
     bool demo;                    /* make the demo at first start */
 };

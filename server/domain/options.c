@@ -23,6 +23,8 @@ static const char usage[] =
     "  --min-free BYTES     with less than this free on the disk of --data, the appends of the largest\n"
     "                       growing clusters are held back until half as much again is free; 500M, 2G\n"
     "                       (default 5 % of the disk, at most 1G; 0: never)\n"
+    "  --history-max BYTES  of history.db; above it minutes are kept for a day less, and again\n"
+    "                       (default 10 % of the disk, at most 16G)\n"
     "  --https              HTTPS, with a certificate of the service's own CA (DIR/tls/ca.pem)\n"
     "  --https-cert FILE    HTTPS with this certificate chain (PEM), read again when it changes,\n"
     "  --https-key FILE     and its key\n"
@@ -115,7 +117,7 @@ static status parse_host(const char *text, struct domain_options *o, struct why 
     return OK;
 }
 
-static status parse_size(const char *text, int64_t *ret_bytes, struct why *why)
+static status parse_size(const char *name, const char *text, int64_t *ret_bytes, struct why *why)
 {
     static const char units[] = "KMG";
     size_t digits = strspn(text, "0123456789");
@@ -127,7 +129,7 @@ static status parse_size(const char *text, int64_t *ret_bytes, struct why *why)
         *ret_bytes = n << shift;
         return OK;
     }
-    why_set(why, "--min-free wants a number of bytes like 500M or 2G, not %s", text);
+    why_set(why, "%s wants a number of bytes like 500M or 2G, not %s", name, text);
     return FAIL(INVALID);
 }
 
@@ -155,7 +157,8 @@ static status parse_value(struct options *options, const char *name, const char 
     else if (strcmp(name, "--liveness") == 0) return parse_seconds(value, &o->liveness_ms, why);
     else if (strcmp(name, "--broker-users") == 0) return parse_users(value, o, why);
     else if (strcmp(name, "--cgroups") == 0) return parse_cgroups(value, o, why);
-    else if (strcmp(name, "--min-free") == 0) return parse_size(value, &o->min_free, why);
+    else if (strcmp(name, "--min-free") == 0) return parse_size(name, value, &o->min_free, why);
+    else if (strcmp(name, "--history-max") == 0) return parse_size(name, value, &o->history_max, why);
     else if (strcmp(name, "--https-cert") == 0) o->https_chain = value;
     else if (strcmp(name, "--oidc") == 0) o->oidc_file = value;
     else if (strcmp(name, "--https-key") == 0) o->https_key = value;
@@ -170,7 +173,8 @@ static status parse_value(struct options *options, const char *name, const char 
 static bool takes_value(const char *name)
 {
     static const char *const names[] = { "--data", "--web", "--broker-ports", "--listen",
-                                         "--advertise", "--min-free", "--broker-users", "--cgroups",
+                                         "--advertise", "--min-free", "--history-max",
+                                         "--broker-users", "--cgroups",
                                          "--rate-limit", "--oidc", "--https-cert", "--https-key",
                                          "--liveness", "--verify-audit", "--audit-holds" };
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {

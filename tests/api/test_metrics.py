@@ -5,6 +5,7 @@ import re
 import time
 
 import client
+import history
 from client import text, wait_for
 from leatd import kcat
 
@@ -18,6 +19,8 @@ class Metrics:
         self.other = server.make_cluster(environment, "other")["id"]
         self.make_topic(self.other, "before", 11)
         server.kill()
+        self.make_past(server)
+        server.more = ["--history-max", "1M"]
         server.start()
         self.make_topic(self.other, "after", 7)
         self.hold_back(server.make_cluster(environment, "held"))
@@ -39,6 +42,16 @@ class Metrics:
         for who in (key, other):
             code, _, err = kcat(cluster["bootstrap_servers"], who, "-P", "-t", "t", data=("x" * 1000 + "\n") * 100, timeout=60)
             assert code == 0, err
+
+    def make_past(self, server):
+        """Five days too many of a cluster's minutes, and one that was deleted long ago."""
+        db = history.connect(server.data)
+        now = int(time.time() // 60)
+        history.put(db, "minute", "lkc-past", {(1, f"topic-{i}"): 1000000 for i in range(200)}, range(now - 10000, now - 7000))
+        history.put(db, "hour", "lkc-past", {(1, "topic-1"): 60000000}, [now // 60 - 3])
+        history.put(db, "hour", "lkc-gone", {(1, "topic-1"): 60000000}, [now // 60 - 91 * 24])
+        db.commit()
+        db.close()
 
     def make_topic(self, cluster, topic, records):
         self.s.good("POST", f"/kafka/v3/clusters/{cluster}/topics", {"topic_name": topic, "partitions_count": 3})
@@ -185,6 +198,16 @@ def test_the_hour_under_way_is_in_spans_of_hours(t):
         values = got["series"][0]["values"]
         assert got["step_ms"] == step and got["from"] % step == 0 and len(values) <= 361
         assert sum(v or 0 for v in values) == 45, span
+
+
+def test_what_is_too_old_or_too_much_is_forgotten_once_an_hour(t):
+    db = history.connect(t.s.data)
+    now = int(time.time() // 60)
+    oldest, = db.execute("SELECT min(m.at) FROM minute m JOIN cluster c ON c.number = m.cluster WHERE c.id = 'lkc-past'").fetchone()
+    assert now - 6 * 1440 - 10 <= oldest <= now - 6 * 1440 + 10, "the file is larger than it may be: a day less"
+    assert db.execute("SELECT id FROM cluster WHERE id = 'lkc-gone'").fetchall() == []
+    assert db.execute("SELECT count(*) FROM series WHERE cluster NOT IN (SELECT number FROM cluster)").fetchone() == (0,)
+    db.close()
 
 
 def test_a_history_in_steps_that_is_not_understood_is_refused_in_a_sentence(t):
