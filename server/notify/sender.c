@@ -200,7 +200,9 @@ static void judge(struct send *s, CURLcode code)
     r->code = (int)answer;
     r->after_ms = (int64_t)after * 1000;
     r->arrived = code == CURLE_OK && (s->is_mail || (answer >= 200 && answer < 300));
-    r->again = !r->arrived && !s->work->was_near && passes(s->is_mail, answer);
+    /* Who said yes and broke off may not have it; the message's id tells who has it twice. */
+    bool cut = !s->is_mail && code != CURLE_OK && answer >= 200 && answer < 300;
+    r->again = !r->arrived && !s->work->was_near && (cut || passes(s->is_mail, answer));
     if (r->arrived) return;
     if (s->work->was_near)
         snprintf(r->text, sizeof r->text,
@@ -211,6 +213,9 @@ static void judge(struct send *s, CURLcode code)
                  answer);
     else if (code == CURLE_OK)
         snprintf(r->text, sizeof r->text, "It answers with status %ld.", answer);
+    else if (cut)
+        snprintf(r->text, sizeof r->text, "It answers with status %ld and breaks off: %s.", answer,
+                 curl_easy_strerror(code));
     else if (s->is_mail && answer >= 400)
         snprintf(r->text, sizeof r->text, "The mail server answers %ld: %s.", answer,
                  curl_easy_strerror(code));

@@ -18,7 +18,7 @@ for noisy in ("werkzeug", "mail.log"):
 
 
 class Http:
-    """Keeps what was posted; answers with the statuses given in `answers`, then 200."""
+    """Keeps what was posted; answers with the statuses given in `answers` ("cut": a 200 that breaks off), then 200."""
 
     def __init__(self, answers=(), headers=None):
         self.posts, self.answers, self.headers = [], list(answers), headers or {}
@@ -32,6 +32,9 @@ class Http:
         request = Request(environ)
         self.posts.append((dict(request.headers), request.get_data()))
         status = self.answers.pop(0) if self.answers else 200
+        if status == "cut":
+            start_response("200 OK", [("Content-Length", "1000")])
+            return [b"seen"]
         return Response("seen", status=status, headers=self.headers)(environ, start_response)
 
     def bodies(self):

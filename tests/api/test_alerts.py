@@ -425,6 +425,17 @@ def test_a_receiver_that_was_away_is_told_once_what_is(t):
         t.drop(rule)
 
 
+def test_a_receiver_that_breaks_off_is_told_again(t):
+    with contextlib.closing(sinks.Http(answers=["cut"])) as hook:
+        channel = t.make_channel(type="webhook", url=hook.url)["id"]
+        rule = t.make_rule("disk", threshold=0, channels=[channel])
+        waiting = wait_for(lambda: [d for d in t.deliveries(channel) if d["attempts"]], "it was tried")[0]
+        assert waiting["state"] == "queued" and "status 200 and breaks off" in waiting["error"], waiting
+        wait_for(lambda: [d for d in t.deliveries(channel) if d["state"] == "sent"], "it arrived", 40)
+        assert {headers["Leat-Delivery"] for headers, _body in hook.posts} == {waiting["id"]} and len(hook.posts) == 2
+        t.drop(rule)
+
+
 def test_what_a_receiver_refuses_for_good_is_not_tried_again(t):
     with contextlib.closing(sinks.Http(answers=[404])) as hook:
         channel = t.make_channel(type="webhook", url=hook.url)["id"]
