@@ -16,13 +16,14 @@ import group_tests  # noqa: E402
 import managed_tests  # noqa: E402
 import managed_tls_tests  # noqa: E402
 import standalone_tests  # noqa: E402
+import time_lag_tests  # noqa: E402
 import tls_tests  # noqa: E402
 import transaction_tests  # noqa: E402
 from leatd import BIN, run_tests  # noqa: E402
 
 tests = {}
 for module in (standalone_tests, admin_tests, tls_tests, managed_tests, managed_tls_tests, access_tests, audit_tests,
-               compaction_tests, connected_tests, damage_tests, disk_tests, group_tests, transaction_tests):
+               compaction_tests, connected_tests, damage_tests, disk_tests, group_tests, time_lag_tests, transaction_tests):
     tests.update({k: v for k, v in vars(module).items() if k.startswith("test_")})
 # What cannot run must not look like success.
 missing = [p for p in ("leat-broker", "leatd") if not os.path.exists(os.path.join(BIN, p))]
