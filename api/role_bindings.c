@@ -1,9 +1,10 @@
 /* role_bindings.c - /iam/v2/role-bindings (flat objects, no PATCH, DELETE answers the object), and what
- * roles there are: /leat/v1/roles, /leat/v1/operations. Reads on HTTP threads, changes on the domain
- * thread. */
+ * roles there are and give: /leat/v1/roles, /leat/v1/operations, /leat/v1/permissions. Reads on HTTP
+ * threads, changes on the domain thread. */
 #include "api/access.h"
 #include "api/control.h"
 #include "api/handlers.h"
+#include "domain/clusters.h"
 #include "domain/role_bindings.h"
 
 #define API_VERSION "iam/v2"
@@ -170,4 +171,29 @@ void operations_list_get(struct api_request *rq)
         if (rule) json_array_append_new(data, operation_json(&routes[i], rule));
     }
     api_reply_list(rq, NULL, "OperationList", data, NULL, (int64_t)json_array_size(data));
+}
+
+/* So that a program offers only what will not be refused. What may be done with some topics of a cluster
+ * alone is not told: that is asked of each. */
+void permissions_list_get(struct api_request *rq)
+{
+    struct role_scope target = { .name = STR("") };
+    struct str id = rq->http->query(rq, "cluster_id", 0);
+    struct cluster c;
+    if (id.len) {
+        status result = clusters_get(rq->db, id, &c);
+        if (failed(result) || !access_sees_cluster(rq, c.environment_id, c.id)) {
+            api_fail(rq, failed(result) ? result : FAIL(NOT_FOUND), "There is no such cluster.");
+            return;
+        }
+        target.environment_id = str_c(c.environment_id);
+        target.cluster_id = str_c(c.id);
+    }
+    json_t *given = json_array();
+    for (int p = 0; p < PERMISSION_COUNT; p++) {
+        if (access_allows_for(rq, (enum permission)p, &target))
+            json_array_append_new(given, json_string(permission_name((enum permission)p)));
+    }
+    api_reply(rq, 200, json_pack("{s:s, s:o, s:o}", "kind", "PermissionList", "cluster_id",
+                                 id.len ? json_string(c.id) : json_null(), "permissions", given));
 }

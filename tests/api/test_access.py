@@ -344,6 +344,23 @@ def test_a_role_that_was_taken_away_is_gone_at_once(t):
     t.s.refused(404, "GET", path, key=key)
 
 
+def test_everyone_is_told_what_its_roles_let_it_do(t):
+    given = {r["name"]: sorted(r["permissions"]) for r in t.roles}
+    for role, kinds, key in t.holders:
+        told = t.s.good("GET", f"/leat/v1/permissions?cluster_id={t.mine.cluster}", key=key)
+        assert told["cluster_id"] == t.mine.cluster
+        inward = sorted(p for p in given[role] if p in ("view", "account.view"))
+        assert sorted(told["permissions"]) == (inward if "topic" in kinds else given[role]), (role, told)
+        everywhere = t.s.good("GET", "/leat/v1/permissions", key=key)
+        wanted = given[role] if kinds == ["organization"] else inward
+        assert everywhere["cluster_id"] is None and sorted(everywhere["permissions"]) == wanted, (role, everywhere)
+    assert t.s.good("GET", "/leat/v1/permissions", key=t.nobody)["permissions"] == []
+    inside = next(k for role, kinds, k in t.holders if kinds == ["cloud-cluster"])
+    for cluster in (t.theirs.cluster, "lkc-nobody0"):
+        e = t.s.refused(404, "GET", f"/leat/v1/permissions?cluster_id={cluster}", key=inside)["errors"][0]
+        assert e["detail"] == "There is no such cluster.", e
+
+
 def test_the_table_for_people_is_the_table_that_decides(t):
     """api/ACCESS.md; LEAT_WRITE=1 writes it anew."""
     path = os.path.join(contract.ROOT, "api", "ACCESS.md")

@@ -124,6 +124,7 @@ def test_people_keys_and_roles_by_verbs(t):
     assert t.json("group-mappings", "show", mapping)["id"] == mapping and mapping in t.run("group-mappings")
     t.run("group-mappings", "delete", mapping, "--yes")
     assert "CloudClusterAdmin" in t.run("roles") and "listClusters" in t.run("service", "operations")
+    assert "cluster.operate" in t.run("permissions") and t.json("permissions")["cluster_id"] is None
     t.run("accounts", "delete", account, "--yes")
 
 

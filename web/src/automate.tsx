@@ -17,6 +17,14 @@ function recipes({ path, cluster }: Recipe): { what: string; curl: string; cli?:
       { what: 'Be told by a webhook', curl: send('POST', '/leat/v1/alert-channels', { name: 'on call', type: 'webhook', url: 'https://example.com/hook' }) },
       { what: 'Watch the lag of groups', curl: send('POST', '/leat/v1/alert-rules', { name: 'Slow consumers', watches: 'lag', threshold: 10000, for_ms: 300000 }) },
     ];
+    if (path[0] === 'backups') return [
+      { what: 'List backups', curl: read('/leat/v1/backups'), cli: 'leat backups' },
+      { what: 'Restore one as a new cluster', curl: send('POST', '/leat/v1/backups/bk-…:restore', { display_name: 'orders-restored' }), cli: 'leat backups restore bk-…' },
+    ];
+    if (path[0] === 'service') return [
+      { what: 'Start every cluster anew, one at a time', curl: `${auth} -X POST '${url}/leat/v1/clusters:rolling-restart'`, cli: 'leat rolling-restart start --yes' },
+      { what: 'Copy the database', curl: `${auth} -X POST '${url}/leat/v1/database:backup'`, cli: 'leat backups database' },
+    ];
     return path[0] === 'audit' ? [{ what: 'Read the audit log', curl: read('/leat/v1/audit') }] : [
       { what: 'List clusters with state and use', curl: read('/leat/v1/clusters'), cli: 'leat clusters' },
       { what: 'Make a cluster', curl: send('POST', '/cmk/v2/clusters', { spec: { display_name: 'orders', availability: 'SINGLE_ZONE', cloud: 'leat', region: 'local', config: { kind: 'Basic' }, environment: { id: 'env-…' } } }), cli: 'leat clusters create orders --environment env-… --kind Basic' },
@@ -52,6 +60,9 @@ function recipes({ path, cluster }: Recipe): { what: string; curl: string; cli?:
     ];
     case 'quotas': return [{ what: 'Limit a service account', curl: send('POST', '/kafka-quotas/v1/client-quotas', { spec: { display_name: 'orders-api', description: '', throughput: { ingress_byte_rate: '1000000', egress_byte_rate: '2000000' }, cluster: { id }, principals: [{ id: 'sa-…' }], environment: { id: cluster.environment.id } } }), cli: `leat quotas create orders-api --in 1000000 --out 2000000 --account sa-…${on}` },
       { what: 'Limit a client id', curl: send('PUT', `/leat/v1/clusters/${id}/kafka-quotas`, { entity: { client_id: 'orders-api' }, quotas: { producer_byte_rate: 1000000 } }) }];
+    case 'processes': return [{ what: 'What its processes use', curl: read(`/leat/v1/clusters/${id}/processes`), cli: `leat clusters processes ${id}` }, { what: 'Restart its broker', curl: `${auth} -X POST '${url}/leat/v1/clusters/${id}:restart'`, cli: `leat clusters restart ${id}` }];
+    case 'logs': return [{ what: 'The last lines of its log', curl: read(`/leat/v1/clusters/${id}/logs?lines=100`), cli: `leat clusters logs ${id}` }];
+    case 'backups': return [{ what: 'Back it up', curl: send('POST', `/leat/v1/clusters/${id}/backups`, { description: 'before the migration' }), cli: `leat backups create ${id}` }];
     case 'audit': return [{ what: 'Read the audit log of this cluster', curl: read(`/leat/v1/audit?cluster_id=${id}`) }];
     default: return [{ what: 'This cluster: state, limits and use', curl: read(`/leat/v1/clusters/${id}`), cli: `leat clusters show ${id}` }];
   }

@@ -24,6 +24,10 @@ import { People } from './pages/people';
 import { AcceptInvitation, Profile } from './pages/profile';
 import { Requests } from './pages/requests';
 import { Audit } from './pages/audit';
+import { Backups } from './pages/backups';
+import { Logs } from './pages/logs';
+import { Processes } from './pages/processes';
+import { Service } from './pages/service';
 import { Alerts, useFiring } from './pages/alerts';
 
 type Session = { user: { id: string; login: string; full_name: string }; csrf: string };
@@ -43,6 +47,8 @@ function page(path: string[], query: URLSearchParams, cluster: Cluster | undefin
   if (path[0] === 'people') return <People />;
   if (path[0] === 'environments') return <Environments />;
   if (path[0] === 'plans') return <Plans />;
+  if (path[0] === 'backups') return <Backups />;
+  if (path[0] === 'service') return <Service />;
   if (path[0] === 'requests') return <Requests query={query} />;
   if (path[0] !== 'clusters' || !path[1]) return <Missing />;
   if (!cluster) return null;
@@ -55,6 +61,9 @@ function page(path: string[], query: URLSearchParams, cluster: Cluster | undefin
     case 'access': return path[3] ? <AccountPage c={c} id={path[3]} /> : <Access c={c} />;
     case 'quotas': return <Quotas c={c} />;
     case 'limits': return <ClusterLimits c={c} reload={reload} />;
+    case 'processes': return <Processes c={c} reload={reload} />;
+    case 'logs': return <Logs c={c} query={query} />;
+    case 'backups': return <Backups c={c} />;
     case 'audit': return <Audit c={c} query={query} />;
     default: return <Missing />;
   }
@@ -63,7 +72,8 @@ const Missing = () => <div class="empty"><p class="empty-title">There is no such
 
 const parts: [string, string, string][] = [
   ['', 'overview', 'Overview'], ['topics', 'topics', 'Topics'], ['groups', 'groups', 'Groups'], ['metrics', 'metrics', 'Metrics'],
-  ['quotas', 'quotas', 'Quotas'], ['limits', 'limits', 'Limits'], ['access', 'access', 'Access'], ['audit', 'audit', 'Audit'],
+  ['quotas', 'quotas', 'Quotas'], ['limits', 'limits', 'Limits'], ['access', 'access', 'Access'],
+  ['processes', 'processes', 'Processes'], ['logs', 'logs', 'Logs'], ['backups', 'backups', 'Backups'], ['audit', 'audit', 'Audit'],
 ];
 
 // The cluster one is in, and the way to another.
@@ -93,7 +103,7 @@ function Switcher({ id, c }: { id: string; c?: Cluster }) {
 
 // What is beside the clusters.
 const places: [string, string, string][] = [
-  ['alerts', 'alerts', 'Alerts'], ['environments', 'environments', 'Environments'], ['plans', 'plans', 'Plans'], ['requests', 'requests', 'Topic requests'], ['people', 'access', 'People'], ['audit', 'audit', 'Audit'],
+  ['alerts', 'alerts', 'Alerts'], ['environments', 'environments', 'Environments'], ['plans', 'plans', 'Plans'], ['requests', 'requests', 'Topic requests'], ['people', 'access', 'People'], ['backups', 'backups', 'Backups'], ['service', 'service', 'Service'], ['audit', 'audit', 'Audit'],
 ];
 
 function Frame({ session, leave }: { session: Session; leave: () => void }) {

@@ -17,7 +17,8 @@ export type Cluster = {
   id: string; display_name: string; environment: { id: string; display_name: string };
   plan: string; kind: string; tag: string; cloud: string; region: string; created_at: string;
   bootstrap_servers: string; tls_bootstrap_servers: string | null; security_protocol: string; sasl_mechanisms: string[];
-  state: { name: string; reason: string; since: string; started_at: string | null; restarts: number; pid: number | null };
+  state: { name: string; reason: string; since: string; started_at: string | null; restarts: number; pid: number | null; last_end: { at: string; reason: string } | null };
+  program: string;
   damage: { partitions: number; first: { topic_name: string; partition_id: number; offline: boolean; reason: string }[] };
   storage: { state: 'open' | 'at_limit' | 'held' | 'disk_full'; reason: string };
   paused: { at: string; reason: string } | null;
