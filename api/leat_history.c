@@ -268,6 +268,18 @@ static json_t *lines_json(struct chart *c)
     return series;
 }
 
+/* For how long of each step somebody looked: what a counter's step is divided by. The hour under way, and
+ * an hour in which nobody looked for a while, count as whole ones up to `to`. */
+static json_t *observed_json(const struct chart *c)
+{
+    json_t *observed = json_array();
+    for (size_t i = 0; i < c->steps; i++) {
+        int64_t looked = c->rows[i] * c->query.step, most = c->to - (c->from + (int64_t)i * c->step);
+        json_array_append_new(observed, json_integer(looked < most ? looked : most));
+    }
+    return observed;
+}
+
 static void answer(struct chart *c)
 {
     if (c->too_much || !add_missing(c)) {
@@ -276,6 +288,7 @@ static void answer(struct chart *c)
     }
     json_t *o = json_pack("{s:I, s:I, s:I}", "from", (json_int_t)c->from, "to", (json_int_t)c->to, "step_ms",
                           (json_int_t)c->step);
+    PUT(o, "observed_ms", observed_json(c));
     PUT(o, "series", lines_json(c));
     api_reply(c->rq, 200, o);
 }

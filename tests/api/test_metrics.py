@@ -30,6 +30,7 @@ class Metrics:
         produced = time.time()
         wait_for(lambda: self.query("received_records"), "the minute is over and written", 90)
         self.late = time.time() - (produced - produced % 60 + 60)
+        wait_for(lambda: any(self.history("metric=received_records", "span=15m")["series"][0]["values"]), "charts have it too", 20)
 
     def hold_back(self, cluster):
         """Somebody sends so fast that a quota makes him wait, and somebody else does not."""
@@ -185,6 +186,7 @@ def test_the_history_in_steps_is_what_was_produced_and_null_where_nobody_looked(
     assert [v is None for v in records["values"]] == [v is None for v in stored["values"]]
     assert records["values"][0] is None, "the cluster is younger than a quarter of an hour"
     assert records["values"][-1] is not None and stored["values"][-1] > 45
+    assert got["observed_ms"] == [0 if v is None else 60000 for v in records["values"]]
     by = t.history("metric=received_records", "span=15m", "by=topic")["series"]
     assert [(s["topic"], sum(v or 0 for v in s["values"])) for s in by] == [("orders", 40), ("returns", 5)]
     assert [s["topic"] for s in t.history("metric=received_records", "span=15m", "by=topic", "limit=1")["series"]] == ["orders"]
@@ -198,6 +200,8 @@ def test_the_hour_under_way_is_in_spans_of_hours(t):
         values = got["series"][0]["values"]
         assert got["step_ms"] == step and got["from"] % step == 0 and len(values) <= 361
         assert sum(v or 0 for v in values) == 45, span
+        assert [ms > 0 for ms in got["observed_ms"]] == [v is not None for v in values]
+        assert max(got["observed_ms"]) <= step
 
 
 def test_what_is_too_old_or_too_much_is_forgotten_once_an_hour(t):

@@ -13,10 +13,15 @@ const flags = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--di
 export async function startLeatd(...options) {
   const child = spawn('python3', [join(here, 'serve.py'), ...options], { stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = new Promise(done => child.once('exit', done));
-  const line = await new Promise((got, lost) => {
-    createInterface({ input: child.stdout }).once('line', got);
-    ended.then(code => lost(new Error(`leatd did not start (${code})`)));
+  const lines = [];
+  const waiting = [];
+  createInterface({ input: child.stdout }).on('line', text => { const got = waiting.shift(); if (got) got(text); else lines.push(text); });
+  const said = () => new Promise((got, lost) => {
+    if (lines.length) { got(lines.shift()); return; }
+    waiting.push(got);
+    ended.then(code => lost(new Error(`leatd ended (${code})`)));
   });
+  const line = await said();
   const at = JSON.parse(line);
   const key = Buffer.from(`${at.quickstart.cloud_api_key}:${at.quickstart.cloud_api_secret}`).toString('base64');
   return {
@@ -31,6 +36,8 @@ export async function startLeatd(...options) {
       if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
       return text ? JSON.parse(text) : null;
     },
+    // leatd is killed (its brokers live on), started again, or given a past: see serve.py.
+    async tell(order) { child.stdin.write(`${JSON.stringify(order)}\n`); await said(); },
     async stop() { child.stdin.end(); await ended; },
   };
 }

@@ -23,7 +23,7 @@ type Props = {
 // What these custom properties are now.
 export const colours = (...names: string[]) => names.map(resolve);
 // The next round number: what an axis may end at.
-export function round(n: number): number {
+function round(n: number): number {
   const unit = 10 ** Math.floor(Math.log10(n));
   return unit * ([1, 2, 4, 5, 10].find(f => f * unit >= n) || 10);
 }
@@ -120,8 +120,8 @@ export function Chart({ samples, label, height = 200, format, mirrored, names, l
 }
 
 // A word-sized picture of the same.
-export function Spark({ samples, at = 0, width = 88, height = 26, span = 60 }: { samples: Sample[]; at?: number; width?: number; height?: number; span?: number }) {
-  const shown = samples.slice(-span);
+export function Spark({ samples, at = 0, width = 88, height = 26 }: { samples: Sample[]; at?: number; width?: number; height?: number }) {
+  const shown = samples.slice(-60);
   const top = Math.max(1, ...shown.map(s => s.values[at]));
   const x = (i: number) => (shown.length < 2 ? width : (i / (shown.length - 1)) * width);
   const points = shown.map((s, i) => `${x(i).toFixed(1)},${(height - 2 - (s.values[at] / top) * (height - 5)).toFixed(1)}`);

@@ -54,7 +54,7 @@ function page(path: string[], query: URLSearchParams, cluster: Cluster | undefin
   if (!cluster) return null;
   const c = cluster;
   switch (path[2]) {
-    case undefined: return <Overview c={c} reload={reload} />;
+    case undefined: return <Overview c={c} query={query} reload={reload} />;
     case 'topics': return path[3] ? <TopicPage c={c} name={path[3]} query={query} /> : <Topics c={c} query={query} />;
     case 'groups': return path[3] ? <GroupPage c={c} id={path[3]} query={query} /> : <Groups c={c} query={query} />;
     case 'metrics': return <Metrics c={c} query={query} />;

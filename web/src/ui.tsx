@@ -50,7 +50,7 @@ export function Gauge({ label, use, limit, show, bound = show, idle, peak, perce
 
 // --- buttons and fields -----------------------------------------------------------------------------------
 export function Button({ icon, kind = '', children, ...rest }: { icon?: string; kind?: '' | 'primary' | 'danger' | 'quiet' | 'small' } & JSX.HTMLAttributes<HTMLButtonElement> & { disabled?: boolean; type?: 'button' | 'submit' }) {
-  return <button type="button" {...rest} class={`btn ${kind} ${rest.class || ''}`}>{icon && <Icon name={icon} />}{children}</button>;
+  return <button type="button" {...rest} class={`btn ${kind}`}>{icon && <Icon name={icon} />}{children}</button>;
 }
 let ids = 0;
 export function Field({ label, help, error, children }: { label: string; help?: ComponentChildren; error?: string; children: (id: string, describe: string) => ComponentChildren }) {

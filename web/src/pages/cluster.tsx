@@ -1,9 +1,9 @@
 // A cluster's overview: how things stand, measured against what the plan allows.
 import { useMemo, useState } from 'preact/hooks';
 import { all, call, patch, post, useGet } from '../api';
-import { Chart } from '../charts';
 import { ago, bytes, count, duration, plural, rate, rateLimit, rateParts } from '../format';
 import { flows, peak, sample, samples } from '../live';
+import { InAndOut } from '../over_time';
 import { go } from '../router';
 import type { Cgroup, Cluster, Group } from '../types';
 import { Banner, Button, Code, Copy, DeleteOverlay, Empty, Field, FormOverlay, Gauge, Head, Overlay, Section, State, Strip, Table, Tag, toast } from '../ui';
@@ -92,7 +92,7 @@ function Pause({ c, onClose, reload }: { c: Cluster; onClose: () => void; reload
   );
 }
 
-export function Overview({ c, reload }: { c: Cluster; reload: () => void }) {
+export function Overview({ c, query, reload }: { c: Cluster; query: URLSearchParams; reload: () => void }) {
   const groups = useGet<Group[]>(c.state.name === 'running' ? `/leat/v1/clusters/${c.id}/groups` : null, 3000, all);
   const audit = useGet<{ data: any[] }>(`/leat/v1/audit?cluster_id=${c.id}&page_size=8`, 10000);
   const [open, show] = useState<'' | 'connect' | 'topic' | 'delete' | 'settings' | 'pause'>('');
@@ -133,7 +133,7 @@ export function Overview({ c, reload }: { c: Cluster; reload: () => void }) {
         { label: 'Broker memory', value: bytes(c.use.memory_bytes), note: `${duration(c.use.cpu_ms)} of CPU` },
       ]} />
       <div class="two">
-        <Section title="In and out" note="bytes per second, since this page was opened"><Chart label="In and out" samples={samples(c.id)} names={['in', 'out']} mirrored format={rate} height={216} limits={[c.limits.ingress_bytes_per_s, c.limits.egress_bytes_per_s]} /></Section>
+        <InAndOut cluster={c.id} query={query} samples={samples(c.id)} limits={[c.limits.ingress_bytes_per_s, c.limits.egress_bytes_per_s]} height={216} all={`/clusters/${c.id}/metrics`} />
         <Section title="Use against limits" side={<a href={`/clusters/${c.id}/limits`}>Plan {c.plan}</a>}>
           <div class="card pad">
             <Gauge label="Storage" use={c.use.storage_bytes} limit={c.limits.storage_bytes} show={bytes} />

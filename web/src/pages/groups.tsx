@@ -1,7 +1,7 @@
 // Consumer groups: who is behind, by how much, and where.
 import { useMemo, useState } from 'preact/hooks';
 import { all, call, useGet } from '../api';
-import { Chart, Spark } from '../charts';
+import { Spark } from '../charts';
 import { count, duration, plural } from '../format';
 import { sample, samples } from '../live';
 import { OverTime } from '../over_time';
@@ -91,9 +91,8 @@ export function GroupPage({ c, id, query }: { c: Cluster; id: string; query: URL
         { label: 'Members', value: count(n), note: g.protocol ? `assigned by ${g.protocol}` : 'none now' },
         { label: 'Partitions', value: count(lags.length), note: plural(new Set(lags.map(l => l.topic)).size, 'topic') },
       ]} />
-      <Section title="Lag" note="records behind, since this page was opened"><Chart label="Lag" samples={samples(key(c, id))} names={['behind']} format={count} height={180} /></Section>
-      <Section title="Over time"><OverTime cluster={c.id} name={id} query={query} only={`&consumer_group_id=${seg(id)}`} charts={['lag', 'age']}
-        tops={[{ by: 'topic', metric: 'consumer_lag_offsets', title: 'Topics by lag', column: 'Topic', note: 'Records behind', show: count, link: name => `/clusters/${c.id}/topics/${seg(name)}` }]} /></Section>
+      <OverTime cluster={c.id} name={id} query={query} only={`&consumer_group_id=${seg(id)}`} charts={['age', 'lag']} live={{ lag: { samples: samples(key(c, id)), order: [0] } }}
+        parts={new Set(lags.map(l => l.topic)).size < 2 ? [] : [{ by: 'topic', kind: 'lag', metric: 'consumer_lag_offsets', title: 'Topics by lag', note: 'records behind', column: 'Topic', sum: 'At the end', show: count, link: t => `/clusters/${c.id}/topics/${seg(t)}` }]} />
       <Section title="By partition">
         {lags.length === 0 ? <Empty title="No committed offset">The group has not committed an offset yet.</Empty> :
           <Table label="Lag by partition" rows={lags} rowKey={l => `${l.topic}/${l.partition}`} columns={[

@@ -1,10 +1,9 @@
 // One topic: partitions, messages, groups, configuration.
 import { useMemo, useState } from 'preact/hooks';
 import { all, call, post, useGet } from '../api';
-import { Chart } from '../charts';
-import { ago, bytes, count, plural, rate, retention } from '../format';
+import { ago, bytes, count, plural, retention } from '../format';
 import { sample, samples } from '../live';
-import { OverTime } from '../over_time';
+import { InAndOut, OverTime } from '../over_time';
 import { go, seg } from '../router';
 import type { Cluster, Group, Topic } from '../types';
 import { Banner, Button, Bytes, DeleteOverlay, Empty, Field, FormOverlay, Head, Pick, Section, SIZE_UNITS, Skeleton, Table, Tabs, TIME_UNITS, toast } from '../ui';
@@ -13,12 +12,12 @@ import { TopicClients } from './topic_clients';
 
 type Config = { name: string; value: string | null; is_default: boolean; source: string; synonyms?: { name: string; value: string | null; source: string }[] };
 
-function Partitions({ c, t }: { c: Cluster; t: Topic }) {
+function Partitions({ c, t, query }: { c: Cluster; t: Topic; query: URLSearchParams }) {
   const key = `${c.id}/${t.topic_name}`;
   useMemo(() => sample(key, Date.now(), [t.in_per_s, t.out_per_s]), [t]);
   return (
     <>
-      <Section title="In and out" note="bytes per second, since this page was opened"><Chart label="In and out" samples={samples(key)} names={['in', 'out']} mirrored format={rate} height={180} /></Section>
+      <InAndOut cluster={c.id} only={`&topic=${seg(t.topic_name)}`} query={query} samples={samples(key)} height={180} all={`/clusters/${c.id}/topics/${seg(t.topic_name)}?tab=metrics`} />
       <Section title="Partitions" note="kept once, on this machine">
         <Table label="Partitions" rows={t.partitions || []} rowKey={p => String(p.partition_id)} columns={[
           { title: 'Partition', cell: p => <span class="num">{p.partition_id}</span> },
@@ -148,9 +147,9 @@ export function TopicPage({ c, name, query }: { c: Cluster; name: string; query:
       <Head title={name} mono lead={`${plural(t.partitions_count, 'partition')}, ${t.records === null ? 'records unknown' : plural(t.records, 'record')} in ${bytes(t.bytes_stored)}, ${kept}. ${t.last_record_at ? `Last record ${ago(t.last_record_at)}.` : ''}`}
         actions={!t.is_internal && <><Button icon="trash" onClick={() => show('delete')}>Delete</Button><Button icon="plus" onClick={() => show('grow')}>Partitions</Button><Button kind="primary" icon="play" onClick={() => show('produce')}>Produce</Button></>} />
       <Tabs base={base} on={tab} tabs={[['', 'Overview'], ['metrics', 'Metrics'], ['messages', 'Messages'], ['groups', 'Groups', t.group_count], ['clients', 'Clients'], ['configuration', 'Configuration']]} />
-      {tab === '' && <div class="stack"><Partitions c={c} t={t} /></div>}
-      {tab === 'metrics' && <OverTime cluster={c.id} name={name} query={query} only={`&topic=${seg(name)}`} charts={['flow', 'records', 'storage', 'lag', 'age']}
-        tops={[{ by: 'consumer_group_id', metric: 'consumer_lag_offsets', title: 'Groups by lag', column: 'Group', note: 'Records behind', show: count, link: g => `/clusters/${c.id}/groups/${seg(g)}` }]} />}
+      {tab === '' && <div class="stack"><Partitions c={c} t={t} query={query} /></div>}
+      {tab === 'metrics' && <OverTime cluster={c.id} name={name} query={query} only={`&topic=${seg(name)}`} charts={['flow', 'records', 'lag', 'age', 'storage']}
+        parts={[{ by: 'consumer_group_id', kind: 'lag', metric: 'consumer_lag_offsets', title: 'Groups by lag', note: 'records behind', column: 'Group', sum: 'At the end', show: count, link: g => `/clusters/${c.id}/groups/${seg(g)}` }]} />}
       {tab === 'messages' && <Messages c={c} t={t} query={query} />}
       {tab === 'groups' && <TopicGroups c={c} name={name} />}
       {tab === 'clients' && <TopicClients c={c} name={name} />}

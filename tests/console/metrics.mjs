@@ -1,0 +1,223 @@
+// Charts over time in a browser: their numbers are those of the history's route, of what was produced and read, and of
+// a past that is written into history.db before the service starts. The service is down over the end of one minute.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { kcat, openBrowser, runTests, startLeatd, waitFor } from './harness.mjs';
+
+const MINUTE = 60000, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
+const METRICS = ['received_bytes', 'sent_bytes', 'received_records', 'sent_records', 'consumer_lag_offsets', 'consumer_time_lag_ms', 'retained_bytes',
+  'request_count', 'request_error_count', 'active_connection_count'];
+const ORDERS = 40, RETURNS = 5, READ = 12;
+
+const leatd = await startLeatd('--no-demo');
+const { admin_user: admin, admin_password: password } = leatd.quickstart;
+const make = async (path, body) => leatd.rest(path, 'POST', body);
+const environment = await make('/org/v2/environments', { display_name: 'charts' });
+const { id } = await make('/cmk/v2/clusters', { spec: { display_name: 'mill', availability: 'SINGLE_ZONE', cloud: 'leat', region: 'local', config: { kind: 'Standard' }, environment: { id: environment.id } } });
+const leat = path => leatd.rest(`/leat/v1/clusters/${id}${path}`);
+const running = () => waitFor(async () => { const c = await leat('').catch(() => null); return c?.state.name === 'running' && c; }, 'the cluster runs');
+const { bootstrap_servers: bootstrap } = await running();
+
+// --- the past: of a topic that is gone, by the minute and before that by the hour ------------------------
+const RECEIVED_BYTES = 1, RETAINED_BYTES = 5; // of series.def
+const past = { minute: {}, hour: {} };
+const born = Math.floor(Date.now() / MINUTE);
+const firstHour = Math.floor(born / 60) - 26; // a day in steps of minutes
+const quiet = n => n >= born - 90 && n < born - 60; // nobody looked
+for (let m = firstHour * 60; m < born; m++) if (!quiet(m)) past.minute[m] = [[RECEIVED_BYTES, 'gone', 6000 + m % 7], [RETAINED_BYTES, 'gone', 1000000]];
+for (let h = firstHour - 40 * 24; h < firstHour; h++) past.hour[h] = [[RECEIVED_BYTES, 'gone', 360000 + h % 5], [RETAINED_BYTES, 'gone', 2000000]];
+const pastBytes = (from, to) => {
+  let sum = 0;
+  for (const [m, [[, , bytes]]] of Object.entries(past.minute)) if (m * MINUTE >= from && m * MINUTE < to) sum += bytes;
+  for (const [h, [[, , bytes]]] of Object.entries(past.hour)) if (h * HOUR >= from && h * HOUR < to) sum += bytes;
+  return sum;
+};
+await leatd.tell({ do: 'kill' });
+await leatd.tell({ do: 'history', cluster: id, past });
+await waitFor(() => Date.now() > (born + 1) * MINUTE + 4000, 'a minute ends while nobody looks', 90);
+await leatd.tell({ do: 'start' });
+await running();
+
+// --- what is produced and read now -----------------------------------------------------------------------
+const account = (await make('/iam/v2/service-accounts', { display_name: 'miller', description: '' })).id;
+const made = await make('/iam/v2/api-keys', { spec: { display_name: 'miller', description: '', owner: { id: account }, resource: { id } } });
+const key = { id: made.id, secret: made.spec.secret };
+for (const [kind, name] of [['TOPIC', '*'], ['GROUP', '*']])
+  await make(`/kafka/v3/clusters/${id}/acls`, { resource_type: kind, resource_name: name, pattern_type: 'LITERAL', principal: `User:${account}`, host: '*', operation: 'ALL', permission: 'ALLOW' });
+for (const topic of ['orders', 'returns']) await make(`/kafka/v3/clusters/${id}/topics`, { topic_name: topic, partitions_count: 1 });
+const produce = (topic, n) => kcat(bootstrap, key, ['-P', '-t', topic, '-X', 'acks=all'], Array.from({ length: n }, (_, i) => `record ${i}\n`).join(''));
+await waitFor(() => { try { produce('orders', ORDERS); return true; } catch { return false; } }, 'the key is known to the broker');
+produce('returns', RETURNS);
+const produced = Date.now();
+kcat(bootstrap, key, ['-G', 'readers', '-c', String(READ), '-X', 'auto.offset.reset=earliest', 'orders']);
+
+const window_ = await openBrowser(leatd.base);
+const { page } = window_;
+const sum = values => values.reduce((a, v) => a + (v ?? 0), 0);
+const history = (span, ...more) => leat(`/history?span=${span}&${more.join('&')}`);
+const values = (h, metric) => h.series.find(s => s.metric === metric).values;
+const number = text => (text === 'not known' ? null : Number(text.replace(/,/g, '')));
+const chart = name => page.getByRole('figure', { name: new RegExp(`^${name}, `) });
+const pill = name => page.getByRole('button', { name, exact: true });
+
+// The table of numbers as the route would have answered it: where each step begins, and a column a metric.
+async function numbers() {
+  const table = page.getByRole('table', { name: 'Numbers' });
+  await table.waitFor();
+  const { heads, rows } = await table.evaluate(t => ({
+    heads: [...t.tHead.rows[0].cells].slice(1).map(c => c.innerText.replace(/ /g, '_')),
+    rows: [...t.tBodies[0].rows].map(r => [r.querySelector('time').dateTime, ...[...r.cells].slice(1).map(c => c.innerText.trim())]).reverse(),
+  }));
+  return { from: rows.map(r => Date.parse(r[0])), values: Object.fromEntries(heads.map((h, i) => [h, rows.map(r => number(r[i + 1]))])) };
+}
+// The same of page and route: a minute may end between the two.
+async function agrees(span, metrics, ...more) {
+  return waitFor(async () => {
+    const h = await history(span, ...metrics.map(m => `metric=${m}`), ...more);
+    const shown = await numbers();
+    if (shown.from[0] !== h.from || shown.from.length !== h.observed_ms.length) return null;
+    assert.deepEqual(shown.from, h.observed_ms.map((_, i) => h.from + i * h.step_ms));
+    try { for (const m of metrics) assert.deepEqual(shown.values[m], values(h, m), m); } catch (e) { if (h.to < Date.now() - MINUTE) throw e; return null; }
+    return { h, shown };
+  }, `the page shows what the route answers for ${span}`);
+}
+
+const tests = [
+  ['the minute in which records were produced has their numbers', async () => {
+    window_.expects(/401 \(Unauthorized\)/);
+    await waitFor(async () => sum(values(await history('15m', 'metric=received_records'), 'received_records')) === ORDERS + RETURNS, 'the minute is over and kept', 90);
+    await page.goto(`/clusters/${id}/metrics?span=15m&view=numbers`);
+    await page.getByLabel('Login').fill(admin);
+    await page.getByLabel('Password').fill(password);
+    await pill('Sign in').click();
+    const { shown } = await agrees('15m', METRICS);
+    assert.equal(sum(shown.values.received_records), ORDERS + RETURNS);
+    assert.ok(sum(shown.values.sent_records) >= READ && sum(shown.values.sent_records) <= 2 * ORDERS);
+    assert.equal(shown.values.consumer_lag_offsets.at(-1), ORDERS - READ);
+    assert.equal(sum(shown.values.received_bytes.slice(0, shown.from.indexOf(born * MINUTE))), pastBytes(shown.from[0], born * MINUTE));
+  }],
+
+  ['a minute in which nobody looked is a gap, and no zero', async () => {
+    const { h, shown } = await agrees('15m', METRICS);
+    const gap = shown.from.indexOf(born * MINUTE);
+    for (const m of METRICS) assert.equal(shown.values[m][gap], null, m);
+    assert.equal(h.observed_ms[gap], 0);
+    assert.equal(shown.values.received_records[gap - 1], 0);
+    assert.equal(shown.values.received_records.filter(v => v === null).length, 1);
+  }],
+
+  ['a chart is read by keys, at the same time in every chart of the page, as a rate', async () => {
+    await pill('Charts').click();
+    await chart('Records').focus();
+    const { h } = { h: await history('15m', 'metric=received_records') };
+    const at = values(h, 'received_records').findIndex(v => v > 0);
+    const gap = h.observed_ms.indexOf(0);
+    await page.keyboard.press('Home');
+    const reading = () => chart('Records').locator('.reading').innerText();
+    const clock = ms => new Date(ms).toTimeString().slice(0, 5);
+    const seek = async step => {
+      const wanted = `${clock(h.from + step * h.step_ms)} to ${clock(h.from + (step + 1) * h.step_ms)}`;
+      for (let i = 0; i < 40 && !(await reading()).includes(wanted); i++) await page.keyboard.press('ArrowRight');
+      for (const when of await page.locator('.reading .when').allInnerTexts()) assert.equal(when, wanted);
+    };
+    await seek(gap);
+    assert.match(await reading(), /in\s+not known\s+out\s+not known/);
+    await seek(at);
+    const [, shown] = /in\s+([\d.]+)\/s/.exec(await reading());
+    assert.ok(Math.abs(Number(shown) - values(h, 'received_records')[at] / 60) < 0.01, shown);
+    await page.keyboard.press('Escape');
+  }],
+
+  ['a span is chosen, stays in the URL and over a reload, and sums what was written', async () => {
+    await page.goto(`/clusters/${id}/metrics?view=numbers`);
+    for (const [name, span, long] of [['The last 6 hours', '6h', 6 * HOUR], ['The last 24 hours', '24h', DAY], ['The last 7 days', '7d', 7 * DAY], ['The last 30 days', '30d', 30 * DAY], ['The last 90 days', '90d', 90 * DAY]]) {
+      await pill(name).click();
+      await page.waitForURL(url => url.searchParams.get('span') === span);
+      const { h, shown } = await agrees(span, METRICS);
+      assert.ok(h.to - h.from >= long && h.to - h.from < long + h.step_ms, span);
+      const old = h.series.find(s => s.metric === 'received_bytes').values.map((v, i) => (h.from + (i + 1) * h.step_ms <= born * MINUTE ? v : 0));
+      const end = h.from + old.findLastIndex(v => v) * h.step_ms + h.step_ms;
+      assert.equal(sum(old), pastBytes(h.from, end), span);
+      assert.equal(sum(shown.values.received_records), ORDERS + RETURNS, span);
+    }
+    await pill('The last 30 days').click();
+    await page.reload();
+    await page.getByRole('table', { name: 'Numbers' }).waitFor();
+    assert.equal(await pill('The last 30 days').getAttribute('aria-pressed'), 'true');
+    const { h } = await agrees('30d', ['received_bytes', 'retained_bytes']);
+    assert.equal(h.step_ms, 2 * HOUR);
+  }],
+
+  ['half an hour in which nobody looked is a gap in six hours too', async () => {
+    await pill('The last 6 hours').click();
+    const { shown } = await agrees('6h', ['received_bytes']);
+    shown.from.forEach((from, i) => { if (quiet(from / MINUTE)) assert.equal(shown.values.received_bytes[i], null); });
+    assert.ok(shown.from.some((from, i) => !quiet(from / MINUTE) && shown.values.received_bytes[i] > 0));
+  }],
+
+  ['the numbers are saved as CSV', async () => {
+    const coming = page.waitForEvent('download');
+    await pill('CSV').click();
+    const file = await coming;
+    assert.equal(file.suggestedFilename(), 'mill-6h.csv');
+    const [head, ...rows] = readFileSync(await file.path(), 'utf8').trim().split('\n').map(l => l.split(','));
+    const { shown } = await agrees('6h', ['received_bytes']);
+    const column = head.indexOf('received_bytes');
+    const mine = rows.find(r => Date.parse(r[0]) === shown.from[200]);
+    assert.equal(Number(mine[column]), shown.values.received_bytes[200]);
+    assert.ok(rows.some(r => r[column] === ''), 'a gap is an empty cell');
+  }],
+
+  ['a group shows its lag and how old what it has not read is', async () => {
+    await page.goto(`/clusters/${id}/groups/readers?span=15m&view=numbers`);
+    const { h, shown } = await agrees('15m', ['consumer_time_lag_ms', 'consumer_lag_offsets'], 'consumer_group_id=readers');
+    const lag = shown.values.consumer_lag_offsets, age = shown.values.consumer_time_lag_ms;
+    assert.equal(lag.at(-1), ORDERS - READ);
+    const took = shown.from.at(-1) + h.step_ms;
+    assert.ok(Math.abs(age.at(-1) - (took - produced)) < 20000, `${age.at(-1)} ms at ${took}, produced at ${produced}`);
+    await pill('Charts').click();
+    await chart('Lag').waitFor();
+    assert.match(await chart('Lag').getAttribute('aria-label'), new RegExp(`behind at most ${ORDERS - READ}[;.]`));
+    assert.match(await chart('Time lag').getAttribute('aria-label'), /behind at most (\d+ m )?\d+ s/);
+  }],
+
+  ['a topic shows what came in and who is behind in it', async () => {
+    await page.goto(`/clusters/${id}/topics/returns?tab=metrics&span=15m&view=numbers`);
+    const { shown } = await agrees('15m', ['received_bytes', 'received_records', 'retained_bytes'], 'topic=returns');
+    assert.equal(sum(shown.values.received_records), RETURNS);
+    await page.goto(`/clusters/${id}/topics/orders?tab=metrics&span=15m`);
+    const behind = page.getByRole('table', { name: 'Groups by lag' });
+    await behind.getByRole('link', { name: 'readers' }).waitFor();
+    assert.equal(number(await behind.getByRole('row').filter({ hasText: 'readers' }).getByRole('cell').last().innerText()), ORDERS - READ);
+  }],
+
+  ['the largest topics stand below the whole, in the order of the route', async () => {
+    await page.goto(`/clusters/${id}/metrics?span=15m`);
+    const table = page.getByRole('table', { name: 'Topics by what came in' });
+    await table.getByRole('link', { name: 'orders' }).waitFor();
+    const by = await history('15m', 'metric=received_bytes', 'by=topic', 'limit=6');
+    assert.deepEqual((await table.locator('tbody tr').allInnerTexts()).map(t => t.trim().split(/\s/)[0]), by.series.map(s => s.topic));
+    await table.getByRole('link', { name: 'returns' }).focus();
+    await page.getByRole('figure', { name: /^Topics by what came in/ }).getByText('returns').waitFor();
+  }],
+
+  ['the overview shows the last hour, and the present second by second', async () => {
+    await page.goto(`/clusters/${id}`);
+    await chart('In and out').waitFor();
+    const most = Math.max(...values(await history('1h', 'metric=received_bytes'), 'received_bytes').map(v => v ?? 0)) / 60;
+    const [, shown] = /in at most ([\d.]+) B\/s/.exec(await chart('In and out').getAttribute('aria-label'));
+    assert.ok(Math.abs(Number(shown) - most) <= 1, `${shown} B/s shown, ${most} kept`);
+    await pill('Live').click();
+    await page.getByText('since this page was opened').waitFor();
+    assert.equal(new URL(page.url()).searchParams.get('span'), 'live');
+  }],
+];
+
+const chosenWords = process.argv.slice(2);
+const chosen = chosenWords.length ? tests.filter(([title]) => chosenWords.some(w => title.includes(w))) : tests;
+let code = 1;
+try { code = await runTests(chosen, window_); } finally {
+  await window_.browser.close();
+  await leatd.stop();
+}
+process.exit(code);
