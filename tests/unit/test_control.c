@@ -3,6 +3,7 @@
 #include "broker/control.h"
 
 #include "base/arena.h"
+#include "broker/group.h"
 #include "broker/report.h"
 #include "cluster/control_frame.h"
 #include "cluster/delta.h"
@@ -28,7 +29,8 @@ struct leatd {
     struct arena arena;      /* of the last messages; reset by leatd_forget */
     const void *hello, *ack, *admin, *report; /* the last of each kind */
     const struct control_backup_taken *taken;
-    int acks, reports, parts, report_version;
+    const struct control_lags *lags;
+    int acks, reports, parts, report_version, lags_told;
     bool closed;
 };
 static struct leatd leatd, other;
@@ -48,6 +50,7 @@ static void leatd_frame(struct stream *stream, struct bytes frame, void *owner)
         l->report = object, l->reports++;
         l->report_version = get_be16(frame.data + 2);
     }
+    if (m == &control_lags_message) l->lags = object, l->lags_told++;
     if (m == &control_backup_part_message) l->parts++;
     if (m == &control_backup_taken_message) l->taken = object;
 }
@@ -365,6 +368,21 @@ static void test_without_leatd_an_admin_request_times_out_at_once(void **state)
 }
 
 /* --- reports --------------------------------------------------------------------------------------- */
+static void append_to(struct broker *b, const char *topic, int32_t partition, int64_t timestamp)
+{
+    struct batch_builder builder;
+    struct append_result result;
+    struct buf batch;
+    struct plog *log = broker_log(b, image_topic(b->image, str_c(topic)), partition);
+    batch_builder_init(&builder, &batch_options_default);
+    buf_init(&batch, 1 << 16);
+    assert_true(is_ok(batch_builder_add(&builder, timestamp, BYTES_NULL, bytes_of("v", 1), NULL, 0)));
+    assert_true(is_ok(batch_builder_finish(&builder, &batch)));
+    assert_true(is_ok(plog_append(log, batch.data, batch.len, APPEND_CLIENT, &result)));
+    batch_builder_done(&builder);
+    buf_done(&batch);
+}
+
 static const struct control_report *reported(int count)
 {
     WAIT(leatd.reports == count);
@@ -397,6 +415,46 @@ static void test_reports_name_what_changed_and_end_with_one_at_rest(void **state
     assert_int_equal(report->bytes_in, 77);
     for (int i = 0; i < 4; i++) loop_turn(broker->loop, 400);
     assert_int_equal(leatd.reports, 6); /* and then silence */
+}
+
+static const struct control_lags_lag_partition *lag_told(int count)
+{
+    WAIT(leatd.lags_told == count);
+    if (leatd.lags->groups_count == 0) return NULL;
+    assert_true(str_eq_c(leatd.lags->groups[0].group, "g"));
+    return &leatd.lags->groups[0].topics[0].partitions[0];
+}
+
+static void test_how_far_a_group_is_behind_is_told_when_it_changes_and_then_nothing(void **state)
+{
+    const struct commit_item item = { .topic = STR("a"), .partition = 1, .offset = 0 };
+    struct group *g;
+    (void)state;
+    leatd_greet(&leatd);
+    say(&leatd, &control_watch_message, &(struct control_watch){ 1000, 60000 });
+    push(&leatd, 0, 1, 1, "a");
+    assert_null(lag_told(1)); /* everything: nothing yet */
+    assert_true(leatd.lags->begin && leatd.lags->end);
+    assert_true(is_ok(group_get(broker->groups, STR("g"), &g)));
+    assert_true(is_ok(group_put_offset(g, &item, loop_wall(broker->loop), -1)));
+    assert_int_equal(lag_told(2)->lag, 0);
+    int64_t before = loop_now(broker->loop);
+    append_to(broker, "a", 1, 12345);
+    const struct control_lags_lag_partition *told = lag_told(3);
+    assert_int_equal(told->partition, 1);
+    assert_int_equal(told->lag, 1);
+    assert_int_equal(told->oldest_at, 12345);
+    assert_true(loop_now(broker->loop) - before > 500); /* once a second, however much happens */
+    for (int i = 0; i < 6; i++) loop_turn(broker->loop, 400);
+    assert_int_equal(leatd.lags_told, 3);
+    leatd_leave(&leatd);
+    leatd_dial(&leatd);
+    leatd_greet(&leatd);
+    say(&leatd, &control_watch_message, &(struct control_watch){ 1000, 60000 });
+    assert_int_equal(lag_told(1)->oldest_at, 12345);
+    assert_true(leatd.lags->begin && leatd.lags->end);
+    group_drop_offset(g, group_offset(g, STR("a"), 1));
+    assert_int_equal(lag_told(2)->lag, -1);
 }
 
 static void test_a_broker_that_nobody_watches_tells_of_a_minute_within_a_second_of_its_end(void **state)
@@ -486,6 +544,7 @@ int main(void)
         T(test_a_leatd_of_the_version_before_is_told_nothing_that_it_does_not_know),
         T(test_a_leatd_of_another_age_is_left_alone),
         T(test_a_backup_is_named_with_the_version_of_the_image_it_belongs_to),
+        T(test_how_far_a_group_is_behind_is_told_when_it_changes_and_then_nothing),
         T(test_reports_name_what_changed_and_end_with_one_at_rest),
         T(test_a_broker_that_nobody_watches_tells_of_a_minute_within_a_second_of_its_end),
     };
