@@ -210,7 +210,9 @@ static void fetch_aborted_one(void *arg, const struct aborted_txn *txn)
 static status fetch_aborted(struct fetch *f, struct fetch_item *item, int64_t end)
 {
     item->aborted_at = f->aborted.len;
-    TRY(plog_aborted(item->log, item->asked->fetch_offset, end, fetch_aborted_one, &f->aborted));
+    status found = plog_aborted(item->log, item->asked->fetch_offset, end, fetch_aborted_one, &f->aborted);
+    if (found.code == E_BUSY) f->aborted.len = item->aborted_at;
+    TRY(found);
     TRY(buf_check(&f->aborted));
     item->aborted_count = (int32_t)((f->aborted.len - item->aborted_at) / sizeof(aborted_answer));
     return OK;

@@ -288,6 +288,7 @@ struct search {
     aborted_each *each;
     void *arg;
     bool over; /* no later entry can matter */
+    bool near; /* nothing may be waited for */
 };
 
 static void search_take(struct search *s, const struct aborted_entry *e)
@@ -324,13 +325,22 @@ status aborted_check(struct aborted_index *a, struct fs *fs, const char *folder)
     return OK;
 }
 
-static status file_entries(struct fs *fs, struct file *file, uint32_t at, uint32_t count,
-                           struct aborted_entry *ret)
+static status file_bytes(const struct search *s, struct fs *fs, struct file *file, void *p, size_t n,
+                         int64_t at)
+{
+    size_t got = 0;
+    bool near = s->near && fs->ops->pread_cached;
+    TRY((near ? fs->ops->pread_cached : fs->ops->pread)(fs, file, p, n, at, &got));
+    if (got == n) return OK;
+    return near ? FAIL(BUSY) : FAIL(CORRUPT);
+}
+
+static status file_entries(const struct search *s, struct fs *fs, struct file *file, uint32_t at,
+                           uint32_t count, struct aborted_entry *ret)
 {
     uint8_t bytes[FIND_WINDOW * ABORTED_ENTRY_SIZE];
-    size_t n, want = (size_t)count * ABORTED_ENTRY_SIZE;
-    TRY(fs->ops->pread(fs, file, bytes, want, FILE_HEADER + (int64_t)at * ABORTED_ENTRY_SIZE, &n));
-    if (n != want) return FAIL(CORRUPT);
+    TRY(file_bytes(s, fs, file, bytes, (size_t)count * ABORTED_ENTRY_SIZE,
+                   FILE_HEADER + (int64_t)at * ABORTED_ENTRY_SIZE));
     for (uint32_t i = 0; i < count; i++) get_entry(bytes + (size_t)i * ABORTED_ENTRY_SIZE, &ret[i]);
     return OK;
 }
@@ -341,21 +351,19 @@ static status file_search(const struct aborted_file *f, struct fs *fs, struct fi
     struct aborted_entry e[FIND_WINDOW];
     uint8_t header[FILE_HEADER];
     uint32_t low = 0, high, count;
-    size_t got;
     /* Compaction may put a shorter one in its place at any time: what this descriptor has counts. */
-    TRY(fs->ops->pread(fs, file, header, sizeof header, 0, &got));
-    if (got != sizeof header) return FAIL(CORRUPT);
+    TRY(file_bytes(s, fs, file, header, sizeof header, 0));
     TRY(header_check(header, f->base, f->count, &count));
     high = count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        TRY(file_entries(fs, file, middle, 1, e));
+        TRY(file_entries(s, fs, file, middle, 1, e));
         if (e->last < s->from) low = middle + 1;
         else high = middle;
     }
     while (low < count && !s->over) {
         uint32_t n = count - low < FIND_WINDOW ? count - low : FIND_WINDOW;
-        TRY(file_entries(fs, file, low, n, e));
+        TRY(file_entries(s, fs, file, low, n, e));
         for (uint32_t i = 0; i < n && !s->over; i++) search_take(s, &e[i]);
         low += n;
     }
@@ -366,22 +374,60 @@ static status file_find(struct aborted_file *f, struct fs *fs, const char *folde
 {
     char path[PATH_SIZE];
     struct file *file;
+    if (s->near && !f->near) return FAIL(BUSY);
     file_path(f, folder, path, sizeof path);
     TRY(file_check(f, fs, path));
     TRY(fs->ops->open(fs, path, FS_READ, &file));
     status result = file_search(f, fs, file, s);
     fs->ops->close(fs, file);
+    if (result.code == E_BUSY) f->near = false; /* it was long ago */
     return result;
+}
+
+static status find(struct aborted_index *a, struct fs *fs, const char *folder, struct search *s,
+                   int64_t *ret_missed)
+{
+    uint32_t i = 0;
+    while (i + 1 < a->file_count && a->files[i + 1].base <= s->from) i++;
+    for (; i < a->file_count && !s->over; i++) {
+        *ret_missed = a->files[i].base;
+        TRY(file_find(&a->files[i], fs, folder, s));
+    }
+    for (uint32_t k = recent_from(a, s->from); k < a->recent_count && !s->over; k++)
+        search_take(s, &a->recent[k]);
+    return OK;
 }
 
 status aborted_find(struct aborted_index *a, struct fs *fs, const char *folder, int64_t from,
                     int64_t to, aborted_each *each, void *arg)
 {
     struct search s = { .from = from, .to = to, .each = each, .arg = arg, .over = from >= to };
-    uint32_t i = 0;
-    while (i + 1 < a->file_count && a->files[i + 1].base <= from) i++;
-    for (; i < a->file_count && !s.over; i++) TRY(file_find(&a->files[i], fs, folder, &s));
-    for (uint32_t k = recent_from(a, from); k < a->recent_count && !s.over; k++)
-        search_take(&s, &a->recent[k]);
-    return OK;
+    int64_t missed;
+    return find(a, fs, folder, &s, &missed);
+}
+
+status aborted_find_near(struct aborted_index *a, struct fs *fs, const char *folder, int64_t from, int64_t to,
+                         aborted_each *each, void *arg, int64_t *ret_missed)
+{
+    struct search s = { .from = from, .to = to, .each = each, .arg = arg, .over = from >= to, .near = true };
+    return find(a, fs, folder, &s, ret_missed);
+}
+
+/* What it says is looked at later, by who asked. */
+status aborted_read(struct fs *fs, const char *folder, int64_t base)
+{
+    struct aborted_file f = { .base = base };
+    char path[PATH_SIZE];
+    struct buf in;
+    file_path(&f, folder, path, sizeof path);
+    buf_init(&in, FILE_MAX);
+    status s = files_read(fs, path, &in);
+    buf_done(&in);
+    return s.code == E_NOT_FOUND || s.code == E_LIMIT ? OK : s;
+}
+
+void aborted_near(struct aborted_index *a, int64_t base)
+{
+    for (uint32_t i = 0; i < a->file_count; i++)
+        if (a->files[i].base == base) a->files[i].near = true;
 }

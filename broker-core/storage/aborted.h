@@ -19,6 +19,7 @@ struct aborted_file { /* of one closed segment */
     uint32_t count; /* of entries; compaction may have taken some out since */
     bool checked;   /* its CRC was good once in this life */
     bool named;     /* by the snapshot that a recovery would use */
+    bool near;      /* a lane has read it: what is looked for in it is in memory, mostly */
 };
 struct aborted_index {
     struct aborted_file *files; /* ascending */
@@ -71,6 +72,14 @@ status aborted_check(struct aborted_index *a, struct fs *fs, const char *folder)
 typedef void aborted_each(void *arg, const struct aborted_entry *e);
 status aborted_find(struct aborted_index *a, struct fs *fs, const char *folder, int64_t from,
                     int64_t to, aborted_each *each, void *arg);
+
+/* The same, and waits for no disk. BUSY: it would have to, for the file of the segment at *ret_missed, and
+ * some may have been told already. Have that one read on a lane (aborted_read), tell of it (aborted_near),
+ * and try again. */
+status aborted_find_near(struct aborted_index *a, struct fs *fs, const char *folder, int64_t from, int64_t to,
+                         aborted_each *each, void *arg, int64_t *ret_missed);
+status aborted_read(struct fs *fs, const char *folder, int64_t base); /* any thread */
+void aborted_near(struct aborted_index *a, int64_t base);
 
 /* The sections of a snapshot. */
 #define ABORTED_FILE_SIZE 16

@@ -148,7 +148,8 @@ struct aborted_txn {
     int64_t last_offset; /* the ABORT marker */
 };
 /* Transactions that were aborted and overlap [from, to), in the order of their markers: what a
- * reader of committed records has to leave out. CORRUPT when their index is damaged. */
+ * reader of committed records has to leave out. CORRUPT when their index is damaged; BUSY while reads wait
+ * for no disk (warm.h) and this one would: some may have been told. */
 status plog_aborted(struct plog *log, int64_t from, int64_t to,
                     void (*each)(void *arg, const struct aborted_txn *txn), void *arg);
 struct plog_producer { /* DescribeProducers (KIP-664) */

@@ -90,6 +90,13 @@ status plog_aborted(struct plog *log, int64_t from, int64_t to,
     struct aborted_caller c = { each, arg };
     if (log->gone) return FAIL(UNKNOWN_TOPIC_OR_PARTITION);
     if (log->offline) return FAIL(KAFKA_STORAGE_ERROR);
-    return aborted_find(&log->producers.aborted, log->store->fs, log->folder, from, to,
-                        aborted_one, &c);
+    struct aborted_index *index = &log->producers.aborted;
+    struct read_miss *miss = log->store->files.miss;
+    int64_t base;
+    if (!miss) return aborted_find(index, log->store->fs, log->folder, from, to, aborted_one, &c);
+    status found = aborted_find_near(index, log->store->fs, log->folder, from, to, aborted_one, &c, &base);
+    if (found.code == E_BUSY)
+        *miss = (struct read_miss){ .segment = plog_active(log), .at = base, .aborted = true,
+                                     .topic = log->key.topic, .partition = log->key.partition };
+    return found;
 }

@@ -30,7 +30,9 @@ struct warm_task {
     size_t len;
     int64_t ahead; /* bytes behind that */
     int64_t paid;  /* the owner's reads had their turn up to here */
-    bool index;
+    bool index, aborted;
+    struct uuid topic;
+    int32_t partition;
     status read;
 };
 
@@ -83,6 +85,10 @@ static void warm_work(struct job *job)
 {
     struct warm_task *w = CONTAINER_OF(job, struct warm_task, task.job);
     struct fs *fs = w->task.store->fs;
+    if (w->aborted) {
+        w->read = aborted_read(fs, w->copy.folder, w->at);
+        return;
+    }
     if (!w->copy.file) {
         w->read = fs->ops->open(fs, w->path, FS_WRITE | FS_NO_AHEAD, &w->opened);
         w->copy.file = w->opened;
@@ -97,6 +103,11 @@ static void warm_work(struct job *job)
 static void warm_install(struct warm_task *w)
 {
     struct segment *s = w->segment;
+    if (w->aborted) {
+        struct plog *log = store_find(w->task.store, w->topic, w->partition);
+        if (log && is_ok(w->read)) aborted_near(&log->producers.aborted, w->at);
+        return;
+    }
     if (w->opened && !s->file) segment_adopt(s, TAKE(w->opened));
     if (!w->index || s->indexed || !w->copy.indexed || s->size != w->copy.size) return;
     segment_take_index_of(s, &w->copy);
@@ -128,13 +139,16 @@ static void warm_range(struct warm_task *w, const struct read_miss *miss, bool c
 {
     int64_t left = miss->segment->size - miss->at;
     w->index = miss->index;
+    w->aborted = miss->aborted;
+    w->topic = miss->topic;
+    w->partition = miss->partition;
     w->at = miss->at;
     w->len = left > 0 ? (size_t)least(left, WARM_MAX) : 0;
     left -= (int64_t)w->len;
     w->ahead = can_go_ahead && left > 0 ? least(left, WARM_AHEAD) : 0;
     struct warm *owner = w->owner;
     w->paid = owner->paid_of == miss->segment ? owner->paid : 0;
-    if (w->index) return;
+    if (w->index || w->aborted) return;
     owner->paid_of = miss->segment;
     owner->paid = w->at + (int64_t)w->len + w->ahead;
 }

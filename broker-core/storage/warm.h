@@ -11,6 +11,9 @@ struct read_miss {
     struct segment *segment; /* NULL: nothing was missed */
     int64_t at;
     bool index; /* its index has to be loaded, bytes do not matter */
+    bool aborted; /* it is the .aborted file of the segment at the offset `at`, in the log of */
+    struct uuid topic;
+    int32_t partition;
 };
 
 /* From now on reads on the loop wait for no disk (miss not NULL; it is cleared), or they do (NULL). A

@@ -99,6 +99,27 @@ static void reload(struct model *m)
     buf_done(&out);
 }
 
+/* Without waiting, as often as a file has to be brought in; the same comes of it. */
+static void compare_near(struct model *m, int64_t from, int64_t to, const struct found *known)
+{
+    static struct found f;
+    struct fs *fs = sim_fs(m->sim);
+    int64_t base;
+    uint32_t brought = 0;
+    status s;
+    do {
+        f.count = 0;
+        s = aborted_find_near(&m->index, fs, "log", from, to, take, &f, &base);
+        if (is_ok(s)) break;
+        assert_int_equal(s.code, E_BUSY);
+        assert_true(++brought <= m->index.file_count);
+        assert_int_equal(aborted_read(fs, "log", base).code, E_OK);
+        aborted_near(&m->index, base);
+    } while (true);
+    assert_int_equal(f.count, known->count);
+    assert_memory_equal(f.entries, known->entries, (size_t)f.count * sizeof f.entries[0]);
+}
+
 static void compare(struct model *m, int64_t from, int64_t to)
 {
     static struct found f;
@@ -115,6 +136,7 @@ static void compare(struct model *m, int64_t from, int64_t to)
         n++;
     }
     assert_int_equal(n, f.count);
+    compare_near(m, from, to, &f);
 }
 
 static void model_init(struct model *m, uint64_t seed)
@@ -180,6 +202,40 @@ static void test_files_take_the_entries_out_of_memory(void **state)
     model_done(&m);
 }
 
+static bool evicted;
+
+static status pread_cached(struct fs *fs, struct file *file, void *p, size_t len, int64_t at, size_t *ret_n)
+{
+    return evicted ? FAIL(BUSY) : fs->ops->pread(fs, file, p, len, at, ret_n);
+}
+
+static void test_a_file_that_has_left_the_memory_is_waited_for_by_nobody(void **state)
+{
+    (void)state;
+    static struct model m;
+    static struct found f;
+    int64_t base = -1;
+    model_init(&m, 4);
+    struct fs *fs = sim_fs(m.sim);
+    struct fs_ops ops = *fs->ops;
+    const struct fs_ops *real = fs->ops;
+    while (m.count < 20) model_add(&m);
+    store_segments(&m, SEGMENT);
+    ops.pread_cached = pread_cached;
+    fs->ops = &ops;
+    aborted_near(&m.index, 0);
+    assert_int_equal(aborted_find_near(&m.index, fs, "log", 0, 50, take, &f, &base).code, E_OK);
+    evicted = true;
+    assert_int_equal(aborted_find_near(&m.index, fs, "log", 0, 50, take, &f, &base).code, E_BUSY);
+    assert_int_equal(base, 0);
+    evicted = false; /* but nobody has said so */
+    assert_int_equal(aborted_find_near(&m.index, fs, "log", 0, 50, take, &f, &base).code, E_BUSY);
+    aborted_near(&m.index, 0);
+    assert_int_equal(aborted_find_near(&m.index, fs, "log", 0, 50, take, &f, &base).code, E_OK);
+    fs->ops = real;
+    model_done(&m);
+}
+
 static void test_every_damaged_byte_of_a_file_is_noticed(void **state)
 {
     (void)state;
@@ -234,6 +290,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_search_finds_what_a_plain_list_finds),
         cmocka_unit_test(test_files_take_the_entries_out_of_memory),
+        cmocka_unit_test(test_a_file_that_has_left_the_memory_is_waited_for_by_nobody),
         cmocka_unit_test(test_every_damaged_byte_of_a_file_is_noticed),
         cmocka_unit_test(test_sections_of_a_snapshot_must_ascend),
     };
