@@ -47,12 +47,11 @@ static void tell(bool begin, bool end, const struct told *rows, int count)
     m.groups = groups;
     m.groups_count = count;
     for (int i = 0; i < count; i++) {
-        partitions[i] = (struct control_lags_lag_partition){ rows[i].partition, rows[i].committed, rows[i].lag,
-                                                             rows[i].oldest_at };
-        topics[i] = (struct control_lags_lag_topic){ .topic = str_c(rows[i].topic), .partitions = &partitions[i],
-                                                     .partitions_count = 1 };
-        groups[i] = (struct control_lags_lag_group){ .group = str_c(rows[i].group), .topics = &topics[i],
-                                                     .topics_count = 1 };
+        const struct told *r = &rows[i];
+        partitions[i] = (struct control_lags_lag_partition){ r->partition, r->committed, r->lag,
+                                                             r->oldest_at };
+        topics[i] = (struct control_lags_lag_topic){ str_c(r->topic), &partitions[i], 1 };
+        groups[i] = (struct control_lags_lag_group){ str_c(r->group), &topics[i], 1 };
     }
     lags_apply(&node.lags, &m);
 }
@@ -159,7 +158,8 @@ static void test_time_lag_is_never_negative_and_nothing_unread_has_none(void **s
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_partitions_are_summed_and_the_oldest_record_counts, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_partitions_are_summed_and_the_oldest_record_counts, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_what_changed_replaces_and_what_is_gone_goes, setup, teardown),
         cmocka_unit_test_setup_teardown(
             test_what_is_told_anew_counts_at_its_end_and_until_then_what_was_told_before, setup, teardown),
