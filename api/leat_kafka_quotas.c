@@ -98,8 +98,8 @@ static void throttled_known(void *arg, const struct throttled_all *all)
         if (!json_is_object(use)) continue;
         snprintf(principal, sizeof principal, "User:%.*s", STR_ARG(user));
         struct throttled t = throttled_of(all, str_c(principal));
-        PUT(use, "throttled_ms_last_minute", all->known ? json_integer(t.minute_ms) : json_null());
-        PUT(use, "throttled_ms_last_hour", all->known ? json_integer(t.hour_ms) : json_null());
+        PUT(use, "throttled_ms_last_minute", t.known ? json_integer(t.minute_ms) : json_null());
+        PUT(use, "throttled_ms_last_hour", t.known ? json_integer(t.hour_ms) : json_null());
     }
     snprintf(next, sizeof next, "%lld", (long long)p->next);
     api_reply_list(p->rq, NULL, "KafkaQuotaList", p->data, p->more ? next : NULL, -1);

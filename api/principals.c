@@ -67,8 +67,8 @@ static void throttled_known(void *arg, const struct throttled_all *all)
     {
         struct throttled t = throttled_of(all, api_get_str(row, "principal"));
         json_t *use = json_object_get(row, "use"), *none = json_null();
-        json_object_set_new(use, "throttled_ms_last_minute", all->known ? json_integer(t.minute_ms) : none);
-        json_object_set_new(use, "throttled_ms_last_hour", all->known ? json_integer(t.hour_ms) : none);
+        json_object_set_new(use, "throttled_ms_last_minute", t.known ? json_integer(t.minute_ms) : none);
+        json_object_set_new(use, "throttled_ms_last_hour", t.known ? json_integer(t.hour_ms) : none);
     }
     api_reply_list(l->rq, NULL, "PrincipalList", l->data, NULL, (int64_t)json_array_size(l->data));
 }

@@ -20,7 +20,6 @@
 #define HOURS_KEPT (90 * 24)
 #define CLUSTERS_MAX 5000
 #define TOPICS_MAX 200          /* of a cluster, with series of their own; the others share one */
-#define PRINCIPALS_MAX 100
 #define LAGS_MAX 200            /* a group and topic each; the furthest behind */
 #define SERIES_MAX 1000000      /* remembered */
 #define FILE_MAX (16LL << 30)   /* bytes: seven days of a hundred series of a thousand clusters; above it
@@ -187,7 +186,7 @@ static void put_topics(const struct taking *all, const struct engine_figures *f)
 
 static void put_principals(const struct taking *to, const struct engine_figures *f)
 {
-    for (size_t i = 0; i < f->principal_count && i < PRINCIPALS_MAX; i++) {
+    for (size_t i = 0; i < f->principal_count && i < HISTORY_PRINCIPALS; i++) {
         const struct engine_principal_figures *p = &f->principals[i];
         put(to, S_REQUEST_BYTES, p->principal, p->bytes_in);
         put(to, S_RESPONSE_BYTES, p->principal, p->bytes_out);

@@ -48,6 +48,7 @@ struct history_point {
     struct str labels[SERIES_LABELS_MAX]; /* valid during the call */
     int64_t value;
 };
+#define HISTORY_PRINCIPALS 100 /* of a cluster that are kept: the first of engine_figures() */
 #define HISTORY_MINUTE 60000 /* ms */
 #define HISTORY_HOUR (60 * HISTORY_MINUTE)
 #define HISTORY_TYPES_MAX 16

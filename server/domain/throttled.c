@@ -12,6 +12,7 @@
 
 struct asking {
     struct job job;
+    struct domain *domain;
     char folder[512], cluster_id[40];
     int64_t to;
     struct arena arena;
@@ -27,6 +28,7 @@ static struct throttled *row_of(struct asking *a, struct str principal)
     if (a->found.count == PRINCIPALS_MAX) return NULL;
     struct throttled *row = &a->found.rows[a->found.count++];
     row->principal = arena_str(&a->arena, principal);
+    row->known = true;
     return row;
 }
 
@@ -52,6 +54,7 @@ static void work(struct job *job)
 static void worked(struct job *job)
 {
     struct asking *a = CONTAINER_OF(job, struct asking, job);
+    if (a->domain->engine) a->found.figures = engine_figures(a->domain->engine, a->cluster_id);
     a->done(a->arg, &a->found);
     arena_done(&a->arena);
     mem_free(a);
@@ -69,6 +72,7 @@ void throttled_load(struct domain *domain, const char *cluster_id, throttled_don
     arena_init(&a->arena, ARENA_MAX);
     a->job = (struct job){ .work = work, .done = worked };
     a->to = end - end % HISTORY_MINUTE;
+    a->domain = domain;
     a->done = done;
     a->arg = arg;
     a->found.rows = ARENA_ARRAY(&a->arena, struct throttled, PRINCIPALS_MAX);
@@ -84,5 +88,8 @@ struct throttled throttled_of(const struct throttled_all *all, struct str princi
 {
     for (size_t i = 0; i < all->count; i++)
         if (str_eq(all->rows[i].principal, principal)) return all->rows[i];
-    return (struct throttled){ .principal = principal };
+    struct throttled none = { .principal = principal, .known = all->known };
+    for (size_t i = HISTORY_PRINCIPALS; all->figures && i < all->figures->principal_count; i++)
+        if (str_eq_c(principal, all->figures->principals[i].principal)) none.known = false;
+    return none;
 }

@@ -1,10 +1,13 @@
-/* The Prometheus text: families once each, labels escaped. */
+/* The Prometheus text: families once each, labels escaped; and who waited for quotas. */
 #include "unit/domain_rig.h"
 
+#include "collect/history.h"
 #include "collect/metrics.h"
+#include "domain/throttled.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -28,11 +31,32 @@ static void test_every_cluster_has_its_series_and_labels_are_escaped(void **stat
     buf_done(&out);
 }
 
+static void test_who_is_not_in_the_history_is_not_said_to_have_waited_for_nothing(void **state)
+{
+    static struct engine_principal_figures all[HISTORY_PRINCIPALS + 1];
+    const struct engine_figures figures = { .known = true, .principals = all,
+                                            .principal_count = ARRAY_LEN(all) };
+    struct throttled slow = { STR("User:slow"), true, 5, 70 };
+    struct throttled_all found = { .known = true, .rows = &slow, .count = 1, .figures = &figures };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        snprintf(all[i].principal, sizeof all[i].principal, "User:%zu", i);
+    assert_int_equal(throttled_of(&found, STR("User:slow")).hour_ms, 70);
+    assert_true(throttled_of(&found, STR("User:0")).known); /* waited for nothing */
+    assert_true(throttled_of(&found, STR("User:99")).known);
+    assert_false(throttled_of(&found, STR("User:100")).known);
+    found.figures = NULL;
+    assert_true(throttled_of(&found, STR("User:never-seen")).known);
+    found.known = false;
+    assert_false(throttled_of(&found, STR("User:0")).known);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_every_cluster_has_its_series_and_labels_are_escaped,
                                         domain_rig_setup, domain_rig_teardown),
+        cmocka_unit_test(test_who_is_not_in_the_history_is_not_said_to_have_waited_for_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
