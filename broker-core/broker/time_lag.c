@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #define LOOKS_A_TURN 256
-#define ROWS_A_MESSAGE 1000
+#define ROWS_A_MESSAGE 500
 #define GROUP_MAX 255
 #define TOPIC_MAX 249
 #define MESSAGE_ARENA (2u << 20)

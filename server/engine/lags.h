@@ -6,6 +6,8 @@
  * timestamp. `lag` is in offsets, as everywhere: high watermark less committed offset, so that markers and
  * records of open transactions count in it, which read_committed is not given: lag > 0 with oldest_at -1 is
  * possible. What is told is a second old while somebody watches the cluster, else at most five.
+ * A broker follows 10,000 committed offsets; of others nothing is known, and leatd's log says how many
+ * there are.
  * A cluster whose broker is away keeps what it said last until it is back; one that is deleted, or whose
  * broker is of a version that does not tell, has none.
  * Domain thread only. */
@@ -32,8 +34,6 @@ struct engine_partition_lag {
 /* NULL: not known. Valid until the next turn. */
 const struct engine_partition_lag *engine_lag_of(struct engine *engine, const char *cluster_id,
                                                  struct str group, struct str topic, int32_t partition);
-/* Committed offsets that its broker does not follow, since there are too many: 0, usually. */
-int32_t engine_lags_others(struct engine *engine, const char *cluster_id);
 
 /* 0 when nothing is unread, never negative (records may be from the future). */
 static inline int64_t engine_time_lag(int64_t oldest_at, int64_t now_wall)

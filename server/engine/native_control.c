@@ -131,6 +131,17 @@ static void ack_received(struct node *node, const struct control_ack *ack)
         node->engine->events.changed(node->engine->events.arg, node->id);
 }
 
+static void lags_received(struct node *node, const struct control_lags *told)
+{
+    if (told->others > 0 && node->lags.others == 0)
+        log_warn("%s: its groups have committed more offsets than its broker follows: the lag of %d more is "
+                 "not in alerts, metrics and history", node->id, (int)told->others);
+    node->lags.others = told->others;
+    lags_apply(&node->lags, told);
+    if (node->engine->events.changed)
+        node->engine->events.changed(node->engine->events.arg, node->id);
+}
+
 static void message_received(struct node *node, const struct wire_message *m, const void *object,
                              struct bytes frame)
 {
@@ -152,9 +163,7 @@ static void message_received(struct node *node, const struct wire_message *m, co
     } else if (m == &control_clients_part_message) {
         node_clients_part(node, object);
     } else if (m == &control_lags_message) {
-        lags_apply(&node->lags, object);
-        if (node->engine->events.changed)
-            node->engine->events.changed(node->engine->events.arg, node->id);
+        lags_received(node, object);
     } else if (m == &control_report_message) {
         figures_apply(&node->figures, object);
         if (node->engine->events.changed)

@@ -48,7 +48,7 @@ struct node_lags { /* native_lags.c */
     struct lag_topic *topics;
     size_t row_count;
     uint32_t round;          /* of telling everything */
-    int32_t others;
+    int32_t others;          /* committed offsets that its broker does not follow */
     bool known;              /* everything was told once */
     bool listed;             /* the list is up to date */
     struct engine_lag *list;

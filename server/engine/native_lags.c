@@ -144,7 +144,6 @@ void lags_apply(struct node_lags *l, const struct control_lags *m)
             apply_topic(l, m->groups[g].group, &m->groups[g].topics[i]);
     if (m->end) drop_old(l);
     l->known |= m->end;
-    l->others = m->others < 0 ? 0 : m->others;
     l->listed = false;
 }
 
@@ -214,10 +213,4 @@ const struct engine_partition_lag *engine_lag_of(struct engine *engine, const ch
     const struct lag_topic *t = node ? topic_find(&node->lags, group, topic) : NULL;
     uint32_t at = t ? place(t, partition) : 0;
     return t && at < t->count && t->rows[at].told.partition == partition ? &t->rows[at].told : NULL;
-}
-
-int32_t engine_lags_others(struct engine *engine, const char *cluster_id)
-{
-    const struct node *node = engine_node(engine, cluster_id);
-    return node ? node->lags.others : 0;
 }
