@@ -16,6 +16,7 @@
 #define MINUTE_MS 60000
 #define HISTORY_AFTER_MS 2000 /* a minute's end: every broker has told of it by then */
 #define FIRST_TAKES 2
+#define CARRIED_MINUTES 2
 #define MINUTES_KEPT (7 * 24 * 60)
 #define HOURS_KEPT (90 * 24)
 #define CLUSTERS_MAX 5000
@@ -78,7 +79,9 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS minute (cluster INTEGER NOT NULL, at INTEGER NOT NULL, data BLOB NOT NULL, "
     "PRIMARY KEY (cluster, at)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS hour (cluster INTEGER NOT NULL, at INTEGER NOT NULL, data BLOB NOT NULL, "
-    "PRIMARY KEY (cluster, at)) STRICT, WITHOUT ROWID;";
+    "PRIMARY KEY (cluster, at)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS total (cluster INTEGER PRIMARY KEY, at INTEGER NOT NULL, data BLOB NOT NULL) "
+    "STRICT;";
 
 struct known_series {
     int64_t number; /* of its row */
@@ -111,6 +114,7 @@ struct history {
     int64_t hour;         /* up to which hours are made */
     int64_t minutes_kept;
     bool forgot;          /* clusters */
+    struct hour carried;  /* totals as they stood a moment before this process; until the first is written */
     bool first;           /* of a total from before this process it is not known what is news */
 };
 
@@ -294,8 +298,23 @@ static status series_of(struct history *h, int64_t cluster, const struct entry *
         mem_free(s);
         return failed(result) ? result : FAIL(NO_MEMORY);
     }
+    struct hour_sum *before;
+    HASH_FIND(hh, h->carried.sums, &s->number, sizeof s->number, before);
+    s->told = before != NULL;
+    s->last = before ? before->sum : 0;
     *ret = s;
     return OK;
+}
+
+/* Brokers go on without leatd: what they counted while it was away for a minute or two belongs to the first
+ * minute; after a longer time it would be a peak that never was. */
+static status carry_totals(struct history *h)
+{
+    status result = OK;
+    struct db_query *q = DB(h->file, "SELECT data FROM total WHERE at >= ?", h->minute - CARRIED_MINUTES);
+    while (is_ok(result) && db_next(q)) result = hour_add(&h->carried, db_bytes(q, 0));
+    status ended = db_end(q);
+    return failed(result) ? result : ended;
 }
 
 /* The value of the minute: what a counter gained, what a gauge stands at. */
@@ -311,23 +330,45 @@ static int64_t value_of(const struct history *h, struct known_series *s, const s
     return told || e->fresh || !h->first ? gained : 0;
 }
 
-static status write_row(struct history *h, int64_t cluster, struct buf *row)
+struct pending_row { /* of one cluster */
+    struct buf values, totals;
+    int64_t cluster, last_value, last_total;
+};
+
+static struct bytes content(const struct buf *b) { return b->len ? buf_bytes(b) : bytes_of("", 0); }
+
+static status write_row(struct history *h, struct pending_row *row)
 {
-    status result = buf_check(row);
-    if (is_ok(result) && cluster)
-        result = db_run(DB(h->file, "INSERT OR REPLACE INTO minute VALUES (?, ?, ?)", cluster, h->minute,
-                           row->len ? buf_bytes(row) : bytes_of("", 0)));
-    buf_clear(row);
+    status result = buf_check(&row->values);
+    if (is_ok(result)) result = buf_check(&row->totals);
+    if (is_ok(result) && row->cluster)
+        result = db_run(DB(h->file, "INSERT OR REPLACE INTO minute VALUES (?, ?, ?)", row->cluster, h->minute,
+                           content(&row->values)));
+    if (is_ok(result) && row->cluster)
+        result = db_run(DB(h->file, "INSERT OR REPLACE INTO total VALUES (?, ?, ?)", row->cluster, h->minute,
+                           content(&row->totals)));
+    buf_clear(&row->values);
+    buf_clear(&row->totals);
+    row->last_value = row->last_total = 0;
     return result;
+}
+
+static void put_value(struct history *h, struct pending_row *row, struct known_series *s,
+                      const struct entry *e)
+{
+    const struct series_type *type = type_of(e->type);
+    int64_t value = value_of(h, s, e);
+    if (value) row_put(&row->values, &row->last_value, s->number, value);
+    if (type && type->kind == SERIES_COUNTER) row_put(&row->totals, &row->last_total, s->number, s->last);
 }
 
 static status write_taken(struct history *h)
 {
-    struct buf row;
-    int64_t cluster = 0, last = 0;
+    struct pending_row row = { .cluster = 0 };
     struct str id = STR_NULL;
-    status result = OK;
-    buf_init(&row, 16 << 20);
+    status result = h->first ? carry_totals(h) : OK;
+    buf_init(&row.values, 16 << 20);
+    buf_init(&row.totals, 16 << 20);
     for (size_t at = 0; at < h->taken.len && is_ok(result);) {
         struct entry e;
         struct known_series *s = NULL;
@@ -335,17 +376,17 @@ static status write_taken(struct history *h)
         const char *text = (const char *)h->taken.data + at + sizeof e, *label = text + e.cluster_len;
         at += sizeof e + e.cluster_len + e.label_len;
         if (!id.data || !str_eq(id, (struct str){ text, e.cluster_len })) {
-            result = write_row(h, cluster, &row);
-            last = 0;
+            result = write_row(h, &row);
             id = (struct str){ text, e.cluster_len };
-            if (is_ok(result)) result = number_of_cluster(h->file, id, &cluster);
+            if (is_ok(result)) result = number_of_cluster(h->file, id, &row.cluster);
         }
-        if (is_ok(result)) result = series_of(h, cluster, &e, label, &s);
-        int64_t value = is_ok(result) && s ? value_of(h, s, &e) : 0;
-        if (value) row_put(&row, &last, s->number, value);
+        if (is_ok(result)) result = series_of(h, row.cluster, &e, label, &s);
+        if (is_ok(result) && s) put_value(h, &row, s, &e);
     }
-    if (is_ok(result)) result = write_row(h, cluster, &row);
-    buf_done(&row);
+    if (is_ok(result)) result = write_row(h, &row);
+    buf_done(&row.values);
+    buf_done(&row.totals);
+    hour_done(&h->carried);
     h->first = false;
     return result;
 }
@@ -378,7 +419,7 @@ static status write_hour(struct history *h, int64_t cluster, int64_t hour)
     if (is_ok(result)) result = buf_check(&row);
     if (is_ok(result) && all.rows)
         result = db_run(DB(h->file, "INSERT OR REPLACE INTO hour VALUES (?, ?, ?)", cluster, hour,
-                           row.len ? buf_bytes(&row) : bytes_of("", 0)));
+                           content(&row)));
     buf_done(&row);
     hour_done(&all);
     return result;
@@ -402,6 +443,7 @@ static status forget_cluster(struct history *h, int64_t cluster)
                                "EXISTS (SELECT 1 FROM hour WHERE cluster = ?)", cluster, cluster), &rows));
     if (rows) return OK;
     TRY(db_run(DB(h->file, "DELETE FROM series WHERE cluster = ?", cluster)));
+    TRY(db_run(DB(h->file, "DELETE FROM total WHERE cluster = ?", cluster)));
     h->forgot = true;
     return db_run(DB(h->file, "DELETE FROM cluster WHERE number = ?", cluster));
 }

@@ -34,3 +34,9 @@ def put(db, table, cluster, values, times):
     """The same values at each of the times: minutes or hours since 1970."""
     number, data = row(db, cluster, values)
     db.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", ((number, at, data) for at in times))
+
+
+def put_totals(db, cluster, values, minute):
+    """How far the counters of the cluster were when leatd looked last, at that minute."""
+    number, data = row(db, cluster, values)
+    db.execute("INSERT OR REPLACE INTO total VALUES (?, ?, ?)", (number, minute, data))
