@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 
 #define DESCRIPTORS 65536
+#define LOG_KEPT (256 << 10) /* for /leat/v1/logs */
 
 struct run {
     struct options options;
@@ -128,6 +129,7 @@ static void raise_descriptors(void)
 int main(int argc, char **argv)
 {
     static struct run run;
+    static char log_memory[LOG_KEPT];
     struct why why = { "" };
     bool help = false;
     status result = options_parse(&run.options, argc, argv, &help, &why);
@@ -135,6 +137,7 @@ int main(int argc, char **argv)
     if (help) return 0;
     if (run.options.show) return show(&run.options);
     if (run.options.verify_audit) return verify_audit(&run.options);
+    log_keep(log_memory, sizeof log_memory);
     raise_descriptors();
     lifecycle_block_signals();
     result = options_claim_folder(&run.options, &why);

@@ -117,9 +117,24 @@ def test_the_processes_of_a_cluster_and_their_log_are_told(t):
     assert row["memory_rss_bytes"] > 1 << 20 and row["threads"] >= 1 and row["disk_bytes"] > 0, row
     lines = t.s.good("GET", t.leat + "/logs?lines=5")["lines"]
     assert 1 <= len(lines) <= 5 and any("listening on" in line for line in lines), lines
+    assert wait_for(lambda: (p := t.s.good("GET", t.leat + "/processes")["data"][0])["longest_turn_us"] and p, "its turns")[
+        "turns_over_10ms"] >= 0
     t.s.refused(400, "GET", t.leat + "/logs?lines=0")
     t.s.refused(404, "GET", "/leat/v1/clusters/lkc-none/logs")
     t.s.refused(404, "GET", "/leat/v1/clusters/lkc-none/processes")
+
+
+def test_the_process_of_the_service_and_its_log_are_told(t):
+    row, = t.s.good("GET", "/leat/v1/processes")["data"]
+    assert (row["id"], row["role"], row["pid"], row["state"]) == ("leatd", "leatd", t.s.process.pid, "running"), row
+    assert row["memory_rss_bytes"] > 1 << 20 and row["threads"] > 1 and row["longest_turn_us"] > 0, row
+    lines = t.s.good("GET", "/leat/v1/logs?lines=1000")["lines"]
+    last, = t.s.good("GET", "/leat/v1/logs?lines=1")["lines"]
+    with open(os.path.join(t.s.folder, "leatd.log"), encoding="utf-8") as f:
+        logged = f.read().splitlines()
+    assert lines and {last, *lines} <= set(logged), (last, lines, logged)
+    assert logged.index(last) >= logged.index(lines[-1]), (last, lines[-1])
+    t.s.refused(400, "GET", "/leat/v1/logs?lines=1001")
 
 
 def test_all_clusters_are_started_anew_one_at_a_time(t):

@@ -65,6 +65,7 @@ def test_the_control_plane_by_verbs(t):
     assert "broker" in t.run("clusters", "processes", made)
     assert t.json("clusters", "clients", made) == {"kind": "ClientList", "data": [], "others": 0}
     assert t.run("clusters", "logs", made, "--lines", "5").strip()
+    assert "leatd" in t.run("service", "processes") and t.run("service", "logs", "--lines", "5").strip()
     backup = t.json("backup", "create", made, "--description", "before")["id"]
     assert backup in t.run("backups")
     t.s.running(made)

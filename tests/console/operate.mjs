@@ -59,6 +59,7 @@ const tests = [
     assert.ok(existsSync(`/proc/${broker.pid}`));
     await says('It has not ended unasked.');
     await says('Nothing is to be confirmed.');
+    await page.getByText(/\d over 10 ms, /).waitFor();
     await page.getByText((await cluster(id)).program, { exact: true }).waitFor();
   }],
 
@@ -275,6 +276,18 @@ const tests = [
     const info = await leatd.rest('/leat/v1/info');
     await page.getByText(info.organization_id).waitFor();
     await page.getByText((await leatd.rest('/leat/v1/certificate-authority')).sha256_fingerprint).waitFor();
+  }],
+
+  ['the service page tells of its own process and of every broker, and has its log', async () => {
+    const [own] = (await leatd.rest('/leat/v1/processes')).data;
+    await page.locator('.strip').getByText(String(own.pid), { exact: true }).waitFor();
+    for (const c of (await leatd.rest('/leat/v1/clusters')).data) await page.getByRole('table', { name: 'Brokers' }).getByRole('row').filter({ hasText: String(c.state.pid) }).filter({ hasText: c.display_name }).waitFor();
+    await page.getByRole('link', { name: 'Log', exact: true }).click();
+    await heading('Log of the service');
+    const { lines } = await leatd.rest('/leat/v1/logs?lines=300');
+    await page.getByRole('log').getByText(lines[0].replace(/^\S+ \S+ /, '')).first().waitFor();
+    await page.goBack();
+    await heading('Service');
   }],
 
   ['the database is copied from there, to where it says', async () => {

@@ -1,5 +1,6 @@
 leat_test(arena LINK base)
 leat_test(buf LINK base)
+leat_test(log LINK base)
 leat_test(bytes LINK base)
 leat_test(crc32c LINK base)
 leat_test(uuid LINK base)

@@ -25,7 +25,7 @@ import { AcceptInvitation, Profile } from './pages/profile';
 import { Requests } from './pages/requests';
 import { Audit } from './pages/audit';
 import { Backups } from './pages/backups';
-import { Logs } from './pages/logs';
+import { Logs, ServiceLog } from './pages/logs';
 import { Processes } from './pages/processes';
 import { Service } from './pages/service';
 import { Alerts, useFiring } from './pages/alerts';
@@ -48,7 +48,7 @@ function page(path: string[], query: URLSearchParams, cluster: Cluster | undefin
   if (path[0] === 'environments') return <Environments />;
   if (path[0] === 'plans') return <Plans />;
   if (path[0] === 'backups') return <Backups />;
-  if (path[0] === 'service') return <Service />;
+  if (path[0] === 'service') return path[1] === 'log' ? <ServiceLog query={query} /> : <Service />;
   if (path[0] === 'requests') return <Requests query={query} />;
   if (path[0] !== 'clusters' || !path[1]) return <Missing />;
   if (!cluster) return null;
@@ -119,7 +119,7 @@ function Frame({ session, leave }: { session: Session; leave: () => void }) {
   const at = path[2] || '';
   const crumbs: [string, string][] = id
     ? [[c?.display_name || id, base], ...(at ? [[parts.find(p => p[0] === at)?.[2] || at, `${base}/${at}`] as [string, string]] : []), ...(path[3] ? [[path[3], ''] as [string, string]] : [])]
-    : [[places.find(p => p[0] === path[0])?.[2] || 'Clusters', '']];
+    : [[places.find(p => p[0] === path[0])?.[2] || 'Clusters', `/${path[0]}`], ...(path[0] === 'service' && path[1] === 'log' ? [['Log', ''] as [string, string]] : [])];
   const recipe: Recipe = { path, cluster: c };
   const signOut = async () => { try { await call('DELETE', '/leat/v1/session'); } finally { leave(); } };
   return (

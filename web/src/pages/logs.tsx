@@ -1,4 +1,4 @@
-// The broker's log: its last lines, followed as they come, narrowed by level and words.
+// Logs of a broker and of the service: their last lines, followed as they come, narrowed by level and words.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { useGet } from '../api';
 import { plural } from '../format';
@@ -20,14 +20,14 @@ function read(lines: string[]): Line[] {
   });
 }
 
-export function Logs({ c, query }: { c: Cluster; query: URLSearchParams }) {
-  const { known, may } = useMay(c);
-  const allowed = may('cluster.operate');
+type Shown = { path: string; file: string; title: string; lead: string; empty: string; query: URLSearchParams; allowed: boolean; refused: string; known: boolean };
+
+function Log({ path, file, title, lead, empty, query, known, allowed, refused }: Shown) {
   const amount = ['100', '300', '1000'].includes(query.get('lines') || '') ? query.get('lines')! : '300';
   const least = levels.indexOf(query.get('level') || 'debug');
   const find = (query.get('find') || '').toLowerCase();
   const [paused, pause] = useState<string[] | null>(null);
-  const list = useGet<{ lines: string[] }>(known && allowed && !paused ? `/leat/v1/clusters/${c.id}/logs?lines=${amount}` : null, 2000);
+  const list = useGet<{ lines: string[] }>(known && allowed && !paused ? `${path}?lines=${amount}` : null, 2000);
   const box = useRef<HTMLDivElement>(null);
   const follows = useRef(true);
   const lines = paused || list.value?.lines;
@@ -38,15 +38,15 @@ export function Logs({ c, query }: { c: Cluster; query: URLSearchParams }) {
     const url = URL.createObjectURL(new Blob([(lines || []).join('\n') + '\n'], { type: 'text/plain' }));
     const a = document.createElement('a');
     a.href = url;
-    a.download = `${c.id}.log`;
+    a.download = file;
     a.click();
     URL.revokeObjectURL(url);
   };
   return (
     <>
-      <Head title="Logs" lead="What the broker of this cluster wrote, oldest first. Records are never in it."
+      <Head title={title} lead={lead}
         actions={allowed && <><Button icon="down" onClick={save} disabled={!lines?.length}>Download</Button><Button icon={paused ? 'play' : 'pause'} kind={paused ? 'primary' : ''} onClick={() => { follows.current = true; pause(paused ? null : lines || []); }}>{paused ? 'Go on' : 'Hold'}</Button></>} />
-      {known && !allowed && <Empty title="Your roles do not show logs">Who may operate the cluster (OrganizationAdmin, EnvironmentAdmin, CloudClusterAdmin, Operator) reads them.</Empty>}
+      {known && !allowed && <Empty title="Your roles do not show logs">{refused}</Empty>}
       {allowed && <div class="bar">
         <input class="in find" type="search" aria-label="Filter lines" placeholder="Filter lines" value={query.get('find') || ''} onInput={e => setQuery({ find: e.currentTarget.value })} />
         <label>At least <select class="in" aria-label="Level" value={levels[Math.max(0, least)]} onChange={e => setQuery({ level: e.currentTarget.value === 'debug' ? null : e.currentTarget.value })}>{levels.map(l => <option>{l}</option>)}</select></label>
@@ -54,11 +54,23 @@ export function Logs({ c, query }: { c: Cluster; query: URLSearchParams }) {
         <span class="grow" /><span class="quiet-ink">{paused ? 'held' : list.error ? 'not live' : 'live'}{lines && `, ${shown.length === lines.length ? plural(lines.length, 'line') : `${shown.length} of ${plural(lines.length, 'line')}`}`}</span>
       </div>}
       {list.error && <Banner>{list.error}</Banner>}
-      {allowed && (!lines ? (!list.error && <Skeleton rows={8} />) : lines.length === 0 ? <Empty title="Nothing is written yet">A broker that runs well says little: that it listens, and who is in control.</Empty> :
+      {allowed && (!lines ? (!list.error && <Skeleton rows={8} />) : lines.length === 0 ? <Empty title="Nothing is written yet">{empty}</Empty> :
         shown.length === 0 ? <Empty title="No line fits">Filter for less, or look at more lines.</Empty> :
-          <div class="card log" ref={box} tabIndex={0} role="log" aria-label="Log of the broker" onScroll={e => { const b = e.currentTarget; follows.current = b.scrollTop + b.clientHeight >= b.scrollHeight - 24; }}>
+          <div class="card log" ref={box} tabIndex={0} role="log" aria-label={title} onScroll={e => { const b = e.currentTarget; follows.current = b.scrollTop + b.clientHeight >= b.scrollHeight - 24; }}>
             {shown.map(l => <div key={l.n} class={l.level}><time dateTime={l.at} title={l.at}>{l.at ? l.at.slice(5, 10) + ' ' + l.at.slice(11, 23) : ''}</time><b>{l.level}</b><span>{l.text}</span></div>)}
           </div>)}
     </>
   );
+}
+
+export function Logs({ c, query }: { c: Cluster; query: URLSearchParams }) {
+  const { known, may } = useMay(c);
+  return <Log path={`/leat/v1/clusters/${c.id}/logs`} file={`${c.id}.log`} title="Logs" lead="What the broker of this cluster wrote, oldest first. Records are never in it." query={query} known={known} allowed={may('cluster.operate')}
+    empty="A broker that runs well says little: that it listens, and who is in control." refused="Who may operate the cluster (OrganizationAdmin, EnvironmentAdmin, CloudClusterAdmin, Operator) reads them." />;
+}
+
+export function ServiceLog({ query }: { query: URLSearchParams }) {
+  const { known, may } = useMay();
+  return <Log path="/leat/v1/logs" file="leatd.log" title="Log of the service" lead="What the service itself logged since it started, oldest first." query={query} known={known} allowed={may('cluster.operate')}
+    empty="It says what it starts, and what does not go as it should." refused="OrganizationAdmin and Operator of the organization read the service's log." />;
 }

@@ -6,15 +6,16 @@ import { useMay } from '../may';
 import type { Cgroup, Cluster } from '../types';
 import { Banner, Button, Bytes, Empty, Field, FormOverlay, Gauge, Head, Section, Skeleton, State, Strip, Table, toast } from '../ui';
 
-type Process = {
-  id: string; role: 'broker' | 'demo'; state: string; pid: number | null; started_at: string | null; restarts: number; cpu_ms: number;
+export type Process = {
+  id: string; role: 'leatd' | 'broker' | 'demo'; state: string; pid: number | null; started_at: string | null; restarts: number; cpu_ms: number;
   memory_rss_bytes: number; memory_pss_bytes: number | null; threads: number | null; open_files: number | null; disk_bytes: number | null; disk_files: number | null;
+  turns_over_1ms: number | null; turns_over_10ms: number | null; longest_turn_us: number | null;
 };
 type Asked = '' | 'restart' | 'pause' | 'upgrade' | 'confirm';
 const roles: Record<string, string> = { broker: 'Kafka broker', demo: 'demo load' };
 
 // CPU in use between this answer and the one before; null while there is but one.
-function useCpu(rows: Process[] | undefined): Map<string, number | null> {
+export function useCpu(rows: Process[] | undefined): Map<string, number | null> {
   const before = useRef<{ rows?: Process[]; at: number; shown: Map<string, number | null> }>({ at: 0, shown: new Map() });
   if (rows && rows !== before.current.rows) {
     const now = performance.now(), past = before.current;
@@ -26,7 +27,11 @@ function useCpu(rows: Process[] | undefined): Map<string, number | null> {
   }
   return before.current.shown;
 }
-const share = (n: number | null | undefined) => (n === null || n === undefined ? '–' : `${(n * 100).toFixed(n < 0.1 ? 1 : 0)} %`);
+export const share = (n: number | null | undefined) => (n === null || n === undefined ? '–' : `${(n * 100).toFixed(n < 0.1 ? 1 : 0)} %`);
+
+// How long the event loop kept clients waiting at worst.
+export const turns = (p?: Process) => (!p || p.longest_turn_us === null ? '–' : `${(p.longest_turn_us / 1000).toFixed(p.longest_turn_us < 10000 ? 1 : 0)} ms`);
+export const turnsNote = (p?: Process) => (!p || p.turns_over_10ms === null ? 'not told yet' : `${count(p.turns_over_10ms)} over 10 ms, ${count(p.turns_over_1ms)} over 1 ms`);
 
 // --- what may be done -----------------------------------------------------------------------------------------------
 function Ask({ what, c, onClose, reload }: { what: Asked; c: Cluster; onClose: () => void; reload: () => void }) {
@@ -133,6 +138,7 @@ export function Processes({ c, reload }: { c: Cluster; reload: () => void }) {
         { label: 'Restarts', value: count(c.state.restarts), note: 'asked for or not' },
         { label: 'CPU', value: share(broker && cpu.get(broker.id)), note: broker ? `${duration(broker.cpu_ms)} in all` : undefined },
         { label: 'Memory', value: <Bytes n={broker ? broker.memory_pss_bytes ?? broker.memory_rss_bytes : null} />, note: broker?.memory_pss_bytes ? 'its share of it' : 'resident' },
+        { label: 'Longest turn of its loop', value: turns(broker), note: turnsNote(broker) },
         { label: 'Disk', value: <Bytes n={broker?.disk_bytes} />, note: broker?.disk_files !== null && broker ? plural(broker.disk_files!, 'file') : undefined },
       ]} />
       {list.error && <Banner>{list.error}</Banner>}

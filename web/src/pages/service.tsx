@@ -1,15 +1,55 @@
 // The service itself: its version, starting all clusters anew, a copy of its database, the CA it signs with.
 import { useState } from 'preact/hooks';
 import { all, post, useGet } from '../api';
-import { ago, bytes, dateTime, duration, plural } from '../format';
+import { ago, bytes, count, dateTime, duration, plural } from '../format';
 import { useMay } from '../may';
 import type { Cluster } from '../types';
-import { Banner, Button, Copy, Empty, FormOverlay, Gauge, Head, Section, Skeleton, State, Table, toast } from '../ui';
+import { Banner, Button, Bytes, Copy, Empty, FormOverlay, Gauge, Head, Section, Skeleton, State, Strip, Table, toast } from '../ui';
+import { share, turns, turnsNote, useCpu, type Process } from './processes';
 
 type Info = { version: string; kafka_version: string; organization_id: string };
 type Rolling = { phase: 'NONE' | 'RUNNING' | 'DONE' | 'FAILED'; clusters: number; restarted: number; cluster_id: string | null; reason: string; started_at: string | null; finished_at: string | null };
 type Authority = { certificate: string; subject: string; sha256_fingerprint: string; not_before: string; not_after: string };
 type Copied = { path: string; bytes: number; created_at: string | null };
+// The service's own process.
+function Itself() {
+  const list = useGet<{ data: Process[] }>('/leat/v1/processes', 3000);
+  const cpu = useCpu(list.value?.data);
+  const p = list.value?.data[0];
+  if (list.error) return <Banner>{list.error}</Banner>;
+  return (
+    <Strip items={[
+      { label: 'Process', value: p?.pid ?? '–', note: p?.started_at ? `for ${duration(Date.now() - Date.parse(p.started_at))}` : undefined },
+      { label: 'CPU', value: share(p && cpu.get(p.id)), note: p && `${duration(p.cpu_ms)} in all` },
+      { label: 'Memory', value: <Bytes n={p?.memory_rss_bytes} />, note: 'resident' },
+      { label: 'Threads', value: count(p?.threads), note: p?.open_files !== null && p ? plural(p.open_files, 'open file') : undefined },
+      { label: 'Longest turn of its loop', value: turns(p), note: turnsNote(p) },
+    ]} />
+  );
+}
+
+// Every broker, the largest first.
+const SHOWN = 50;
+function Brokers({ clusters }: { clusters: Cluster[] }) {
+  const [more, show] = useState(SHOWN);
+  const rows = [...clusters].sort((a, b) => b.use.memory_bytes - a.use.memory_bytes);
+  return (
+    <Section title="Brokers" note={`${plural(rows.length, 'cluster')}, by memory`}>
+      <Table label="Brokers" rows={rows.slice(0, more)} rowKey={c => c.id} columns={[
+        { title: 'Cluster', cell: c => <a class="name" href={`/clusters/${c.id}/processes`}>{c.display_name}</a> },
+        { title: 'State', cell: c => <State name={c.state.name} reason={c.state.reason} /> },
+        { title: 'PID', num: true, cell: c => c.state.pid ?? '–' },
+        { title: 'Up for', cell: c => (c.state.started_at && c.state.pid ? <span title={dateTime(c.state.started_at)}>{duration(Date.now() - Date.parse(c.state.started_at))}</span> : '–') },
+        { title: 'Restarts', num: true, cell: c => count(c.state.restarts) },
+        { title: 'Memory', num: true, cell: c => <Bytes n={c.use.memory_bytes} /> },
+        { title: 'CPU in all', num: true, narrow: 'p2', cell: c => duration(c.use.cpu_ms) },
+        { title: 'Last unasked end', narrow: 'p3', cell: c => (c.state.last_end ? <span class="fold">{c.state.last_end.reason}<small title={dateTime(c.state.last_end.at)}>{ago(c.state.last_end.at)}</small></span> : <span class="quiet-ink">none</span>) },
+      ]} />
+      {rows.length > more && <><br /><Button onClick={() => show(more + 200)}>Show more</Button></>}
+    </Section>
+  );
+}
+
 const fail = (e: unknown) => toast((e as Error).message);
 
 function Progress({ r, clusters }: { r: Rolling; clusters: Cluster[] }) {
@@ -61,14 +101,16 @@ export function Service() {
       {asks && <FormOverlay title="Start every cluster anew?" action="Start anew, one at a time" drawer={false} onClose={() => ask(false)} submit={async () => { await post('/leat/v1/clusters:rolling-restart'); toast('The rolling restart has begun.'); rolling.reload(); }}>
         <ul class="steps"><li>one cluster after the other, onto the program that is installed now; clients of each are cut off for a moment</li><li>it stops at a cluster that does not serve again within two minutes, and says so here</li><li>paused clusters stay paused</li></ul>
       </FormOverlay>}
-      <Head title="Service" lead="The program that looks after all clusters, and what concerns all of them." />
+      <Head title="Service" lead="The program that looks after all clusters, and what concerns all of them." actions={operate && <a class="btn" href="/service/log">Log</a>} />
       {known && !operate && <Banner kind="info">Your roles let you look at versions and the CA. OrganizationAdmin and Operator of the organization restart all clusters from here.</Banner>}
       {away.length > 0 && <Banner><b>{plural(away.length, 'broker is', 'brokers are')} not running.</b><ul class="plain">{away.slice(0, 8).map(c => <li><a href={`/clusters/${c.id}/processes`}>{c.display_name}</a> <State name={c.state.name} reason={c.state.reason} /></li>)}</ul></Banner>}
+      {may('metrics.view') && <Itself />}
       <Section title="Versions">
         {(info.error || clusters.error) && <Banner>{info.error || clusters.error}</Banner>}
         {info.value && <div class="card pad"><dl class="kv"><dt>Leat</dt><dd>{info.value.version}</dd><dt>Kafka</dt><dd>{info.value.kafka_version}</dd><dt>Organization</dt><dd><span class="mono">{info.value.organization_id}</span><Copy text={info.value.organization_id} /></dd></dl></div>}
         <br />{!clusters.value ? (!clusters.error && <Skeleton rows={2} />) : clusters.value.length > 0 && <Programs clusters={clusters.value} operate={operate} />}
       </Section>
+      {clusters.value && clusters.value.length > 0 && <Brokers clusters={clusters.value} />}
       {operate && <Section title="Rolling restart" side={<Button icon="restart" onClick={() => ask(true)} disabled={rolling.value?.phase === 'RUNNING'}>Start every cluster anew</Button>}>
         {rolling.error && <Banner>{rolling.error}</Banner>}
         {!rolling.value ? (!rolling.error && <Skeleton rows={2} />) : <Progress r={rolling.value} clusters={clusters.value || []} />}
