@@ -71,12 +71,26 @@ static const char *current_name(const json_t *all)
     return env && *env ? env : saved ? saved : "default";
 }
 
+/* A name that was mistyped must not send a request to the service that is asked by default. */
+static void refuse_unknown(const struct cli *cli)
+{
+    static const char *const without[] = { "login", "profiles", "help", "manual", "completion" };
+    const char *named = getenv("LEAT_PROFILE"), *url = getenv("LEAT_URL");
+    if (!cli_option(cli, "profile") && !(named && *named)) return;
+    if (!cli->verb || cli_option(cli, "url") || (url && *url)) return;
+    for (size_t i = 0; i < ARRAY_LEN(without); i++)
+        if (strcmp(cli->verb->noun, without[i]) == 0) return;
+    exit(cli_wrong("there is no profile '%s'; `leat profiles` lists those that there are, and "
+                   "`leat login --profile %s` makes it", cli->profile, cli->profile));
+}
+
 void profile_load(struct cli *cli)
 {
     json_t *all = load_all();
     cli->profile = cli_option(cli, "profile");
     if (!cli->profile) cli->profile = strdup(current_name(all));
     json_t *profile = json_object_get(json_object_get(all, "profiles"), cli->profile);
+    if (!profile) refuse_unknown(cli);
     cli->url = pick("LEAT_URL", profile, "url");
     cli->key = pick("LEAT_API_KEY", profile, "key");
     cli->secret = pick("LEAT_API_SECRET", profile, "secret");

@@ -345,6 +345,8 @@ def test_a_profile_is_its_owners_alone_and_can_be_changed(t):
     rows = {r["profile"]: r for r in t.json("profiles")}
     assert set(rows) >= {"default", "by-key"} and "wrong" not in rows and rows["default"]["current"]
     assert t.s.cloud[1] not in t.run("profiles")
+    unknown = t.run("topics", "--profile", "mistyped", code=2, env={"LEAT_URL": ""})
+    assert "there is no profile 'mistyped'" in unknown and "login --profile mistyped" in unknown
     t.run("profile", "use", "by-key")
     assert "by-key" in t.run("whoami")
     t.run("profile", "use", "default")
