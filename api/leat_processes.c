@@ -28,7 +28,8 @@ static json_t *to_json(const struct process_row *row, const struct turns *turns,
                              (json_int_t)row->usage.cpu_ms, "memory_rss_bytes",
                              (json_int_t)row->usage.rss_bytes, "memory_pss_bytes",
                              known(row->usage.pss_bytes), "threads", known(row->usage.threads), "open_files",
-                             known(row->usage.open_files), "disk_bytes", known(disk_bytes), "disk_files", known(disk_files));
+                             known(row->usage.open_files), "disk_bytes", known(disk_bytes),
+                             "disk_files", known(disk_files));
     json_object_set_new(json, "turns_over_1ms", known(turns->over_1ms));
     json_object_set_new(json, "turns_over_10ms", known(turns->over_10ms));
     json_object_set_new(json, "longest_turn_us", known(turns->longest_us));
