@@ -194,6 +194,7 @@ const tests = [
   ['the largest topics stand below the whole, in the order of the route', async () => {
     await page.goto(`/clusters/${id}/metrics?span=15m`);
     const table = page.getByRole('table', { name: 'Topics by what came in' });
+    await page.getByRole('heading', { name: 'Topics by what came in' }).scrollIntoViewIfNeeded();
     await table.getByRole('link', { name: 'orders' }).waitFor();
     const by = await history('15m', 'metric=received_bytes', 'by=topic', 'limit=6');
     assert.deepEqual((await table.locator('tbody tr').allInnerTexts()).map(t => t.trim().split(/\s/)[0]), by.series.map(s => s.topic));

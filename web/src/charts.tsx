@@ -119,17 +119,23 @@ export function Chart({ samples, label, height = 200, format, mirrored, names, l
   );
 }
 
-// A word-sized picture of the same.
-export function Spark({ samples, at = 0, width = 88, height = 26 }: { samples: Sample[]; at?: number; width?: number; height?: number }) {
-  const shown = samples.slice(-60);
-  const top = Math.max(1, ...shown.map(s => s.values[at]));
-  const x = (i: number) => (shown.length < 2 ? width : (i / (shown.length - 1)) * width);
-  const points = shown.map((s, i) => `${x(i).toFixed(1)},${(height - 2 - (s.values[at] / top) * (height - 5)).toFixed(1)}`);
+// A word-sized picture of the same. Where nothing is known the line is broken.
+export function Spark({ samples, at = 0 }: { samples: Sample[]; at?: number }) {
+  return <Trace values={samples.slice(-60).map(s => s.values[at])} />;
+}
+export function Trace({ values, width = 88, height = 26 }: { values: (number | null)[]; width?: number; height?: number }) {
+  const top = Math.max(1, ...values.map(v => v ?? 0));
+  const x = (i: number) => (values.length < 2 ? width : (i / (values.length - 1)) * width).toFixed(1);
+  const y = (v: number) => (height - 2 - (v / top) * (height - 5)).toFixed(1);
+  const runs: number[][] = [];
+  values.forEach((v, i) => { if (v !== null) { if (i && values[i - 1] !== null) runs[runs.length - 1].push(i); else runs.push([i]); } });
   return (
     <svg class="spark" width={width} height={height} viewBox={`0 0 ${width} ${height}`} aria-hidden="true">
-      {points.length > 1
-        ? <><polygon points={`0,${height} ${points.join(' ')} ${width},${height}`} /><polyline points={points.join(' ')} /></>
-        : <polyline points={`0,${height - 2} ${width},${height - 2}`} />}
+      {runs.map(run => {
+        const line = run.map(i => `${x(i)},${y(values[i]!)}`).join(' ');
+        return <><polygon points={`${x(run[0])},${height} ${line} ${x(run[run.length - 1])},${height}`} /><polyline points={line} /></>;
+      })}
+      {!runs.length && <polyline points={`0,${height - 2} ${width},${height - 2}`} />}
     </svg>
   );
 }

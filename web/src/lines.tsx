@@ -1,6 +1,6 @@
 // Lines over the steps of a history, drawn by uPlot: one cursor for all charts of a page, read by mouse and by keys.
 import uPlot from 'uplot';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { colours } from './charts';
 import { day } from './format';
 import { begin, drawn, end, hm, known, lastKnown, stepWords, top, type History, type Kind, type Values } from './history';
@@ -81,8 +81,8 @@ export function Lines(p: Props) {
   const plot = useRef<uPlot>();
   const [at, setAt] = useState<number | null>(null);
   const [keys, setKeys] = useState(false);
-  const steps = stepsOf(p);
-  const tops = topsOf(p);
+  // The cursor moves often, figures change seldom.
+  const [steps, tops] = useMemo(() => [stepsOf(p), topsOf(p)] as const, [h, p.tail?.until, chosen, lines[0]?.limit]);
   const sign = (i: number) => (kind.mirrored && i === 1 ? -1 : 1);
   const data = (): uPlot.AlignedData => {
     const xs = steps.flatMap(s => [s.from / 1000, (s.from + s.to) / 2000, s.to / 1000 - 0.001]);

@@ -1,21 +1,22 @@
 // Figures over time from the service's history, as pages show them: a choice of spans, charts, parts, numbers.
-import { useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { ComponentChildren } from 'preact';
 import { useGet } from './api';
 import { Chart } from './charts';
 import { count, dateTime, rate } from './format';
-import { begin, csv, drawn, kinds, known, lastKnown, SPANS, type By, type History, type Kind, type KindName } from './history';
+import { begin, csv, drawn, kinds, known, lastKnown, SPANS, type By, type History, type Kind, type KindName, type Values } from './history';
 import { Lines, linesOf, type Tail } from './lines';
 import type { Sample } from './live';
 import { setQuery } from './router';
 import { Banner, Button, Empty, Section, Skeleton, Table } from './ui';
 
-const REFRESH = 20000; // ms; a minute is there five seconds after its end
+// How often the history is asked, in ms: a minute is there five seconds after its end, an hour's step is no hurry.
+const refresh = (span: string) => (['15m', '1h', '6h'].includes(span) ? 20000 : 60000);
 const NEW = 'Figures are kept by the minute from the first whole minute on, for seven days, and by the hour for ninety.';
 
 // The history of a span; while another span is on its way the last one stays. `what` names whose it is.
 function useHistory(cluster: string, what: string, span: string): { h?: History; error?: string; old: boolean } {
-  const answer = useGet<History>(span === 'live' ? null : `/leat/v1/clusters/${cluster}/history?span=${span}${what}`, REFRESH);
+  const answer = useGet<History>(span === 'live' ? null : `/leat/v1/clusters/${cluster}/history?span=${span}${what}`, refresh(span));
   const kept = useRef<{ whose: string; h: History }>();
   const whose = cluster + what;
   if (answer.value) kept.current = { whose, h: answer.value };
@@ -30,10 +31,19 @@ export const spanOf = (query: URLSearchParams, more: string[] = []) => {
 };
 
 // What the page itself saw since the history's last minute: `order` says which value of a sample is which line's.
-function tailOf(h: History | undefined, samples: Sample[] | undefined, order: number[]): Tail | undefined {
+// A rate is the mean of what was seen, a gauge what it stands at; NaN is not known.
+function tailOf(h: History | undefined, kind: Kind, samples: Sample[] | undefined, order: number[]): Tail | undefined {
   const since = h && samples?.filter(s => s.at > h.to);
   if (!since?.length) return undefined;
-  return { until: since[since.length - 1].at, values: order.map(i => since.reduce((sum, s) => sum + s.values[i], 0) / since.length) };
+  const seen = kind === kinds.flow ? since : since.slice(-1);
+  const values = order.map(i => seen.reduce((sum, s) => sum + s.values[i], 0) / seen.length);
+  return { until: since[since.length - 1].at, values: values.map(v => (isNaN(v) ? null : v)) };
+}
+
+// The lag of each group over the last six hours: of the fifty that are furthest behind.
+export function useLags(cluster: string, runs: boolean): Map<string, Values> {
+  const { value } = useGet<History>(runs ? `/leat/v1/clusters/${cluster}/history?span=6h&metric=consumer_lag_offsets&by=consumer_group_id&limit=50` : null, 60000);
+  return useMemo(() => new Map((value?.series || []).map(s => [s.consumer_group_id!, s.values])), [value]);
 }
 
 // --- a choice of spans -------------------------------------------------------------------------------
@@ -53,7 +63,7 @@ export function InAndOut({ cluster, only = '', query, samples, limits, height, a
 }) {
   const span = spanOf(query, ['live']);
   const { h, error, old } = useHistory(cluster, asked(kinds.flow) + only, span);
-  const tail = tailOf(h, samples, [0, 1]);
+  const tail = tailOf(h, kinds.flow, samples, [0, 1]);
   return (
     <Section title="In and out" note={span === 'live' ? 'bytes per second, since this page was opened' : <>bytes per second. <a href={all}>All figures</a></>} side={<Spans on={span} shown={[...fewSpans, ...SPANS.filter(([s]) => s === span && !FEW.includes(s))]} />}>
       {span === 'live' ? <Chart label="In and out" samples={samples} names={['in', 'out']} mirrored format={rate} height={height} limits={limits} />
@@ -87,14 +97,25 @@ function Numbers({ h }: { h: History }) {
 }
 
 // --- what it is made of --------------------------------------------------------------------------------------
-export type Parts = { by: By; kind: KindName; metric: string; title: string; note: string; column: string; sum: string; show: (n: number) => string; link?: (name: string) => string };
-function Made({ cluster, span, only, of }: { cluster: string; span: string; only: string; of: Parts }) {
+export type Parts = { by: By; kind: KindName; metric: string; title: string; note: string; column: string; sum: string; show: (n: number) => string; link?: (name: string) => string | undefined };
+// Is asked for when it comes near the window.
+function Made(props: { cluster: string; span: string; only: string; of: Parts }) {
+  const place = useRef<HTMLDivElement>(null);
+  const [near, setNear] = useState(false);
+  useEffect(() => {
+    const watch = new IntersectionObserver(seen => { if (seen.some(s => s.isIntersecting)) { setNear(true); watch.disconnect(); } }, { rootMargin: '400px' });
+    watch.observe(place.current!);
+    return () => watch.disconnect();
+  }, []);
+  return <div ref={place}>{near ? <MadeOf {...props} /> : <Skeleton rows={5} />}</div>;
+}
+function MadeOf({ cluster, span, only, of }: { cluster: string; span: string; only: string; of: Parts }) {
   const { h, error, old } = useHistory(cluster, `&metric=${of.metric}&by=${of.by}&limit=6${only}`, span);
   const [name, choose] = useState('');
   if (!h) return error ? <Banner>{error}</Banner> : <Skeleton rows={5} />;
   const rows = h.series.map((s, at) => {
     const values = known(s.values);
-    return { at, name: s[of.by]!, values: drawn(h, s), figure: s.kind === 'counter' ? values.reduce((a, b) => a + b, 0) : s.values[lastKnown(s.values)] ?? 0, any: values.some(v => v > 0) };
+    return { at, name: s[of.by]!, link: s[of.by] === '(others)' ? undefined : of.link?.(s[of.by]!), values: drawn(h, s), figure: s.kind === 'counter' ? values.reduce((a, b) => a + b, 0) : s.values[lastKnown(s.values)] ?? 0, any: values.some(v => v > 0) };
   });
   if (!rows.some(r => r.any)) return <Empty title="Nothing in this time">It shows here as soon as there is something to tell.</Empty>;
   const chosen = Math.max(0, rows.findIndex(r => r.name === name));
@@ -104,7 +125,7 @@ function Made({ cluster, span, only, of }: { cluster: string; span: string; only
       <table aria-label={of.title}>
         <thead><tr><th scope="col">{of.column}</th><th scope="col" class="r">{of.sum}</th></tr></thead>
         <tbody>{rows.map(r => <tr key={r.name} class={r.at === chosen ? 'on' : ''} onMouseEnter={() => choose(r.name)} onFocusIn={() => choose(r.name)}>
-          <td><i aria-hidden="true" />{of.link && r.name !== '(others)' ? <a class="name" href={of.link(r.name)}>{r.name}</a> : <span class="name" tabIndex={0}>{r.name}</span>}</td><td class="r">{of.show(r.figure)}</td></tr>)}</tbody>
+          <td><i aria-hidden="true" />{r.link ? <a class="name" href={r.link}>{r.name}</a> : <span class="name" tabIndex={0}>{r.name}</span>}</td><td class="r">{of.show(r.figure)}</td></tr>)}</tbody>
       </table>
     </div>
   );
@@ -119,7 +140,7 @@ export function OverTime({ cluster, charts, only = '', query, parts = [], name, 
   const span = spanOf(query);
   const numbers = query.get('view') === 'numbers';
   const { h, error, old } = useHistory(cluster, charts.map(c => asked(kinds[c])).join('') + only, span);
-  const tails = Object.fromEntries(charts.map(c => [c, tailOf(h, live[c]?.samples, live[c]?.order || [])]));
+  const tails = Object.fromEntries(charts.map(c => [c, tailOf(h, kinds[c], live[c]?.samples, live[c]?.order || [])]));
   const any = !!h && (isKnown(h) || Object.values(tails).some(Boolean));
   return (
     <>

@@ -1,12 +1,14 @@
 // A cluster's overview: how things stand, measured against what the plan allows.
 import { useMemo, useState } from 'preact/hooks';
 import { all, call, patch, post, useGet } from '../api';
+import { Trace } from '../charts';
 import { ago, bytes, count, duration, plural, rate, rateLimit, rateParts } from '../format';
 import { flows, peak, sample, samples } from '../live';
-import { InAndOut } from '../over_time';
+import { InAndOut, useLags } from '../over_time';
 import { go } from '../router';
 import type { Cgroup, Cluster, Group } from '../types';
 import { Banner, Button, Code, Copy, DeleteOverlay, Empty, Field, FormOverlay, Gauge, Head, Overlay, Section, State, Strip, Table, Tag, toast } from '../ui';
+import { Age } from './groups';
 import { CreateTopic } from './topics';
 
 const CA_FILE = 'leat-ca.pem';
@@ -94,6 +96,7 @@ function Pause({ c, onClose, reload }: { c: Cluster; onClose: () => void; reload
 
 export function Overview({ c, query, reload }: { c: Cluster; query: URLSearchParams; reload: () => void }) {
   const groups = useGet<Group[]>(c.state.name === 'running' ? `/leat/v1/clusters/${c.id}/groups` : null, 3000, all);
+  const lags = useLags(c.id, c.state.name === 'running');
   const audit = useGet<{ data: any[] }>(`/leat/v1/audit?cluster_id=${c.id}&page_size=8`, 10000);
   const [open, show] = useState<'' | 'connect' | 'topic' | 'delete' | 'settings' | 'pause'>('');
   useMemo(() => sample(c.id, Date.now(), flows(c)), [c]);
@@ -148,8 +151,10 @@ export function Overview({ c, query, reload }: { c: Cluster; query: URLSearchPar
         <Section title="Groups furthest behind" side={<a href={`/clusters/${c.id}/groups`}>{groups.value?.length ? `All ${plural(groups.value.length, 'group')}` : 'Groups'}</a>}>
           {behind.length ? <Table label="Groups furthest behind" rows={behind.slice(0, 6)} rowKey={g => g.group_id} columns={[
             { title: 'Group', cell: g => <a class="name" href={`/clusters/${c.id}/groups/${encodeURIComponent(g.group_id)}`}>{g.group_id}</a> },
-            { title: 'Topic', cell: g => g.worst_topic },
+            { title: 'Topic', narrow: 'p2', cell: g => g.worst_topic },
+            { title: 'Lag, 6 h', narrow: 'p3', cell: g => <Trace values={lags.get(g.group_id) || []} /> },
             { title: 'Records behind', num: true, cell: g => count(g.total_lag) },
+            { title: 'Time lag', num: true, cell: g => <Age ms={g.time_lag_ms} /> },
           ]} /> : <Empty title={groups.value?.length ? 'Every group is in step' : 'No group has committed an offset yet'}>Lag shows here as soon as a consumer group falls behind.</Empty>}
         </Section>
         <Section title="Recent changes" side={<a href={`/clusters/${c.id}/audit`}>Audit</a>}>
@@ -160,7 +165,7 @@ export function Overview({ c, query, reload }: { c: Cluster; query: URLSearchPar
         <dt>Id</dt><dd><span class="mono">{c.id}</span><Copy text={c.id} /></dd>
         <dt>Bootstrap</dt><dd><span class="mono">{c.bootstrap_servers}</span><Copy text={c.bootstrap_servers} /></dd>
         <dt>Environment</dt><dd>{c.environment.display_name}</dd><dt>Process</dt><dd>{c.state.pid ?? 'none'}, {plural(c.state.restarts, 'restart')}</dd>
-              {c.isolation && <><dt>Fences</dt><dd>{fences(c.isolation)}{c.isolation.missing.map(m => <small>{m}</small>)}</dd></>}
+              {c.isolation && <><dt>Fences</dt><dd><div>{fences(c.isolation)}{c.isolation.missing.map(m => <span class="why">{m}</span>)}</div></dd></>}
       </dl>{!c.paused && <><Button icon="restart" onClick={restart}>Restart broker</Button> <Button icon="pause" onClick={() => show('pause')}>Pause</Button></>} <Button icon="trash" onClick={() => show('delete')}>Delete cluster</Button></div></Section>
     </>
   );

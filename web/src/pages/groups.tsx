@@ -1,10 +1,11 @@
 // Consumer groups: who is behind, by how much, and where.
 import { useMemo, useState } from 'preact/hooks';
 import { all, call, useGet } from '../api';
-import { Spark } from '../charts';
+import { Spark, Trace } from '../charts';
 import { count, duration, plural } from '../format';
+import { known, type Values } from '../history';
 import { sample, samples } from '../live';
-import { OverTime } from '../over_time';
+import { OverTime, useLags } from '../over_time';
 import { go, seg, setQuery } from '../router';
 import type { Cluster, Group } from '../types';
 import { ResetOverlay } from './reset';
@@ -23,18 +24,22 @@ const sentences: Record<string, string> = {
 // Some lag is how reading looks; lag that nobody reads or that grows is worth amber.
 const Behind = ({ n, care }: { n: number; care: boolean }) => <span class={`badge ${n > 0 && care ? 'warn' : n > 0 ? '' : 'none'}`}>{count(n)}</span>;
 // How old the oldest record is that it has not read; a second or less is reading as it comes.
-const Age = ({ ms }: { ms: number | null }) => <span class={ms ? undefined : 'quiet-ink'}>{ms === null ? '–' : ms === 0 ? '0' : ms < 1000 ? '< 1 s' : duration(ms)}</span>;
+export const Age = ({ ms }: { ms: number | null }) => <span class={ms ? undefined : 'quiet-ink'}>{ms === null ? '–' : ms === 0 ? '0' : ms < 1000 ? '< 1 s' : duration(ms)}</span>;
 const members = (g: Group): number => (Array.isArray(g.members) ? g.members.length : g.members ?? 0);
 const key = (c: Cluster, id: string) => `lag/${c.id}/${id}`;
 
-function trend(c: Cluster, id: string): string {
-  const s = samples(key(c, id)).slice(-20).map(x => x.values[0]);
+const figures = (g: Group) => [g.total_lag, g.time_lag_ms ?? NaN];
+
+// Where lag goes: as this page saw it, and before it has seen enough, as the history has it.
+function trend(c: Cluster, id: string, before: Values = []): string {
+  const seen = samples(key(c, id)).slice(-20).map(x => x.values[0]);
+  const s = seen.length < 6 ? known(before.slice(-10)) : seen;
   if (s.length < 6) return '';
   const mean = (a: number[]) => a.reduce((x, y) => x + y, 0) / a.length;
   const half = Math.floor(s.length / 2);
-  const before = mean(s.slice(0, half));
-  const d = mean(s.slice(half)) - before;
-  return Math.abs(d) <= Math.max(5, before * 0.2) ? 'steady' : d > 0 ? 'growing' : 'shrinking';
+  const first = mean(s.slice(0, half));
+  const d = mean(s.slice(half)) - first;
+  return Math.abs(d) <= Math.max(5, first * 0.2) ? 'steady' : d > 0 ? 'growing' : 'shrinking';
 }
 
 const arrows: Record<string, string> = { growing: '↑', shrinking: '↓', steady: '–' };
@@ -42,8 +47,9 @@ const Trend = ({ word }: { word: string }) => (word ? <span class={word === 'gro
 
 export function Groups({ c, query }: { c: Cluster; query: URLSearchParams }) {
   const list = useGet<Group[]>(c.state.name === 'running' ? `/leat/v1/clusters/${c.id}/groups` : null, 2000, all);
+  const lags = useLags(c.id, c.state.name === 'running');
   const find = (query.get('find') || '').toLowerCase();
-  useMemo(() => { for (const g of list.value || []) sample(key(c, g.group_id), Date.now(), [g.total_lag]); }, [list.value]);
+  useMemo(() => { for (const g of list.value || []) sample(key(c, g.group_id), Date.now(), figures(g)); }, [list.value]);
   const rows = (list.value || []).filter(g => g.group_id.toLowerCase().includes(find)).sort((a, b) => b.total_lag - a.total_lag || a.group_id.localeCompare(b.group_id));
   const behind = rows.filter(g => g.total_lag > 0);
   return (
@@ -57,10 +63,10 @@ export function Groups({ c, query }: { c: Cluster; query: URLSearchParams }) {
           { title: 'State', cell: g => stateWord(g.state) },
           { title: 'Members', num: true, cell: g => count(members(g)) },
           { title: 'Topics', narrow: 'p2', cell: g => g.topics.slice(0, 2).join(', ') + (g.topics.length > 2 ? ` and ${g.topics.length - 2} more` : '') },
-          { title: 'Lag', narrow: 'p3', cell: g => <Spark samples={samples(key(c, g.group_id))} /> },
-          { title: 'Records behind', num: true, cell: g => <Behind n={g.total_lag} care={members(g) === 0 || trend(c, g.group_id) === 'growing'} /> },
+          { title: 'Lag, 6 h', narrow: 'p3', cell: g => (lags.has(g.group_id) ? <Trace values={lags.get(g.group_id)!} /> : <Spark samples={samples(key(c, g.group_id))} />) },
+          { title: 'Records behind', num: true, cell: g => <Behind n={g.total_lag} care={members(g) === 0 || trend(c, g.group_id, lags.get(g.group_id)) === 'growing'} /> },
           { title: 'Time lag', num: true, narrow: 'p3', cell: g => <Age ms={g.time_lag_ms} /> },
-          { title: 'Trend', narrow: 'p2', cell: g => <Trend word={trend(c, g.group_id)} /> },
+          { title: 'Trend', narrow: 'p2', cell: g => <Trend word={trend(c, g.group_id, lags.get(g.group_id))} /> },
         ]} /></>}
     </>
   );
@@ -71,7 +77,7 @@ export function GroupPage({ c, id, query }: { c: Cluster; id: string; query: URL
   const [deleting, remove] = useState(false);
   const [resetting, reset] = useState(false);
   const g = group.value;
-  useMemo(() => g && sample(key(c, id), Date.now(), [g.total_lag]), [g]);
+  useMemo(() => g && sample(key(c, id), Date.now(), figures(g)), [g]);
   if (!g) return group.error ? <Empty title={group.error}><a href={`/clusters/${c.id}/groups`}>All groups</a></Empty> : <Skeleton />;
   const word = stateWord(g.state);
   const lags = g.lags || [];
@@ -91,7 +97,7 @@ export function GroupPage({ c, id, query }: { c: Cluster; id: string; query: URL
         { label: 'Members', value: count(n), note: g.protocol ? `assigned by ${g.protocol}` : 'none now' },
         { label: 'Partitions', value: count(lags.length), note: plural(new Set(lags.map(l => l.topic)).size, 'topic') },
       ]} />
-      <OverTime cluster={c.id} name={id} query={query} only={`&consumer_group_id=${seg(id)}`} charts={['age', 'lag']} live={{ lag: { samples: samples(key(c, id)), order: [0] } }}
+      <OverTime cluster={c.id} name={id} query={query} only={`&consumer_group_id=${seg(id)}`} charts={['age', 'lag']} live={{ lag: { samples: samples(key(c, id)), order: [0] }, age: { samples: samples(key(c, id)), order: [1] } }}
         parts={new Set(lags.map(l => l.topic)).size < 2 ? [] : [{ by: 'topic', kind: 'lag', metric: 'consumer_lag_offsets', title: 'Topics by lag', note: 'records behind', column: 'Topic', sum: 'At the end', show: count, link: t => `/clusters/${c.id}/topics/${seg(t)}` }]} />
       <Section title="By partition">
         {lags.length === 0 ? <Empty title="No committed offset">The group has not committed an offset yet.</Empty> :
