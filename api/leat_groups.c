@@ -23,6 +23,25 @@ static json_t *topics_json(const struct group_info *g)
 
 static json_t *ms_json(int64_t ms) { return ms >= 0 ? json_integer(ms) : json_null(); }
 
+static json_t *topic_lags_json(const struct group_info *g)
+{
+    json_t *list = json_array();
+    for (int32_t i = 0; i < g->lag_count;) { /* in order of topic */
+        const struct group_lag *first = &g->lags[i];
+        int64_t lag = 0, time_lag = -1;
+        for (; i < g->lag_count && str_eq(g->lags[i].topic, first->topic); i++) {
+            lag += g->lags[i].lag;
+            if (g->lags[i].time_lag > time_lag) time_lag = g->lags[i].time_lag;
+        }
+        json_t *o = json_object();
+        PUT(o, "topic", api_str(first->topic));
+        PUT(o, "lag", json_integer(lag));
+        PUT(o, "time_lag_ms", ms_json(time_lag));
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
 static json_t *group_json(const struct group_info *g)
 {
     const struct group_lag *w = g->worst;
@@ -35,6 +54,7 @@ static json_t *group_json(const struct group_info *g)
     PUT(o, "members", json_integer(g->member_count));
     PUT(o, "member_count", json_integer(g->member_count));
     PUT(o, "topics", topics_json(g));
+    PUT(o, "topic_lags", topic_lags_json(g));
     PUT(o, "total_lag", w ? json_integer(g->total_lag) : json_null());
     PUT(o, "max_lag", w ? json_integer(g->max_lag) : json_null());
     PUT(o, "time_lag_ms", ms_json(w ? g->time_lag : -1));
@@ -96,25 +116,6 @@ static json_t *lags_json(const struct group_info *g)
     return list;
 }
 
-static json_t *topic_lags_json(const struct group_info *g)
-{
-    json_t *list = json_array();
-    for (int32_t i = 0; i < g->lag_count;) { /* in order of topic */
-        const struct group_lag *first = &g->lags[i];
-        int64_t lag = 0, time_lag = -1;
-        for (; i < g->lag_count && str_eq(g->lags[i].topic, first->topic); i++) {
-            lag += g->lags[i].lag;
-            if (g->lags[i].time_lag > time_lag) time_lag = g->lags[i].time_lag;
-        }
-        json_t *o = json_object();
-        PUT(o, "topic", api_str(first->topic));
-        PUT(o, "lag", json_integer(lag));
-        PUT(o, "time_lag_ms", ms_json(time_lag));
-        json_array_append_new(list, o);
-    }
-    return list;
-}
-
 static void all_loaded(void *arg, status result, struct group_info *groups, int32_t count)
 {
     struct view *v = arg;
@@ -153,7 +154,6 @@ static void one_loaded(void *arg, status result, struct group_info *groups, int3
     json_object_set_new(group, "kind", json_string("Group"));
     json_object_set_new(group, "members", members_json(&groups[0]));
     json_object_set_new(group, "lags", lags_json(&groups[0]));
-    json_object_set_new(group, "topic_lags", topic_lags_json(&groups[0]));
     /* Whoever looks at it looks again: what is told of it meanwhile is a second old, not five. */
     engine_watch(v->rq->domain->engine, v->scope->id);
     api_reply(v->rq, 200, group);

@@ -171,6 +171,10 @@ def test_time_lag_is_the_age_of_the_next_record_by_partition_topic_and_group(t):
     told((900, 7200), 7200)
     listed = [g for g in t.s.good("GET", f"{t.leat}/groups")["data"] if g["group_id"] == "old"][0]
     assert abs(listed["time_lag_ms"] / 1000 - 7200) < 40, listed
+    t.reset("old", to="offset", offset=8, topics=[{"topic": "reset"}])
+    listed = [g for g in t.s.good("GET", f"{t.leat}/groups")["data"] if g["group_id"] == "old"][0]
+    assert [(x["topic"], x["lag"]) for x in listed["topic_lags"]] == [("ages", 4), ("reset", 2)], listed
+    t.s.good("DELETE", f"{t.leat}/groups/old/offsets/reset", status=204)
     shown = command_line(t, "groups", "show", "old")
     assert shown.returncode == 0 and "TIME LAG" in shown.stdout and "2 h 0 m" in shown.stdout, shown
     t.reset("old", to="offset", offset=1, topics=[{"topic": "ages", "partitions": [1]}])

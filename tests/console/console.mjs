@@ -308,6 +308,9 @@ const tests = [
     const table = page.getByRole('table', { name: 'Groups' });
     await waitFor(async () => number(await cell(table, 'counter', 'Records behind')) === behind, 'the list of groups says it');
     await waitFor(async () => / s$|^\d+ m/.test(await cell(table, 'counter', 'Time lag')), 'and how old the next record is');
+    await visit(`${base()}/topics/payments?tab=groups`, 'payments');
+    await waitFor(async () => number(await cell(page.getByRole('table', { name: 'Groups' }), 'counter', 'Records behind')) === behind, 'so does the topic');
+    await visit(`${base()}/groups`, 'Groups');
     await row('counter').getByRole('link', { name: 'counter' }).click();
     await page.getByRole('heading', { level: 1, name: 'counter' }).waitFor();
     const parts = page.getByRole('table', { name: 'Lag by partition' });

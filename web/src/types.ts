@@ -39,6 +39,7 @@ export type Topic = {
 export type Group = {
   group_id: string; state: string; type: string; protocol: string; members: any; topics: string[];
   total_lag: number; max_lag: number; time_lag_ms: number | null; worst_topic: string; worst_partition: number;
+  topic_lags: { topic: string; lag: number; time_lag_ms: number | null }[];
   lags?: { topic: string; partition: number; member_id: string; client_id: string; client_host: string; current_offset: number; log_start_offset: number; log_end_offset: number; lag: number; time_lag_ms: number | null }[];
 };
 export type Client = {

@@ -7,6 +7,7 @@ import { InAndOut, OverTime } from '../over_time';
 import { go, seg } from '../router';
 import type { Cluster, Group, Topic } from '../types';
 import { Banner, Button, Bytes, DeleteOverlay, Empty, Field, FormOverlay, Head, Pick, Section, SIZE_UNITS, Skeleton, Table, Tabs, TIME_UNITS, toast } from '../ui';
+import { Age } from './groups';
 import { Messages } from './messages';
 import { TopicClients } from './topic_clients';
 
@@ -34,13 +35,15 @@ function Partitions({ c, t, query }: { c: Cluster; t: Topic; query: URLSearchPar
 
 function TopicGroups({ c, name }: { c: Cluster; name: string }) {
   const groups = useGet<Group[]>(c.state.name === 'running' ? `/leat/v1/clusters/${c.id}/groups` : null, 3000, all);
-  const rows = (groups.value || []).filter(g => g.topics.includes(name));
+  const here = (g: Group) => g.topic_lags.find(t => t.topic === name)!;
+  const rows = (groups.value || []).filter(g => g.topics.includes(name)).sort((a, b) => here(b).lag - here(a).lag || a.group_id.localeCompare(b.group_id));
   if (!groups.value) return groups.error ? <Banner>{groups.error}</Banner> : <Skeleton />;
   if (!rows.length) return <Empty title="No group reads this topic">A consumer group shows here once it has committed an offset.</Empty>;
   return <Table label="Groups" rows={rows} rowKey={g => g.group_id} columns={[
     { title: 'Group', cell: g => <a class="name" href={`/clusters/${c.id}/groups/${seg(g.group_id)}`}>{g.group_id}</a> },
     { title: 'State', cell: g => g.state.toLowerCase().replace(/_/g, ' ') },
-    { title: 'Records behind', num: true, cell: g => count(g.total_lag) },
+    { title: 'Records behind', num: true, cell: g => count(here(g).lag) },
+    { title: 'Time lag', num: true, cell: g => <Age ms={here(g).time_lag_ms} /> },
   ]} />;
 }
 
