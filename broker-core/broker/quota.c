@@ -38,6 +38,7 @@ struct route {
 
 struct throttled {
     struct quota_throttled sums;
+    int64_t until; /* it is held back */
     UT_hash_handle hh;
     char name[];
 };
@@ -246,6 +247,16 @@ static struct bucket *route(struct quotas *q, enum quota_kind kind, struct str u
     return bucket;
 }
 
+/* What a request adds to the time for which its principal is held back: requests that were sent ahead, and
+ * other connections, wait at the same time. */
+static int64_t held_longer(struct throttled *t, int32_t ms, int64_t now)
+{
+    int64_t from = t->until > now ? t->until : now, until = now + ms;
+    if (until <= from) return 0;
+    t->until = until;
+    return until - from;
+}
+
 static void remember(struct quotas *q, enum quota_kind kind, struct str principal, double amount,
                      int32_t ms, int64_t now)
 {
@@ -263,14 +274,15 @@ static void remember(struct quotas *q, enum quota_kind kind, struct str principa
             return;
         }
     }
+    int64_t longer = held_longer(t, ms, now);
     if (kind == QUOTA_PRODUCER_BYTES) {
         t->sums.bytes_in += (int64_t)amount;
-        t->sums.produce_ms += ms;
+        t->sums.produce_ms += longer;
     } else if (kind == QUOTA_CONSUMER_BYTES) {
         t->sums.bytes_out += (int64_t)amount;
-        t->sums.fetch_ms += ms;
+        t->sums.fetch_ms += longer;
     } else {
-        t->sums.other_ms += ms;
+        t->sums.other_ms += longer;
     }
     if (ms > 0) t->sums.last_at = now;
 }

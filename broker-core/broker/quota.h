@@ -62,7 +62,7 @@ void quota_work_done(struct request *r);
 struct quota_throttled {
     struct str principal;
     int64_t bytes_in, bytes_out;  /* since the start of the broker, as is the rest */
-    int64_t produce_ms, fetch_ms, other_ms;
+    int64_t produce_ms, fetch_ms, other_ms; /* of time: what holds it back at the same moment counts once */
     int64_t last_at;              /* loop_now of the last throttle; 0: never */
 };
 void quotas_each_throttled(const struct quotas *quotas,

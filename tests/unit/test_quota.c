@@ -231,6 +231,23 @@ static void test_throttled_time_is_told_by_principal(void **state)
     assert_int_equal(ms, 500);
 }
 
+static void test_requests_that_wait_at_the_same_time_are_one_wait(void **state)
+{
+    (void)state;
+    apply(user_quota);
+    int64_t ms = 0, longest = 0;
+    for (int i = 0; i < 10; i++) {
+        int32_t told = quotas_charge(quotas, QUOTA_PRODUCER_BYTES, STR("User:sa-1"), STR("c"), 1500, 1000);
+        if (told > longest) longest = told;
+    }
+    quotas_each_throttled(quotas, sum, &ms);
+    assert_int_equal(ms, longest);
+    quotas_charge(quotas, QUOTA_PRODUCER_BYTES, STR("User:sa-1"), STR("c"), 100, 1000 + longest + 5000);
+    ms = 0;
+    quotas_each_throttled(quotas, sum, &ms);
+    assert_int_equal(ms, longest);
+}
+
 static void test_many_users_do_not_grow_the_tables_without_end(void **state)
 {
     (void)state;
@@ -378,6 +395,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_the_cluster_limit_holds_for_all_users_together, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_requests_that_wait_at_the_same_time_are_one_wait, setup, teardown),
         cmocka_unit_test_setup_teardown(test_throttled_time_is_told_by_principal, setup, teardown),
         cmocka_unit_test_setup_teardown(test_entities_match_in_kafkas_order, setup, teardown),
         cmocka_unit_test_setup_teardown(
