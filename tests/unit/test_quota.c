@@ -395,7 +395,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_the_cluster_limit_holds_for_all_users_together, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(test_requests_that_wait_at_the_same_time_are_one_wait, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_requests_that_wait_at_the_same_time_are_one_wait, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_throttled_time_is_told_by_principal, setup, teardown),
         cmocka_unit_test_setup_teardown(test_entities_match_in_kafkas_order, setup, teardown),
         cmocka_unit_test_setup_teardown(
