@@ -1,5 +1,7 @@
-// Keeping clusters running, in a browser: processes, fences, logs, damage, backups, the service, and who may do it.
+// Keeping clusters running, in a browser: processes, fences, certificates and logins, logs, damage, backups, the service, and who may do it.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openBrowser, runTests, startLeatd, waitFor } from './harness.mjs';
@@ -33,6 +35,7 @@ const { id } = await makeCluster('orders');
 const at = part => `/clusters/${id}/${part}`;
 const kept = ['one', 'two', 'three'];
 let copy;
+let own;
 
 // What REST says of the cluster, with some of it as a test wants it: for what this machine cannot bring about.
 async function pretend(changes) {
@@ -59,7 +62,7 @@ const tests = [
     assert.ok(existsSync(`/proc/${broker.pid}`));
     await says('It has not ended unasked.');
     await says('Nothing is to be confirmed.');
-    await page.getByText(/\d over 10 ms, /).waitFor();
+    await page.getByText(/^\d+ over 10 ms$/).waitFor();
     await page.getByText((await cluster(id)).program, { exact: true }).waitFor();
   }],
 
@@ -138,6 +141,66 @@ const tests = [
     await restore();
     assert.equal((await cluster(id)).format.confirmed, (await cluster(id)).format.newest);
     await page.getByText('Its upgrade is not confirmed.').waitFor({ state: 'detached' });
+  }],
+
+  ['the security page shows the certificate that is served, renews it and takes one of your own', async () => {
+    const tls = () => leatd.rest(`/leat/v1/clusters/${id}/certificate`);
+    const before = await tls();
+    await visit(at('security'), 'Security');
+    await says(before.sha256_fingerprint);
+    await button('Renew').click();
+    await dialog().getByRole('button', { name: 'Renew' }).click();
+    await toast('New connections get a new certificate');
+    const renewed = await tls();
+    assert.notEqual(renewed.sha256_fingerprint, before.sha256_fingerprint);
+    await says(renewed.sha256_fingerprint);
+    const [key, pem] = ['own.key', 'own.pem'].map(name => join(leatd.data, '..', name));
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', pem,
+      '-days', '3', '-subj', '/CN=broker.example', '-addext', 'subjectAltName=DNS:broker.example'], { stdio: 'ignore' });
+    own = readFileSync(pem, 'utf8');
+    await button('Replace').click();
+    await dialog().getByLabel('Certificate', { exact: true }).fill(own);
+    await dialog().getByLabel('Private key').fill('no key');
+    window_.expects(/400 \(Bad Request\)/);
+    await dialog().getByRole('button', { name: 'Serve this certificate' }).click();
+    await dialog().getByRole('alert').waitFor();
+    await dialog().getByLabel('Private key').fill(readFileSync(key, 'utf8'));
+    await dialog().getByRole('button', { name: 'Serve this certificate' }).click();
+    await says('Its names do not hold the host that clients are told.');
+    await says('It runs out in ');
+    assert.deepEqual([(await tls()).source, (await tls()).subject], ['operator', 'CN=broker.example']);
+    await button('Go back to the service\'s CA').click();
+    await dialog().getByRole('button', { name: 'Go back' }).click();
+    await page.getByText('Its names do not hold the host').waitFor({ state: 'detached' });
+    assert.equal((await tls()).source, 'leat');
+    assert.equal((await audited('cluster.certificate.renew', id)).door, 'session');
+  }],
+
+  ['client certificates and bearer tokens are set there', async () => {
+    await button('Edit certificates of clients').click();
+    await dialog().getByLabel('Client certificates').selectOption('requested');
+    await dialog().getByLabel('Signed by').fill(own);
+    await dialog().getByRole('button', { name: 'Save' }).click();
+    await says('taken when shown');
+    assert.equal((await leatd.rest(`/leat/v1/clusters/${id}/certificate`)).client_auth, 'requested');
+    await says('Bearer tokens');
+    await button('Edit logins').click();
+    await dialog().getByLabel('Bearer tokens').selectOption('pasted');
+    await dialog().getByLabel('Issuer').fill('https://login.example.com');
+    await dialog().getByLabel('Audience').fill('kafka');
+    const jwk = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' });
+    await dialog().getByLabel('Key set').fill(JSON.stringify({ keys: [{ ...jwk, kid: 'one', alg: 'RS256', use: 'sig' }] }));
+    await dialog().getByLabel('Log in again after').fill('1');
+    await dialog().getByRole('button', { name: 'Save' }).click();
+    await page.getByText('https://login.example.com', { exact: true }).waitFor();
+    const told = await leatd.rest(`/leat/v1/clusters/${id}/authentication`);
+    assert.deepEqual([told.issuer, told.audience, told.principal_claim, JSON.parse(told.jwks).keys[0].kid], ['https://login.example.com', 'kafka', 'sub', 'one']);
+    assert.ok(told.connections_max_reauth_ms >= 1000);
+    await button('Edit logins').click();
+    await dialog().getByLabel('Bearer tokens').selectOption('none');
+    await dialog().getByRole('button', { name: 'Save' }).click();
+    await page.getByText('not taken').waitFor();
+    assert.equal((await leatd.rest(`/leat/v1/clusters/${id}/authentication`)).jwks, '');
   }],
 
   ['the log has the lines of the broker, follows them, and is held and narrowed', async () => {
@@ -316,6 +379,9 @@ const tests = [
       await other.getByText('Your roles let you look.').waitFor();
       await other.getByRole('table', { name: 'Processes' }).waitFor();
       for (const name of ['Restart', 'Pause', 'Upgrade']) assert.equal(await other.getByRole('button', { name, exact: true }).count(), 0);
+      await other.goto(at('security'));
+      await other.getByText('Your roles let you look. OrganizationAdmin').waitFor();
+      for (const name of ['Renew', 'Replace', 'Edit']) assert.equal(await other.getByRole('button', { name }).count(), 0);
       await other.goto(at('logs'));
       await other.getByText('Your roles do not show logs').waitFor();
       await other.goto(at('backups'));

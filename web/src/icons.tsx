@@ -10,6 +10,7 @@ const paths: Record<string, string> = {
   limits: 'M2 3.5h12M2 8h12M2 12.5h12M6 2v3M10.5 6.5v3M4.5 11v3', plans: 'M2 2.5h5v5H2zM9 2.5h5v5H9zM2 9.5h5v4H2zM9 9.5h5v4H9z',
   requests: 'M2 3h12v8H8.5L5 14v-3H2zM5 6h6M5 8.5h4', environments: 'M8 1.5 14.5 5 8 8.5 1.5 5zM1.5 8 8 11.5 14.5 8M1.5 11 8 14.5 14.5 11',
   alerts: 'M3.5 11.5c1-1 1-2 1-4a3.5 3.5 0 0 1 7 0c0 2 0 3 1 4zM6.5 13.5a1.6 1.6 0 0 0 3 0M8 4V2.5',
+  security: 'M8 1.5 13.5 4v4c0 3.2-2.3 5.6-5.5 6.5C4.8 13.6 2.5 11.2 2.5 8V4zM5.5 8l2 2 3-3.5',
   processes: 'M4.5 4.5h7v7h-7zM6.5 2v2.5M9.5 2v2.5M6.5 11.5V14M9.5 11.5V14M2 6.5h2.5M2 9.5h2.5M11.5 6.5H14M11.5 9.5H14', logs: 'M2 2.5h12v11H2zM4.5 6l2 2-2 2M8.5 10.5h3',
   backups: 'M2 3h12v3.5H2zM3 6.5v7h10v-7M6.5 9h3', service: 'M2 2.5h12v4.5H2zM2 9h12v4.5H2zM4.5 4.8h.01M4.5 11.3h.01M7 4.8h4.5M7 11.3h4.5',
   audit: 'M3 1.5h7l3 3v10H3zM9.5 1.5V5H13M5.5 8h5M5.5 11h5',

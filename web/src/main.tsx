@@ -27,6 +27,7 @@ import { Audit } from './pages/audit';
 import { Backups } from './pages/backups';
 import { Logs, ServiceLog } from './pages/logs';
 import { Processes } from './pages/processes';
+import { Security } from './pages/security';
 import { Service } from './pages/service';
 import { Alerts, useFiring } from './pages/alerts';
 
@@ -61,6 +62,7 @@ function page(path: string[], query: URLSearchParams, cluster: Cluster | undefin
     case 'access': return path[3] ? <AccountPage c={c} id={path[3]} /> : <Access c={c} />;
     case 'quotas': return <Quotas c={c} />;
     case 'limits': return <ClusterLimits c={c} reload={reload} />;
+    case 'security': return <Security c={c} />;
     case 'processes': return <Processes c={c} reload={reload} />;
     case 'logs': return <Logs c={c} query={query} />;
     case 'backups': return <Backups c={c} />;
@@ -73,7 +75,7 @@ const Missing = () => <div class="empty"><p class="empty-title">There is no such
 const parts: [string, string, string][] = [
   ['', 'overview', 'Overview'], ['topics', 'topics', 'Topics'], ['groups', 'groups', 'Groups'], ['metrics', 'metrics', 'Metrics'],
   ['quotas', 'quotas', 'Quotas'], ['limits', 'limits', 'Limits'], ['access', 'access', 'Access'],
-  ['processes', 'processes', 'Processes'], ['logs', 'logs', 'Logs'], ['backups', 'backups', 'Backups'], ['audit', 'audit', 'Audit'],
+  ['security', 'security', 'Security'], ['processes', 'processes', 'Processes'], ['logs', 'logs', 'Logs'], ['backups', 'backups', 'Backups'], ['audit', 'audit', 'Audit'],
 ];
 
 // The cluster one is in, and the way to another.

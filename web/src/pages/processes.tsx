@@ -31,7 +31,7 @@ export const share = (n: number | null | undefined) => (n === null || n === unde
 
 // How long the event loop kept clients waiting at worst.
 export const turns = (p?: Process) => (!p || p.longest_turn_us === null ? '–' : `${(p.longest_turn_us / 1000).toFixed(p.longest_turn_us < 10000 ? 1 : 0)} ms`);
-export const turnsNote = (p?: Process) => (!p || p.turns_over_10ms === null ? 'not told yet' : `${count(p.turns_over_10ms)} over 10 ms, ${count(p.turns_over_1ms)} over 1 ms`);
+export const turnsNote = (p?: Process) => (!p || p.turns_over_10ms === null ? 'not told yet' : `${count(p.turns_over_10ms)} over 10 ms`);
 
 // --- what may be done -----------------------------------------------------------------------------------------------
 function Ask({ what, c, onClose, reload }: { what: Asked; c: Cluster; onClose: () => void; reload: () => void }) {
@@ -138,7 +138,7 @@ export function Processes({ c, reload }: { c: Cluster; reload: () => void }) {
         { label: 'Restarts', value: count(c.state.restarts), note: 'asked for or not' },
         { label: 'CPU', value: share(broker && cpu.get(broker.id)), note: broker ? `${duration(broker.cpu_ms)} in all` : undefined },
         { label: 'Memory', value: <Bytes n={broker ? broker.memory_pss_bytes ?? broker.memory_rss_bytes : null} />, note: broker?.memory_pss_bytes ? 'its share of it' : 'resident' },
-        { label: 'Longest turn of its loop', value: turns(broker), note: turnsNote(broker) },
+        { label: 'Longest loop turn', value: turns(broker), note: turnsNote(broker) },
         { label: 'Disk', value: <Bytes n={broker?.disk_bytes} />, note: broker?.disk_files !== null && broker ? plural(broker.disk_files!, 'file') : undefined },
       ]} />
       {list.error && <Banner>{list.error}</Banner>}

@@ -23,7 +23,7 @@ function Itself() {
       { label: 'CPU', value: share(p && cpu.get(p.id)), note: p && `${duration(p.cpu_ms)} in all` },
       { label: 'Memory', value: <Bytes n={p?.memory_rss_bytes} />, note: 'resident' },
       { label: 'Threads', value: count(p?.threads), note: p?.open_files !== null && p ? plural(p.open_files, 'open file') : undefined },
-      { label: 'Longest turn of its loop', value: turns(p), note: turnsNote(p) },
+      { label: 'Longest loop turn', value: turns(p), note: turnsNote(p) },
     ]} />
   );
 }
