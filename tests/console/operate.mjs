@@ -1,4 +1,4 @@
-// Keeping clusters running, in a browser: processes, fences, certificates and logins, logs, damage, backups, the service, and who may do it.
+// Keeping clusters running, in a browser: processes, fences, certificates and logins, costs, logs, damage, backups, the service, and who may do it.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
@@ -358,6 +358,33 @@ const tests = [
     const path = page.getByText(/backups\/database-.*\.db/);
     await path.waitFor();
     assert.ok(existsSync(await path.innerText()));
+  }],
+
+  ['costs of a month are what REST tells, by prices that are set there', async () => {
+    const now = new Date();
+    const [start, end] = [0, 1].map(n => new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + n, 1)).toISOString().slice(0, 10));
+    const costs = async () => (await leatd.rest(`/billing/v1/costs?start_date=${start}&end_date=${end}`)).data.filter(l => l.resource.id === id);
+    await visit('/costs', 'Costs');
+    await says('No prices are set');
+    const line = page.getByRole('table', { name: 'Costs' }).getByRole('row').filter({ hasText: id });
+    await line.waitFor();
+    await button('Set prices').click();
+    await dialog().getByLabel('Time').fill('3600000');
+    await dialog().getByRole('button', { name: 'Save' }).click();
+    await toast('Costs are told by these prices');
+    assert.equal((await leatd.rest('/leat/v1/prices')).data.find(p => p.line_type === 'KAFKA_BASE').price, 3600000);
+    const shown = () => line.getByRole('cell').last().innerText().then(t => Number(t.replace(/,/g, '')));
+    await waitFor(async () => await line.getByRole('cell').count() === 7 && await shown() > 0, 'the amount shows');
+    await page.reload();
+    await line.waitFor();
+    const [before, seen, after] = [await costs(), await shown(), await costs()].map(v => (typeof v === 'number' ? v : v.reduce((s, l) => s + l.amount, 0)));
+    assert.ok(seen > 0 && seen <= after + 0.01, `${before} ${seen} ${after}`);
+    const [download] = await Promise.all([page.waitForEvent('download'), button('Download CSV').click()]);
+    assert.match(readFileSync(await download.path(), 'utf8'), new RegExp(`^day,cluster,.*\n(.*\n)*\\d{4}-\\d\\d-\\d\\d,${id},"orders",KAFKA_BASE,`));
+    const month = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - 2, 1)).toISOString().slice(0, 7);
+    await page.getByLabel('Month').selectOption(month);
+    await says('Nothing was used in ');
+    assert.match(page.url(), new RegExp(`month=${month}`));
   }],
 
   ['who may only look is offered nothing that would be refused, and told why', async () => {

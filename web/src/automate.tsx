@@ -21,6 +21,7 @@ function recipes({ path, cluster }: Recipe): { what: string; curl: string; cli?:
       { what: 'List backups', curl: read('/leat/v1/backups'), cli: 'leat backups' },
       { what: 'Restore one as a new cluster', curl: send('POST', '/leat/v1/backups/bk-…:restore', { display_name: 'orders-restored' }), cli: 'leat backups restore bk-…' },
     ];
+    if (path[0] === 'costs') return [{ what: 'What was used in a month', curl: read('/billing/v1/costs?start_date=2026-01-01&end_date=2026-02-01') }, { what: 'Set prices', curl: send('PUT', '/leat/v1/prices', { prices: { KAFKA_STORAGE: 0.0001 } }) }];
     if (path[0] === 'service') return [
       { what: 'Start every cluster anew, one at a time', curl: `${auth} -X POST '${url}/leat/v1/clusters:rolling-restart'`, cli: 'leat rolling-restart start --yes' },
       { what: 'Copy the database', curl: `${auth} -X POST '${url}/leat/v1/database:backup'`, cli: 'leat backups database' },

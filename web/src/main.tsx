@@ -25,6 +25,7 @@ import { AcceptInvitation, Profile } from './pages/profile';
 import { Requests } from './pages/requests';
 import { Audit } from './pages/audit';
 import { Backups } from './pages/backups';
+import { Costs } from './pages/costs';
 import { Logs, ServiceLog } from './pages/logs';
 import { Processes } from './pages/processes';
 import { Security } from './pages/security';
@@ -49,6 +50,7 @@ function page(path: string[], query: URLSearchParams, cluster: Cluster | undefin
   if (path[0] === 'environments') return <Environments />;
   if (path[0] === 'plans') return <Plans />;
   if (path[0] === 'backups') return <Backups />;
+  if (path[0] === 'costs') return <Costs query={query} />;
   if (path[0] === 'service') return path[1] === 'log' ? <ServiceLog query={query} /> : <Service />;
   if (path[0] === 'requests') return <Requests query={query} />;
   if (path[0] !== 'clusters' || !path[1]) return <Missing />;
@@ -105,7 +107,7 @@ function Switcher({ id, c }: { id: string; c?: Cluster }) {
 
 // What is beside the clusters.
 const places: [string, string, string][] = [
-  ['alerts', 'alerts', 'Alerts'], ['environments', 'environments', 'Environments'], ['plans', 'plans', 'Plans'], ['requests', 'requests', 'Topic requests'], ['people', 'access', 'People'], ['backups', 'backups', 'Backups'], ['service', 'service', 'Service'], ['audit', 'audit', 'Audit'],
+  ['alerts', 'alerts', 'Alerts'], ['environments', 'environments', 'Environments'], ['plans', 'plans', 'Plans'], ['requests', 'requests', 'Topic requests'], ['people', 'access', 'People'], ['costs', 'costs', 'Costs'], ['backups', 'backups', 'Backups'], ['service', 'service', 'Service'], ['audit', 'audit', 'Audit'],
 ];
 
 function Frame({ session, leave }: { session: Session; leave: () => void }) {

@@ -4,6 +4,7 @@ import { useGet } from '../api';
 import { plural } from '../format';
 import { useMay } from '../may';
 import { setQuery } from '../router';
+import { save } from '../save';
 import type { Cluster } from '../types';
 import { Banner, Button, Empty, Head, Skeleton } from '../ui';
 
@@ -34,18 +35,10 @@ function Log({ path, file, title, lead, empty, query, known, allowed, refused }:
   const shown = read(lines || []).filter(l => levels.indexOf(l.level) >= least && (!find || l.text.toLowerCase().includes(find)));
   const last = `${lines?.length} ${lines?.[lines.length - 1]} ${shown.length}`;
   useEffect(() => { if (box.current && follows.current) box.current.scrollTop = box.current.scrollHeight; }, [last]);
-  const save = () => {
-    const url = URL.createObjectURL(new Blob([(lines || []).join('\n') + '\n'], { type: 'text/plain' }));
-    const a = document.createElement('a');
-    a.href = url;
-    a.download = file;
-    a.click();
-    URL.revokeObjectURL(url);
-  };
   return (
     <>
       <Head title={title} lead={lead}
-        actions={allowed && <><Button icon="down" onClick={save} disabled={!lines?.length}>Download</Button><Button icon={paused ? 'play' : 'pause'} kind={paused ? 'primary' : ''} onClick={() => { follows.current = true; pause(paused ? null : lines || []); }}>{paused ? 'Go on' : 'Hold'}</Button></>} />
+        actions={allowed && <><Button icon="down" onClick={() => save(file, (lines || []).join('\n') + '\n')} disabled={!lines?.length}>Download</Button><Button icon={paused ? 'play' : 'pause'} kind={paused ? 'primary' : ''} onClick={() => { follows.current = true; pause(paused ? null : lines || []); }}>{paused ? 'Go on' : 'Hold'}</Button></>} />
       {known && !allowed && <Empty title="Your roles do not show logs">{refused}</Empty>}
       {allowed && <div class="bar">
         <input class="in find" type="search" aria-label="Filter lines" placeholder="Filter lines" value={query.get('find') || ''} onInput={e => setQuery({ find: e.currentTarget.value })} />
