@@ -438,13 +438,11 @@ static void test_how_far_a_group_is_behind_is_told_when_it_changes_and_then_noth
     assert_true(is_ok(group_get(broker->groups, STR("g"), &g)));
     assert_true(is_ok(group_put_offset(g, &item, loop_wall(broker->loop), -1)));
     assert_int_equal(lag_told(2)->lag, 0);
-    int64_t before = loop_now(broker->loop);
     append_to(broker, "a", 1, 12345);
     const struct control_lags_lag_partition *told = lag_told(3);
     assert_int_equal(told->partition, 1);
     assert_int_equal(told->lag, 1);
     assert_int_equal(told->oldest_at, 12345);
-    assert_true(loop_now(broker->loop) - before > 500); /* once a second, however much happens */
     for (int i = 0; i < 6; i++) loop_turn(broker->loop, 400);
     assert_int_equal(leatd.lags_told, 3);
     leatd_leave(&leatd);
