@@ -115,6 +115,7 @@ static void name_group(struct client_list *l, const struct connection *c, client
         row->group_match = CLIENT_GROUP_OWN;
         return;
     }
+    if (row->fetched_at < 0) return; /* a producer of that program, say */
     struct str key = alike_key(l, c);
     if (key.data) HASH_FIND(hh, l->heard, key.data, key.len, h);
     if (!h) return;
@@ -189,7 +190,7 @@ static void name_client(struct client_list *l, const struct connection *c)
     row->software_version = space ? str_c(space + 1) : STR("");
     row->connected_at = c->connected_at + to_wall;
     row->local = c->local;
-    if (row->fetched_at >= 0 || !l->of_topic) name_group(l, c, row);
+    name_group(l, c, row);
     l->named++;
     if (++l->row_count == PART_ROWS) part_send(l, false, OK);
 }

@@ -3,9 +3,9 @@
  * sent in parts; bounded. Loop thread.
  *
  * The group of a reader. Clients heartbeat over another connection than the one they fetch with, so:
- * a connection is of the group whose member its own heartbeats are of; else of the group that all
- * connections of the same principal, client id and address are of, when these agree. With a topic only
- * members count that are assigned a partition of it now. */
+ * a connection is of the group whose member its own heartbeats are of; else, when it reads, of the group
+ * that all connections of the same principal, client id and address are of, when these agree. With a topic
+ * only members count that are assigned a partition of it now. */
 #pragma once
 #include "broker/server.h"
 #include "wire/messages.h"

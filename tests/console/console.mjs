@@ -356,6 +356,15 @@ const tests = [
       await shown.getByText(told.principal).waitFor();
       assert.equal(await shown.getByRole('link', { name: 'watchers' }).getAttribute('href'), `${base()}/groups/watchers`);
       assert.ok((await shown.innerText()).includes(`${told.software_name} ${told.software_version}`), 'the library it uses is said');
+      await visit(`${base()}/clients?find=watcher`, 'Clients');
+      const connected = page.getByRole('table', { name: 'Clients' }).getByRole('row').filter({ hasText: 'watcher' });
+      await connected.filter({ hasText: 'reads' }).getByText('1 topic').waitFor();
+      const mine = (await leat('/clients')).data.filter(x => x.client_id === 'watcher');
+      assert.equal(await connected.count(), mine.length, 'a row a connection');
+      await page.getByLabel('Find a client').fill('nobody of that name');
+      await page.getByText('No client matches').waitFor();
+      await visit(`${base()}/topics/payments?tab=clients`, 'payments');
+      await shown.waitFor();
       reader.kill();
       await shown.waitFor({ state: 'detached' });
     } finally {
@@ -572,7 +581,7 @@ const tests = [
     for (const scheme of ['light', 'dark']) {
       await page.emulateMedia({ colorScheme: scheme });
       for (const path of ['/', '/audit', '/environments', '/plans', '/requests', '/people', '/profile', base(), `${base()}/limits`, `${base()}/topics`, `${base()}/topics/payments`, `${base()}/topics/payments?tab=messages`,
-        `${base()}/topics/payments?tab=groups`, `${base()}/topics/payments?tab=clients`, `${base()}/topics/payments?tab=configuration`, `${base()}/groups`, `${base()}/groups/counter`,
+        `${base()}/topics/payments?tab=groups`, `${base()}/topics/payments?tab=clients`, `${base()}/topics/payments?tab=configuration`, `${base()}/groups`, `${base()}/groups/counter`, `${base()}/clients`,
         `${base()}/access`, `${base()}/access/${account.id}`, `${base()}/quotas`]) {
         await page.goto(path);
         await page.getByRole('heading', { level: 1 }).waitFor();

@@ -70,6 +70,16 @@ def test_producers_and_readers_of_a_topic_are_told_by_principal_client_id_and_gr
                      "what it read is counted")
             assert of(leat, cluster, "orders", client_id="bill")[0]["bytes_out"] >= made["bytes_in"] - 10
             assert clients(leat, cluster, "other") == [], "neither has to do with it"
+            same = Producer(config(cluster, two, **{"client.id": "bill"}))
+            same.produce("other", b"1")
+            assert same.flush(20) == 0
+            (beside,) = of(leat, cluster, "other", client_id="bill")
+            assert beside["roles"] == ["producer"] and beside["consumer_group_match"] == "none", beside
+            everybody = leat.call("GET", f"/leat/v1/clusters/{cluster['id']}/clients").json["data"]
+            writes = [c for c in everybody if "producer" in c["roles"] and c["client_id"] == "bill"]
+            assert [c["consumer_group_id"] for c in writes] == [None], "it only has the name of a member"
+            beats = [c for c in everybody if c["consumer_group_match"] == "connection"]
+            assert [(c["consumer_group_id"], c["client_id"], c["roles"]) for c in beats] == [("billing", "bill", [])], beats
         wait_for(lambda: not of(leat, cluster, "orders", client_id="bill"), "who has left is not told any more")
         assert len(clients(leat, cluster, "orders")) == 1
         del producer

@@ -53,6 +53,7 @@ function recipes({ path, cluster }: Recipe): { what: string; curl: string; cli?:
       { what: 'What came in and went out in the last day', curl: read(`/leat/v1/clusters/${id}/history?span=24h&metric=received_bytes&metric=sent_bytes`), cli: `leat metrics history received_bytes --span 24h${on}` },
       { what: 'The lag of each group', curl: read(`/leat/v1/clusters/${id}/history?span=1h&metric=consumer_lag_offsets&by=consumer_group_id`), cli: `leat metrics history consumer_lag_offsets --by consumer_group_id${on}` },
     ];
+    case 'clients': return [{ what: 'Who is connected', curl: read(`/leat/v1/clusters/${id}/clients`), cli: `leat clusters clients ${id}` }];
     case 'access': return [
       { what: 'Make a service account', curl: send('POST', '/iam/v2/service-accounts', { display_name: 'orders-api', description: '' }), cli: 'leat accounts create orders-api' },
       { what: 'Make a key for it', curl: send('POST', '/iam/v2/api-keys', { spec: { display_name: 'orders-api', description: '', owner: { id: name || 'sa-…' }, resource: { id } } }), cli: `leat keys create --account ${name || 'sa-…'}${on}` },

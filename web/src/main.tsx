@@ -14,6 +14,7 @@ import { Overview } from './pages/cluster';
 import { Topics } from './pages/topics';
 import { TopicPage } from './pages/topic';
 import { GroupPage, Groups } from './pages/groups';
+import { Clients } from './pages/clients';
 import { Metrics } from './pages/metrics';
 import { Access, AccountPage } from './pages/access';
 import { Environments } from './pages/environments';
@@ -60,6 +61,7 @@ function page(path: string[], query: URLSearchParams, cluster: Cluster | undefin
     case undefined: return <Overview c={c} query={query} reload={reload} />;
     case 'topics': return path[3] ? <TopicPage c={c} name={path[3]} query={query} /> : <Topics c={c} query={query} />;
     case 'groups': return path[3] ? <GroupPage c={c} id={path[3]} query={query} /> : <Groups c={c} query={query} />;
+    case 'clients': return <Clients c={c} query={query} />;
     case 'metrics': return <Metrics c={c} query={query} />;
     case 'access': return path[3] ? <AccountPage c={c} id={path[3]} /> : <Access c={c} />;
     case 'quotas': return <Quotas c={c} />;
@@ -75,7 +77,7 @@ function page(path: string[], query: URLSearchParams, cluster: Cluster | undefin
 const Missing = () => <div class="empty"><p class="empty-title">There is no such page</p><a href="/">All clusters</a></div>;
 
 const parts: [string, string, string][] = [
-  ['', 'overview', 'Overview'], ['topics', 'topics', 'Topics'], ['groups', 'groups', 'Groups'], ['metrics', 'metrics', 'Metrics'],
+  ['', 'overview', 'Overview'], ['topics', 'topics', 'Topics'], ['groups', 'groups', 'Groups'], ['clients', 'plug', 'Clients'], ['metrics', 'metrics', 'Metrics'],
   ['quotas', 'quotas', 'Quotas'], ['limits', 'limits', 'Limits'], ['access', 'access', 'Access'],
   ['security', 'security', 'Security'], ['processes', 'processes', 'Processes'], ['logs', 'logs', 'Logs'], ['backups', 'backups', 'Backups'], ['audit', 'audit', 'Audit'],
 ];

@@ -6,22 +6,23 @@ import type { Client, Cluster } from '../types';
 import { Banner, Bytes, Empty, Section, Skeleton, Table, type Column } from '../ui';
 
 type Answer = { data: Client[]; others: number };
-const when = (ts: string | null) => <span title={ts ? dateTime(ts) : undefined}>{ago(ts)}</span>;
+export const when = (ts: string | null) => <span title={ts ? dateTime(ts) : undefined}>{ago(ts)}</span>;
 
-function Who({ x }: { x: Client }) {
+export function Who({ x }: { x: Client }) {
   const software = [x.software_name, x.software_version].filter(Boolean).join(' ');
   return x.via === 'rest'
     ? <>REST or the console<small class="mono">{x.principal}</small></>
     : <><span class="mono">{x.client_id || '(no client id)'}</span><small><span class="mono">{x.principal}</span>{software && <> · {software}</>}</small></>;
 }
 
-function GroupOf({ c, x }: { c: Cluster; x: Client }) {
+export const From = ({ x }: { x: Client }) => (x.address ? <span class="mono">{x.address}</span> : <span class="quiet-ink">leatd</span>);
+export function GroupOf({ c, x }: { c: Cluster; x: Client }) {
   if (x.consumer_group_id) {
-    const how = x.consumer_group_match === 'connection' ? 'This connection sends the heartbeats of a member of it.' : 'Clients of this principal, client id and address are members of no other group that reads this topic.';
+    const how = x.consumer_group_match === 'connection' ? 'This connection sends the heartbeats of a member of it.' : 'Clients of this principal, client id and address are members of no other group.';
     return <a class="name" title={how} href={`/clusters/${c.id}/groups/${seg(x.consumer_group_id)}`}>{x.consumer_group_id}</a>;
   }
   return x.consumer_group_match === 'ambiguous'
-    ? <span class="quiet-ink" title="Clients of this principal, client id and address are members of several groups that read this topic. Client ids that differ tell them apart.">one of several</span>
+    ? <span class="quiet-ink" title="Clients of this principal, client id and address are members of several groups. Client ids that differ tell them apart.">one of several</span>
     : <span class="quiet-ink">none</span>;
 }
 
@@ -34,7 +35,7 @@ export function TopicClients({ c, name }: { c: Cluster; name: string }) {
   const producers = having('producer'), readers = having('consumer');
   const key = (x: Client) => String(list.value!.data.indexOf(x)); // two may be alike in all they say
   const who: Column<Client> = { title: 'Client', cell: x => <Who x={x} /> };
-  const from: Column<Client> = { title: 'From', narrow: 'p2', cell: x => x.address ? <span class="mono">{x.address}</span> : <span class="quiet-ink">leatd</span> };
+  const from: Column<Client> = { title: 'From', narrow: 'p2', cell: x => <From x={x} /> };
   const since: Column<Client> = { title: 'Connected', num: true, narrow: 'p3', cell: x => when(x.connected_at) };
   return (
     <div class="stack">
