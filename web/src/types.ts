@@ -53,7 +53,7 @@ export type Rec = {
   partition: number; offset: number; timestamp: number; timestamp_type: string; key: Field | null; value: Field | null;
   headers: { name: string; value: string | null; encoding: string }[]; truncated: boolean;
 };
-// Waiting for a quota, over all connections; null: not known.
+// Time for which a quota held it back; null: not known.
 export type HeldBack = { throttle_ms_per_s: number; throttled_ms_last_minute: number | null; throttled_ms_last_hour: number | null };
 export type Principal = {
   principal: string; display_name: string;

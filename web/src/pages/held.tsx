@@ -8,7 +8,7 @@ export function Held({ use }: { use: HeldBack }) {
   const { throttle_ms_per_s: now, throttled_ms_last_minute: minute, throttled_ms_last_hour: hour } = use;
   const past = hour === null ? 'not known before' : hour === 0 ? '' : `${waited(minute ?? 0)} in the last minute, ${waited(hour)} in the last hour`;
   return (
-    <span title="Time of waiting for a quota, over all connections; minutes that are over">
+    <span title="Time for which a quota held it back; what waits at the same moment counts once. Minutes that are over.">
       {now > 0 ? <span class="badge warn">{count(now)} ms a second</span> : past ? 'not now' : <span class="quiet-ink">no</span>}
       {past && <small>{past}</small>}
     </span>
