@@ -5,7 +5,8 @@ import { colours } from './charts';
 import { day } from './format';
 import { begin, drawn, end, hm, known, lastKnown, stepWords, top, type History, type Kind, type Values } from './history';
 
-export type Line = { name: string; values: Values; limit?: number };
+// `limit`: what is allowed; `alert`: above it a rule fires. Both are drawn once use comes near.
+export type Line = { name: string; values: Values; limit?: number; alert?: number };
 // `tail` is the minute under way: a value a line, from the history's end until now.
 export type Tail = { until: number; values: Values };
 type Props = {
@@ -17,9 +18,9 @@ const DAYS = [1, 2, 3, 5, 7, 14, 21].map(days => days * 86400);
 const inDays = (h: History) => h.to - h.from > 2 * 86400000;
 const EACH = 3; // points a step: where it begins, its middle, where it ends
 
-export const linesOf = (h: History, kind: Kind, limits: number[] = []): Line[] => kind.parts.map((p, i) => {
+export const linesOf = (h: History, kind: Kind, limits: number[] = [], alert?: number): Line[] => kind.parts.map((p, i) => {
   const s = h.series.find(x => x.metric === p.metric);
-  return { name: p.name, limit: limits[i], values: s ? drawn(h, s) : h.observed_ms.map(() => null) };
+  return { name: p.name, limit: limits[i], alert, values: s ? drawn(h, s) : h.observed_ms.map(() => null) };
 });
 
 type Step = { from: number; to: number; values: Values };
@@ -35,7 +36,8 @@ function topsOf({ kind, lines, tail }: Props): number[] {
   const all = kind.mirrored ? 0 : Math.max(...high);
   return lines.map((l, i) => {
     const most = Math.max(high[i], all, kind.least);
-    return l.limit && most > l.limit / 4 ? Math.max(l.limit, most) : top(kind.scale, most);
+    if (l.limit && most > l.limit / 4) return Math.max(l.limit, most);
+    return top(kind.scale, l.alert && most > l.alert / 4 ? Math.max(l.alert, most) : most);
   });
 }
 
@@ -52,14 +54,14 @@ function Reading({ steps, at, p, live }: { steps: Step[]; at: number | null; p: 
   );
 }
 
-// A limit that use comes near to.
 function drawLimits(u: uPlot, p: Props, tops: number[]) {
   const ratio = devicePixelRatio || 1;
-  p.lines.forEach((l, i) => {
-    if (!l.limit || tops[i] < l.limit) return;
-    const down = p.kind.mirrored && i === 1;
-    const y = Math.round(u.valToPos((down ? -1 : 1) * l.limit / tops[i], 'y', true));
-    const [line, ink] = colours('--ink-3', '--ink-2');
+  const draw = (at: number | undefined, i: number, words: string, stroke: string, text: string) => {
+    if (!at || tops[i] < at) return;
+    const down = !!p.kind.mirrored && i === 1;
+    const y = Math.round(u.valToPos((down ? -1 : 1) * at / tops[i], 'y', true));
+    const high = at > tops[i] * 0.85 !== down; // below the line where there is no room above it
+    const [line, ink] = colours(stroke, text);
     u.ctx.save();
     u.ctx.strokeStyle = line;
     u.ctx.fillStyle = ink;
@@ -70,8 +72,12 @@ function drawLimits(u: uPlot, p: Props, tops: number[]) {
     u.ctx.stroke();
     u.ctx.font = `${11 * ratio}px system-ui, sans-serif`;
     u.ctx.textAlign = 'left';
-    u.ctx.fillText(`limit ${l.name}`, u.bbox.left + 8 * ratio, y + (down ? -6 : 14) * ratio);
+    u.ctx.fillText(words, u.bbox.left + 8 * ratio, y + (high ? 14 : -6) * ratio);
     u.ctx.restore();
+  };
+  p.lines.forEach((l, i) => {
+    draw(l.limit, i, `limit ${l.name}`, '--ink-3', '--ink-2');
+    draw(l.alert, i, `alert at ${p.kind.format(l.alert ?? 0)}`, '--warn-fill', '--warn');
   });
 }
 
@@ -82,7 +88,7 @@ export function Lines(p: Props) {
   const [at, setAt] = useState<number | null>(null);
   const [keys, setKeys] = useState(false);
   // The cursor moves often, figures change seldom.
-  const [steps, tops] = useMemo(() => [stepsOf(p), topsOf(p)] as const, [h, p.tail?.until, chosen, lines[0]?.limit]);
+  const [steps, tops] = useMemo(() => [stepsOf(p), topsOf(p)] as const, [h, p.tail?.until, chosen, lines[0]?.limit, lines[0]?.alert]);
   const sign = (i: number) => (kind.mirrored && i === 1 ? -1 : 1);
   const data = (): uPlot.AlignedData => {
     const xs = steps.flatMap(s => [s.from / 1000, (s.from + s.to) / 2000, s.to / 1000 - 0.001]);
@@ -131,7 +137,7 @@ export function Lines(p: Props) {
     media.addEventListener('change', make);
     return () => { size.disconnect(); theme.disconnect(); media.removeEventListener('change', make); plot.current?.destroy(); plot.current = undefined; };
   }, [lines.map(l => l.name).join('\n')]);
-  useEffect(() => { plot.current?.setData(data()); plot.current?.redraw(false, true); }, [h, chosen, p.tail?.until, lines[0]?.limit]);
+  useEffect(() => { plot.current?.setData(data()); plot.current?.redraw(false, true); }, [h, chosen, p.tail?.until, lines[0]?.limit, lines[0]?.alert]);
 
   const move = (to: number | null) => {
     const u = plot.current;
@@ -150,8 +156,9 @@ export function Lines(p: Props) {
   };
   const most = lines.map((l, i) => `${l.name} at most ${kind.format(Math.max(0, p.tail?.values[i] ?? 0, ...known(l.values)))}`).join(', ');
   const newest = lines.map(l => { const v = l.values[lastKnown(l.values)]; return v === null || v === undefined ? '' : `${l.name} ${kind.format(v)}`; }).filter(Boolean).join(', ');
+  const fires = lines.map(l => (l.alert ? ` An alert fires above ${kind.format(l.alert)}.` : '')).join('');
   return (
-    <figure class="chart" tabIndex={0} aria-label={`${label}, ${kind.note}: ${most}${newest ? `; at the end ${newest}` : ''}. Arrow keys read it step by step.`}
+    <figure class="chart" tabIndex={0} aria-label={`${label}, ${kind.note}: ${most}${newest ? `; at the end ${newest}` : ''}.${fires} Arrow keys read it step by step.`}
       onKeyDown={onKey} onBlur={() => { if (keys) { setKeys(false); move(null); } }} onPointerEnter={() => setKeys(false)}>
       <Reading steps={steps} at={at} p={p} live={keys} />
       <div ref={box} aria-hidden="true" />

@@ -133,9 +133,9 @@ function MadeOf({ cluster, span, only, of }: { cluster: string; span: string; on
 
 // --- the whole -------------------------------------------------------------------------------------------
 // `only` restricts to a topic or group: "&topic=orders". `live` is what the page saw of a chart's lines.
-export function OverTime({ cluster, charts, only = '', query, parts = [], name, live = {}, limits = {}, children }: {
+export function OverTime({ cluster, charts, only = '', query, parts = [], name, live = {}, limits = {}, alerts = {}, children }: {
   cluster: string; charts: KindName[]; only?: string; query: URLSearchParams; parts?: Parts[]; name: string;
-  live?: Partial<Record<KindName, { samples: Sample[]; order: number[] }>>; limits?: Partial<Record<KindName, number[]>>; children?: ComponentChildren;
+  live?: Partial<Record<KindName, { samples: Sample[]; order: number[] }>>; limits?: Partial<Record<KindName, number[]>>; alerts?: Partial<Record<KindName, number>>; children?: ComponentChildren;
 }) {
   const span = spanOf(query);
   const numbers = query.get('view') === 'numbers';
@@ -154,7 +154,7 @@ export function OverTime({ cluster, charts, only = '', query, parts = [], name, 
       {!h ? (!error && <div class="charts">{charts.map(c => <Section key={c} title={kinds[c].title} note={kinds[c].note}><Skeleton rows={5} /></Section>)}</div>)
         : !any ? <Empty title="Nothing is known of this time yet">{NEW}</Empty>
         : numbers ? <Numbers h={h} />
-        : <div class={`charts ${old ? 'old' : ''}`} aria-busy={old}>{charts.map(c => <Section key={c} title={kinds[c].title} note={kinds[c].note}><Lines h={h} kind={kinds[c]} label={kinds[c].title} lines={linesOf(h, kinds[c], limits[c])} tail={tails[c]} /></Section>)}</div>}
+        : <div class={`charts ${old ? 'old' : ''}`} aria-busy={old}>{charts.map(c => <Section key={c} title={kinds[c].title} note={kinds[c].note}><Lines h={h} kind={kinds[c]} label={kinds[c].title} lines={linesOf(h, kinds[c], limits[c], alerts[c])} tail={tails[c]} /></Section>)}</div>}
       {any && !numbers && parts.length > 0 && <div class="charts">{parts.map(p => <Section key={p.title} title={p.title} note={p.note}><Made cluster={cluster} span={span} only={only} of={p} /></Section>)}</div>}
     </>
   );

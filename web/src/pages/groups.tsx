@@ -72,10 +72,22 @@ export function Groups({ c, query }: { c: Cluster; query: URLSearchParams }) {
   );
 }
 
+// Above what lag and time lag the first rule of this group's fires.
+type Rule = { watches: string; enabled: boolean; cluster_id: string | null; environment_id: string | null; resource: string; threshold: number };
+function useThresholds(c: Cluster, id: string): { lag?: number; age?: number } {
+  const { value } = useGet<Rule[]>('/leat/v1/alert-rules', 0, all);
+  const mine = (r: Rule) => r.enabled && [null, c.id].includes(r.cluster_id) && [null, c.environment.id].includes(r.environment_id)
+    && (!r.resource || (r.resource.endsWith('*') ? id.startsWith(r.resource.slice(0, -1)) : id === r.resource));
+  const least = (watches: string) => (value || []).filter(r => r.watches === watches && r.threshold > 0 && mine(r)).map(r => r.threshold).sort((a, b) => a - b)[0];
+  const seconds = least('time_lag');
+  return { lag: least('lag'), age: seconds && seconds * 1000 };
+}
+
 export function GroupPage({ c, id, query }: { c: Cluster; id: string; query: URLSearchParams }) {
   const group = useGet<Group>(c.state.name === 'running' ? `/leat/v1/clusters/${c.id}/groups/${seg(id)}` : null, 2000);
   const [deleting, remove] = useState(false);
   const [resetting, reset] = useState(false);
+  const alerts = useThresholds(c, id);
   const g = group.value;
   useMemo(() => g && sample(key(c, id), Date.now(), figures(g)), [g]);
   if (!g) return group.error ? <Empty title={group.error}><a href={`/clusters/${c.id}/groups`}>All groups</a></Empty> : <Skeleton />;
@@ -97,7 +109,7 @@ export function GroupPage({ c, id, query }: { c: Cluster; id: string; query: URL
         { label: 'Members', value: count(n), note: g.protocol ? `assigned by ${g.protocol}` : 'none now' },
         { label: 'Partitions', value: count(lags.length), note: plural(new Set(lags.map(l => l.topic)).size, 'topic') },
       ]} />
-      <OverTime cluster={c.id} name={id} query={query} only={`&consumer_group_id=${seg(id)}`} charts={['age', 'lag']} live={{ lag: { samples: samples(key(c, id)), order: [0] }, age: { samples: samples(key(c, id)), order: [1] } }}
+      <OverTime cluster={c.id} name={id} query={query} only={`&consumer_group_id=${seg(id)}`} charts={['age', 'lag']} alerts={alerts} live={{ lag: { samples: samples(key(c, id)), order: [0] }, age: { samples: samples(key(c, id)), order: [1] } }}
         parts={new Set(lags.map(l => l.topic)).size < 2 ? [] : [{ by: 'topic', kind: 'lag', metric: 'consumer_lag_offsets', title: 'Topics by lag', note: 'records behind', column: 'Topic', sum: 'At the end', show: count, link: t => `/clusters/${c.id}/topics/${seg(t)}` }]} />
       <Section title="By partition">
         {lags.length === 0 ? <Empty title="No committed offset">The group has not committed an offset yet.</Empty> :
