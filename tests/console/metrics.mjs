@@ -226,6 +226,32 @@ const tests = [
     await page.getByText('since this page was opened').waitFor();
     assert.equal(new URL(page.url()).searchParams.get('span'), 'live');
   }],
+
+  ['who may not see figures is told so, and sees the present of what they may see', async () => {
+    const invited = await make('/iam/v2/invitations', { email: 'finds@example.com' });
+    await make('/leat/v1/invitations:accept', { token: invited.token, full_name: 'Finds', password: 'finds topics and groups' });
+    const organization = (await leatd.rest('/leat/v1/info')).organization_id;
+    const [root] = (await leatd.rest(`/iam/v2/role-bindings?crn_pattern=${encodeURIComponent(`crn://leat.test/organization=${organization}`)}`)).data;
+    await make('/iam/v2/role-bindings', { principal: `User:${invited.user.id}`, role_name: 'DataDiscovery', crn_pattern: `${root.crn_pattern}/environment=${environment.id}/cloud-cluster=${id}` });
+    const context = await window_.browser.newContext({ baseURL: leatd.base });
+    const other = await context.newPage();
+    const refused = [];
+    other.on('response', r => { if (r.status() === 403) refused.push(r.url()); });
+    try {
+      await other.goto(`/clusters/${id}/topics/orders`);
+      await other.getByLabel('Login').fill('finds@example.com');
+      await other.getByLabel('Password').fill('finds topics and groups');
+      await other.getByRole('button', { name: 'Sign in', exact: true }).click();
+      await other.getByText('since this page was opened').waitFor();
+      assert.equal(await other.getByRole('group', { name: 'Span' }).count(), 0);
+      await other.goto(`/clusters/${id}/metrics`);
+      await other.getByText('Your roles do not show figures over time').waitFor();
+      await other.goto(`/clusters/${id}/groups/readers`);
+      await other.getByText('Your roles do not show figures over time').waitFor();
+      await other.getByRole('table', { name: 'Lag by partition' }).waitFor();
+      assert.deepEqual(refused.filter(u => /history|alert-rules/.test(u)), []);
+    } finally { await context.close(); }
+  }],
 ];
 
 const chosenWords = process.argv.slice(2);

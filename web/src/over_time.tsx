@@ -7,16 +7,19 @@ import { count, dateTime, rate } from './format';
 import { begin, csv, drawn, kinds, known, lastKnown, SPANS, type By, type History, type Kind, type KindName, type Values } from './history';
 import { Lines, linesOf, type Tail } from './lines';
 import type { Sample } from './live';
+import { useMay } from './may';
 import { setQuery } from './router';
+import type { Cluster } from './types';
 import { Banner, Button, Empty, Section, Skeleton, Table } from './ui';
 
 // How often the history is asked, in ms: a minute is there five seconds after its end, an hour's step is no hurry.
 const refresh = (span: string) => (['15m', '1h', '6h'].includes(span) ? 20000 : 60000);
 const NEW = 'Figures are kept by the minute from the first whole minute on, for seven days, and by the hour for ninety.';
 
-// The history of a span; while another span is on its way the last one stays. `what` names whose it is.
-function useHistory(cluster: string, what: string, span: string): { h?: History; error?: string; old: boolean } {
-  const answer = useGet<History>(span === 'live' ? null : `/leat/v1/clusters/${cluster}/history?span=${span}${what}`, refresh(span));
+const useAllowed = (cluster: string) => { const { known: told, may } = useMay({ id: cluster } as Cluster); return told ? may('metrics.view') : undefined; };
+// The history of a span, null for none; while another span is on its way the last one stays. `what` names whose it is.
+function useHistory(cluster: string, what: string, span: string | null): { h?: History; error?: string; old: boolean } {
+  const answer = useGet<History>(span === null ? null : `/leat/v1/clusters/${cluster}/history?span=${span}${what}`, refresh(span || ''));
   const kept = useRef<{ whose: string; h: History }>();
   const whose = cluster + what;
   if (answer.value) kept.current = { whose, h: answer.value };
@@ -42,7 +45,7 @@ function tailOf(h: History | undefined, kind: Kind, samples: Sample[] | undefine
 
 // The lag of each group over the last six hours: of the fifty that are furthest behind.
 export function useLags(cluster: string, runs: boolean): Map<string, Values> {
-  const { value } = useGet<History>(runs ? `/leat/v1/clusters/${cluster}/history?span=6h&metric=consumer_lag_offsets&by=consumer_group_id&limit=50` : null, 60000);
+  const { value } = useGet<History>(useAllowed(cluster) && runs ? `/leat/v1/clusters/${cluster}/history?span=6h&metric=consumer_lag_offsets&by=consumer_group_id&limit=50` : null, 60000);
   return useMemo(() => new Map((value?.series || []).map(s => [s.consumer_group_id!, s.values])), [value]);
 }
 
@@ -61,11 +64,12 @@ const fewSpans: [string, string, string][] = [['live', 'Live', ''], ...SPANS.fil
 export function InAndOut({ cluster, only = '', query, samples, limits, height, all }: {
   cluster: string; only?: string; query: URLSearchParams; samples: Sample[]; limits?: number[]; height: number; all: string;
 }) {
-  const span = spanOf(query, ['live']);
-  const { h, error, old } = useHistory(cluster, asked(kinds.flow) + only, span);
+  const allowed = useAllowed(cluster);
+  const span = allowed === false ? 'live' : spanOf(query, ['live']);
+  const { h, error, old } = useHistory(cluster, asked(kinds.flow) + only, allowed && span !== 'live' ? span : null);
   const tail = tailOf(h, kinds.flow, samples, [0, 1]);
   return (
-    <Section title="In and out" note={span === 'live' ? 'bytes per second, since this page was opened' : <>bytes per second. <a href={all}>All figures</a></>} side={<Spans on={span} shown={[...fewSpans, ...SPANS.filter(([s]) => s === span && !FEW.includes(s))]} />}>
+    <Section title="In and out" note={span === 'live' ? 'bytes per second, since this page was opened' : <>bytes per second. <a href={all}>All figures</a></>} side={allowed && <Spans on={span} shown={[...fewSpans, ...SPANS.filter(([s]) => s === span && !FEW.includes(s))]} />}>
       {span === 'live' ? <Chart label="In and out" samples={samples} names={['in', 'out']} mirrored format={rate} height={height} limits={limits} />
         : h ? <div class={old ? 'old' : ''}><Lines h={h} kind={kinds.flow} label="In and out" lines={linesOf(h, kinds.flow, limits)} tail={tail} height={height} /></div>
         : error ? <Banner>{error}</Banner> : <Skeleton rows={5} />}
@@ -139,9 +143,11 @@ export function OverTime({ cluster, charts, only = '', query, parts = [], name, 
 }) {
   const span = spanOf(query);
   const numbers = query.get('view') === 'numbers';
-  const { h, error, old } = useHistory(cluster, charts.map(c => asked(kinds[c])).join('') + only, span);
+  const allowed = useAllowed(cluster);
+  const { h, error, old } = useHistory(cluster, charts.map(c => asked(kinds[c])).join('') + only, allowed ? span : null);
   const tails = Object.fromEntries(charts.map(c => [c, tailOf(h, kinds[c], live[c]?.samples, live[c]?.order || [])]));
   const any = !!h && (isKnown(h) || Object.values(tails).some(Boolean));
+  if (allowed === false) return <Empty title="Your roles do not show figures over time">MetricsViewer and Operator do, among others.</Empty>;
   return (
     <>
       <div class="bar">

@@ -5,6 +5,7 @@ import { Spark, Trace } from '../charts';
 import { count, duration, plural } from '../format';
 import { known, type Values } from '../history';
 import { sample, samples } from '../live';
+import { useMay } from '../may';
 import { OverTime, useLags } from '../over_time';
 import { go, seg, setQuery } from '../router';
 import type { Cluster, Group } from '../types';
@@ -75,7 +76,8 @@ export function Groups({ c, query }: { c: Cluster; query: URLSearchParams }) {
 // Above what lag and time lag the first rule of this group's fires.
 type Rule = { watches: string; enabled: boolean; cluster_id: string | null; environment_id: string | null; resource: string; threshold: number };
 function useThresholds(c: Cluster, id: string): { lag?: number; age?: number } {
-  const { value } = useGet<Rule[]>('/leat/v1/alert-rules', 0, all);
+  const { may } = useMay(c);
+  const { value } = useGet<Rule[]>(may('alert.view') ? '/leat/v1/alert-rules' : null, 0, all);
   const mine = (r: Rule) => r.enabled && [null, c.id].includes(r.cluster_id) && [null, c.environment.id].includes(r.environment_id)
     && (!r.resource || (r.resource.endsWith('*') ? id.startsWith(r.resource.slice(0, -1)) : id === r.resource));
   const least = (watches: string) => (value || []).filter(r => r.watches === watches && r.threshold > 0 && mine(r)).map(r => r.threshold).sort((a, b) => a - b)[0];
