@@ -543,9 +543,13 @@ const tests = [
       await route.fulfill({ response, json });
     });
     await visit(base(), cluster.display_name);
-    const sent = page.waitForResponse(r => r.request().method() === 'POST' && r.url().endsWith(':confirm-upgrade'));
+    await page.getByRole('link', { name: 'Confirm it under Processes' }).click();
     await button('Confirm the upgrade').click();
-    assert.equal((await sent).status(), 200);
+    const [sent] = await Promise.all([
+      page.waitForResponse(r => r.request().method() === 'POST' && r.url().endsWith(':confirm-upgrade')),
+      inDialog().getByRole('button', { name: 'Confirm the upgrade' }).click(),
+    ]);
+    assert.equal(sent.status(), 200);
     confirmed = true;
     await page.getByText('Its upgrade is not confirmed').waitFor({ state: 'detached' });
     await page.unroute(path);

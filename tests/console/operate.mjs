@@ -406,6 +406,10 @@ const tests = [
       await other.getByText('Your roles let you look.').waitFor();
       await other.getByRole('table', { name: 'Processes' }).waitFor();
       for (const name of ['Restart', 'Pause', 'Upgrade']) assert.equal(await other.getByRole('button', { name, exact: true }).count(), 0);
+      await other.goto(`/clusters/${id}`);
+      await heading('orders', other);
+      await other.getByText('Bootstrap').first().waitFor();
+      for (const name of ['Settings', 'Create topic', 'Restart broker', 'Delete cluster']) assert.equal(await other.getByRole('button', { name }).count(), 0);
       await other.goto(at('security'));
       await other.getByText('Your roles let you look. OrganizationAdmin').waitFor();
       for (const name of ['Renew', 'Replace', 'Edit']) assert.equal(await other.getByRole('button', { name }).count(), 0);

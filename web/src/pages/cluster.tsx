@@ -5,6 +5,7 @@ import { Trace } from '../charts';
 import { ago, bytes, count, duration, plural, rate, rateLimit, rateParts } from '../format';
 import { flows, peak, sample, samples } from '../live';
 import { InAndOut, useLags } from '../over_time';
+import { useMay } from '../may';
 import { go } from '../router';
 import type { Cgroup, Cluster, Group } from '../types';
 import { Banner, Button, Code, Copy, DeleteOverlay, Empty, Field, FormOverlay, Gauge, Head, Overlay, Section, State, Strip, Table, Tag, toast } from '../ui';
@@ -98,6 +99,8 @@ export function Overview({ c, query, reload }: { c: Cluster; query: URLSearchPar
   const groups = useGet<Group[]>(c.state.name === 'running' ? `/leat/v1/clusters/${c.id}/groups` : null, 3000, all);
   const lags = useLags(c.id, c.state.name === 'running');
   const audit = useGet<{ data: any[] }>(`/leat/v1/audit?cluster_id=${c.id}&page_size=8`, 10000);
+  const { may } = useMay(c);
+  const operate = may('cluster.operate'), manage = may('cluster.manage');
   const [open, show] = useState<'' | 'connect' | 'topic' | 'delete' | 'settings' | 'pause'>('');
   useMemo(() => sample(c.id, Date.now(), flows(c)), [c]);
   const behind = (groups.value || []).filter(g => g.total_lag > 0).sort((a, b) => b.total_lag - a.total_lag);
@@ -107,7 +110,6 @@ export function Overview({ c, query, reload }: { c: Cluster; query: URLSearchPar
   const up = c.state.started_at ? duration(Date.now() - Date.parse(c.state.started_at)) : '';
   const say = running ? `Running for ${up}. ${tightest(c)} ${behind.length ? `${plural(behind.length, 'group is', 'groups are')} behind.` : ''}` : c.state.reason || 'Its broker is not running; clients cannot reach it.';
   const resume = async () => { try { await post(`/leat/v1/clusters/${c.id}:resume`); toast('The broker starts.'); reload(); } catch (e) { toast((e as Error).message); } };
-  const confirmUpgrade = async () => { try { await post(`/leat/v1/clusters/${c.id}:confirm-upgrade`); toast('The upgrade is confirmed.'); reload(); } catch (e) { toast((e as Error).message); } };
   const restart = async () => { try { await post(`/leat/v1/clusters/${c.id}:restart`); toast('The broker restarts.'); reload(); } catch (e) { toast((e as Error).message); } };
   return (
     <>
@@ -118,13 +120,13 @@ export function Overview({ c, query, reload }: { c: Cluster; query: URLSearchPar
         lost={[`${plural(c.use.topics, 'topic')} and ${bytes(c.use.storage_bytes)} of records`, 'its keys, ACLs and quotas', `every client of ${c.bootstrap_servers} is cut off`]}
         submit={async () => { await call('DELETE', `/cmk/v2/clusters/${c.id}?environment=${c.environment.id}`); toast(`Cluster ${c.display_name} is deleted.`); go('/'); }} />}
       <Head title={c.display_name} side={<><State name={c.state.name} /><Tag tag={c.tag} /></>} lead={say}
-        actions={<><Button icon="plug" onClick={() => show('connect')}>Connect</Button><Button icon="pencil" onClick={() => show('settings')}>Settings</Button><Button kind="primary" icon="plus" onClick={() => show('topic')}>Create topic</Button></>} />
+        actions={<><Button icon="plug" onClick={() => show('connect')}>Connect</Button>{manage && <Button icon="pencil" onClick={() => show('settings')}>Settings</Button>}{may('topic.manage') && <Button kind="primary" icon="plus" onClick={() => show('topic')}>Create topic</Button>}</>} />
       {open === 'pause' && <Pause c={c} onClose={() => show('')} reload={reload} />}
-      {c.paused && <Banner kind="info"><b>Paused {ago(c.paused.at)}.</b> {c.paused.reason ? `${c.paused.reason}. ` : ''}Clients cannot reach it; what it holds stays. <Button kind="small" icon="play" onClick={resume}>Resume</Button></Banner>}
-      {!running && !c.paused && c.state.reason && <Banner kind={c.state.name === 'waiting_port' ? 'warn' : 'bad'}><b>The broker is not running.</b> {c.state.reason}. <Button kind="small" icon="restart" onClick={restart}>Start now</Button></Banner>}
+      {c.paused && <Banner kind="info"><b>Paused {ago(c.paused.at)}.</b> {c.paused.reason ? `${c.paused.reason}. ` : ''}Clients cannot reach it; what it holds stays. {operate && <Button kind="small" icon="play" onClick={resume}>Resume</Button>}</Banner>}
+      {!running && !c.paused && c.state.reason && <Banner kind={c.state.name === 'waiting_port' ? 'warn' : 'bad'}><b>The broker is not running.</b> {c.state.reason}. {operate && <Button kind="small" icon="restart" onClick={restart}>Start now</Button>}</Banner>}
       {running && c.storage.state !== 'open' && <Banner kind={c.storage.state === 'at_limit' ? 'bad' : 'warn'}><b>No records are taken.</b> {c.storage.reason}.</Banner>}
-      {c.format.upgrade_to_confirm && c.format.written !== null && <Banner kind="info"><b>Its upgrade is not confirmed.</b> Until it is, the version before can open its files again; afterwards they are written in format {c.format.newest}, which that refuses. <Button kind="small" onClick={confirmUpgrade}>Confirm the upgrade</Button></Banner>}
-      {c.damage.partitions > 0 && <Banner kind="bad"><b>{plural(c.damage.partitions, 'partition has', 'partitions have')} damaged files.</b> What was not hit is served.
+      {c.format.upgrade_to_confirm && c.format.written !== null && <Banner kind="info"><b>Its upgrade is not confirmed.</b> Until it is, the version before can open its files again; afterwards they are written in format {c.format.newest}, which that refuses. <a href={`/clusters/${c.id}/processes`}>Confirm it under Processes</a></Banner>}
+      {c.damage.partitions > 0 && <Banner kind="bad"><b>{plural(c.damage.partitions, 'partition has', 'partitions have')} damaged files.</b> What was not hit is served. <a href={`/clusters/${c.id}/processes`}>What to do</a>
         <ul class="plain">{c.damage.first.map(d => <li key={`${d.topic_name}-${d.partition_id}`}><b>{d.topic_name}</b>, partition {d.partition_id}{d.offline ? ' (offline)' : ''}: {d.reason}.</li>)}</ul></Banner>}
       {c.acknowledged_version >= 0 && c.acknowledged_version < c.metadata_version && <Banner kind="info"><b>A change is on its way.</b> The broker has version {c.acknowledged_version} of {c.metadata_version}.</Banner>}
       <Strip items={[
@@ -166,7 +168,7 @@ export function Overview({ c, query, reload }: { c: Cluster; query: URLSearchPar
         <dt>Bootstrap</dt><dd><span class="mono">{c.bootstrap_servers}</span><Copy text={c.bootstrap_servers} /></dd>
         <dt>Environment</dt><dd>{c.environment.display_name}</dd><dt>Process</dt><dd>{c.state.pid ?? 'none'}, {plural(c.state.restarts, 'restart')}</dd>
               {c.isolation && <><dt>Fences</dt><dd><div>{fences(c.isolation)}{c.isolation.missing.map(m => <span class="why">{m}</span>)}</div></dd></>}
-      </dl>{!c.paused && <><Button icon="restart" onClick={restart}>Restart broker</Button> <Button icon="pause" onClick={() => show('pause')}>Pause</Button></>} <Button icon="trash" onClick={() => show('delete')}>Delete cluster</Button></div></Section>
+      </dl>{operate && !c.paused && <><Button icon="restart" onClick={restart}>Restart broker</Button> <Button icon="pause" onClick={() => show('pause')}>Pause</Button></>} {manage && <Button icon="trash" onClick={() => show('delete')}>Delete cluster</Button>}</div></Section>
     </>
   );
 }
