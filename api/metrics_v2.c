@@ -93,6 +93,7 @@ struct query {
     size_t cluster_count;
     int64_t limit;
     bool grouped;              /* the form of the answer */
+    int order;                 /* by value: 1 ascending, -1 descending; 0: by time */
     /* while reading: */
     struct cell *cells;
     struct str cluster;
@@ -153,12 +154,12 @@ static void name_clusters(struct query *q, json_t *filter, int depth)
     json_t *value = json_object_get(filter, "value"), *part;
     size_t i;
     if (depth > FILTER_DEPTH_MAX) return;
-    if (field && strcmp(field, CLUSTER_FIELD) == 0 && json_is_string(value) &&
-        q->cluster_count < CLUSTERS_MAX) {
+    if (field && strcmp(field, CLUSTER_FIELD) == 0 && json_is_string(value)) {
         struct str id = { json_string_value(value), json_string_length(value) };
         for (size_t n = 0; n < q->cluster_count; n++)
             if (str_eq(q->clusters[n], id)) return;
-        q->clusters[q->cluster_count++] = id;
+        q->too_much |= q->cluster_count == CLUSTERS_MAX;
+        if (!q->too_much) q->clusters[q->cluster_count++] = id;
     }
     json_array_foreach(json_object_get(filter, "filters"), i, part) name_clusters(q, part, depth + 1);
     json_t *inner = json_object_get(filter, "filter");
@@ -173,6 +174,7 @@ static bool take_filter(struct query *q, json_t *body)
         return refuse(q->rq, 400,
                       "The filter has to name the clusters that are meant: {\"op\":\"EQ\",\"field\":"
                       "\"resource.kafka.id\",\"value\":\"lkc-…\"}.", "/filter");
+    if (q->too_much) return refuse(q->rq, 400, "At most fifty clusters at a time.", "/filter");
     static const struct str none[SERIES_LABELS_MAX];
     if (matches(q, q->filter, STR(""), none, 0) < 0)
         return refuse(q->rq, 400,
@@ -242,11 +244,27 @@ static bool take_granularity(struct query *q, json_t *body)
                   "/granularity");
 }
 
+/* By value instead of by time: {"metric": the one that is asked for, "order": "DESCENDING"}. */
+static bool take_order(struct query *q, json_t *body)
+{
+    json_t *list = json_object_get(body, "order_by"), *one = json_array_get(list, 0);
+    const char *metric = json_string_value(json_object_get(one, "metric"));
+    const char *order = json_string_value(json_object_get(one, "order"));
+    if (!list || (json_is_array(list) && !one)) return true;
+    q->order = !order || strcmp(order, "DESCENDING") == 0 ? -1 : strcmp(order, "ASCENDING") == 0;
+    bool same = metric && series_by_name(str_c(metric)) == q->type;
+    if (q->order && same && json_array_size(list) == 1) return true;
+    return refuse(q->rq, 400, "order_by names the metric of the query, once, and ASCENDING or DESCENDING.",
+                  "/order_by");
+}
+
 static bool take_aggregation(struct query *q, json_t *body)
 {
     static const char *const names[] = { [SUM] = "SUM", [MAX] = "MAX", [MIN] = "MIN", [AVG] = "AVG" };
     json_t *one = json_array_get(json_object_get(body, "aggregations"), 0);
     const char *name = json_string_value(json_object_get(one, "agg"));
+    if (json_array_size(json_object_get(body, "aggregations")) > 1)
+        return refuse(q->rq, 400, "One aggregation at a time.", "/aggregations");
     if (!take_metric(q, json_string_value(json_object_get(one, "metric")))) return false;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         if (name && strcmp(name, names[i]) != 0) continue;
@@ -402,33 +420,63 @@ static json_t *point_json(const struct query *q, const struct total *t)
     return json_pack("{s:o, s:f}", "timestamp", api_time(t->at), "value", value_of(q, t));
 }
 
+struct ranked {
+    size_t at; /* of a group: its first total */
+    double value;
+};
+
+static int by_value(const void *a, const void *b)
+{
+    double x = ((const struct ranked *)a)->value, y = ((const struct ranked *)b)->value;
+    return x < y ? -1 : x > y;
+}
+
+/* The places of count totals, each or the first one of each group, in the order that was asked for. */
+static struct ranked *rank(const struct query *q, const struct total *t, size_t count, bool groups,
+                           size_t *ret_count)
+{
+    struct ranked *r = mem_zalloc((count + 1) * sizeof *r);
+    size_t n = 0;
+    for (size_t i = 0; r && i < count; i++) {
+        bool same = groups && i && groups_differ(&t[i], &t[i - 1]) == 0;
+        if (!same) r[n++].at = i;
+        r[n - 1].value += value_of(q, &t[i]) * (q->order < 0 ? -1 : 1);
+    }
+    if (q->order && n) qsort(r, n, sizeof *r, by_value);
+    *ret_count = n;
+    return r;
+}
+
 static json_t *flat_json(const struct query *q, struct total *t, size_t count)
 {
     json_t *data = json_array();
     qsort(t, count, sizeof *t, by_time);
+    struct ranked *r = rank(q, t, count, false, &count);
     for (size_t i = 0; i < count && (int64_t)i < q->limit; i++) {
-        json_t *row = point_json(q, &t[i]);
-        put_group(q, row, &t[i]);
+        const struct total *one = r ? &t[r[i].at] : &t[i];
+        json_t *row = point_json(q, one);
+        put_group(q, row, one);
         json_array_append_new(data, row);
     }
+    mem_free(r);
     return json_pack("{s:o}", "data", data);
 }
 
 /* The limit counts groups. */
 static json_t *grouped_json(const struct query *q, const struct total *t, size_t count)
 {
-    json_t *data = json_array(), *points = NULL;
-    for (size_t i = 0; i < count; i++) {
-        bool same = i && groups_differ(&t[i], &t[i - 1]) == 0;
-        if (!same) {
-            if ((int64_t)json_array_size(data) == q->limit) break;
-            json_t *row = json_object();
-            put_group(q, row, &t[i]);
-            json_object_set_new(row, "points", points = json_array());
-            json_array_append_new(data, row);
-        }
-        json_array_append_new(points, point_json(q, &t[i]));
+    json_t *data = json_array();
+    size_t groups = 0;
+    struct ranked *r = rank(q, t, count, true, &groups);
+    for (size_t g = 0; r && g < groups && (int64_t)g < q->limit; g++) {
+        json_t *row = json_object(), *points = json_array();
+        put_group(q, row, &t[r[g].at]);
+        for (size_t i = r[g].at; i < count && groups_differ(&t[i], &t[r[g].at]) == 0; i++)
+            json_array_append_new(points, point_json(q, &t[i]));
+        json_object_set_new(row, "points", points);
+        json_array_append_new(data, row);
     }
+    mem_free(r);
     return json_pack("{s:o}", "data", data);
 }
 
@@ -451,7 +499,7 @@ void metrics_query(struct api_request *rq)
     struct query q = { .rq = rq };
     json_t *body = api_body(rq);
     if (!body || !take_aggregation(&q, body) || !take_granularity(&q, body) || !take_interval(&q, body) ||
-        !take_groups(&q, body) || !take_limit(&q, body) || !take_filter(&q, body))
+        !take_groups(&q, body) || !take_limit(&q, body) || !take_order(&q, body) || !take_filter(&q, body))
         return;
     if (read_all(&q)) answer(&q, query_form);
     cells_free(&q);
@@ -488,6 +536,7 @@ struct export {
     const struct series_type *type;
     struct str cluster;
     int64_t newest;
+    bool open; /* OpenMetrics: times are in seconds */
 };
 
 static void put_escaped(struct buf *out, struct str s)
@@ -511,37 +560,64 @@ static void export_point(void *arg, const struct history_point *p)
         put_escaped(e->out, p->labels[i]);
         buf_put(e->out, "\"", 1);
     }
-    buf_printf(e->out, "} %lld %lld\n", (long long)p->value, (long long)p->at);
+    buf_printf(e->out, "} %lld %lld\n", (long long)p->value, (long long)(e->open ? p->at / 1000 : p->at));
+}
+
+static bool is_wanted(struct api_request *rq, const struct series_type *type)
+{
+    struct str name = rq->http->query(rq, "metric", 0);
+    if (!name.data) return true;
+    for (int i = 0; name.data; name = rq->http->query(rq, "metric", ++i))
+        if (series_by_name(name) == type) return true;
+    return false;
+}
+
+static status export_series(struct api_request *rq, const struct str *clusters, int count, struct export *e)
+{
+    buf_printf(e->out, "# HELP confluent_kafka_server_%s %s\n# TYPE confluent_kafka_server_%s gauge\n",
+               e->type->name, e->type->text, e->type->name);
+    for (int n = 0; n < count; n++) {
+        e->cluster = clusters[n];
+        struct history_query query = { .cluster_id = e->cluster, .types = { e->type }, .type_count = 1,
+                                       .from = e->newest, .to = e->newest + HISTORY_MINUTE,
+                                       .step = HISTORY_MINUTE, .point = export_point, .arg = e };
+        status result = history_read(rq->domain->options.data_dir, &query);
+        if (failed(result) && result.code != E_NOT_FOUND) return result;
+    }
+    return OK;
 }
 
 /* The values of the newest minute that is over. */
 void metrics_export(struct api_request *rq)
 {
     struct str clusters[CLUSTERS_MAX];
+    const char *accept = rq->http->header(rq, "Accept");
+    bool open = accept && strstr(accept, "application/openmetrics-text");
     int count = 0;
     for (; count < CLUSTERS_MAX; count++) {
         clusters[count] = rq->http->query(rq, CLUSTER_FIELD, count);
         if (!clusters[count].data) break;
         if (!access_permit_cluster(rq, clusters[count])) return;
     }
-    if (!count) {
+    if (!count || rq->http->query(rq, CLUSTER_FIELD, CLUSTERS_MAX).data) {
         api_fail_at(rq, 400, NULL, "Name the clusters: resource.kafka.id=lkc-…, at most fifty.", NULL,
                     CLUSTER_FIELD);
         return;
     }
     struct buf out;
+    status result = OK;
     buf_init(&out, 64 << 20);
     int64_t now = domain_wall() - WRITTEN_AFTER_MS, newest = now - now % HISTORY_MINUTE - HISTORY_MINUTE;
-    for (size_t i = 0; i < series_type_count; i++) {
-        buf_printf(&out, "# HELP confluent_kafka_server_%s %s\n# TYPE confluent_kafka_server_%s gauge\n",
-                   series_types[i].name, series_types[i].text, series_types[i].name);
-        for (int n = 0; n < count; n++) {
-            struct export e = { &out, &series_types[i], clusters[n], newest };
-            struct history_query query = { .cluster_id = clusters[n], .types = { e.type }, .type_count = 1,
-                                           .from = newest, .to = newest + HISTORY_MINUTE,
-                                           .step = HISTORY_MINUTE, .point = export_point, .arg = &e };
-            (void)history_read(rq->domain->options.data_dir, &query);
-        }
+    for (size_t i = 0; i < series_type_count && is_ok(result); i++) {
+        struct export e = { .out = &out, .type = &series_types[i], .newest = newest, .open = open };
+        if (is_wanted(rq, e.type)) result = export_series(rq, clusters, count, &e);
     }
-    rq->http->answer_bytes(rq, 200, "text/plain; version=0.0.4; charset=utf-8", &out);
+    if (open) buf_put_str(&out, STR("# EOF\n"));
+    if (is_ok(result)) {
+        rq->http->answer_bytes(rq, 200, open ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                                             : "text/plain; version=0.0.4; charset=utf-8", &out);
+        return;
+    }
+    buf_done(&out);
+    api_fail(rq, result, NULL);
 }

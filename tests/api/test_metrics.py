@@ -167,6 +167,31 @@ def test_attributes_and_descriptors_name_what_there_is(t):
     assert t.s.good("GET", "/v2/metrics/cloud/descriptors/resources")["data"][0]["type"] == "kafka"
 
 
+def test_the_largest_come_first_where_that_is_asked_for(t):
+    wanted = {"group_by": ["metric.topic"], "order_by": [{"metric": PREFIX + "received_records", "order": "DESCENDING"}]}
+    assert [p["metric.topic"] for p in t.query("received_records", **wanted)] == ["orders", "returns"]
+    assert [p["metric.topic"] for p in t.query("received_records", limit=1, format="GROUPED", **wanted)] == ["orders"]
+    wanted["order_by"][0]["order"] = "ASCENDING"
+    assert [p["metric.topic"] for p in t.query("received_records", **wanted)] == ["returns", "orders"]
+    assert [p["metric.topic"] for p in t.query("received_records", limit=1, format="GROUPED", **wanted)] == ["returns"]
+    assert "order_by names" in t.refused("order_by", [{"metric": PREFIX + "sent_bytes"}])
+    one = {"metric": PREFIX + "received_bytes"}
+    assert "One aggregation" in t.refused("aggregations", [one, one])
+    many = [{"op": "EQ", "field": "resource.kafka.id", "value": f"lkc-{i}"} for i in range(51)]
+    assert "fifty" in t.refused("filter", {"op": "OR", "filters": many})
+
+
+def test_the_export_is_of_some_metrics_and_in_openmetrics_where_that_is_asked_for(t):
+    path = f"/v2/metrics/cloud/export?resource.kafka.id={t.cluster}&metric=partition_count&metric={PREFIX}retained_bytes"
+    answer = t.s.call("GET", path, headers={"Accept": "application/openmetrics-text"})
+    said = answer.body.decode()
+    assert said.endswith("# EOF\n") and answer.headers["Content-Type"].startswith("application/openmetrics-text"), said
+    assert set(re.findall(r"^# TYPE (\w+) gauge$", said, re.M)) == {"confluent_kafka_server_partition_count",
+                                                                  "confluent_kafka_server_retained_bytes"}
+    times = [int(line.split()[-1]) for line in said.splitlines() if not line.startswith("#")]
+    assert all(abs(at - time.time()) < 600 for at in times), "seconds"
+
+
 def test_the_export_is_prometheus_text_of_a_whole_minute(t):
     def export():
         answer = t.s.call("GET", f"/v2/metrics/cloud/export?resource.kafka.id={t.cluster}&resource.kafka.id={t.other}")
