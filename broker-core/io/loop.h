@@ -98,5 +98,5 @@ void loop_trim(struct loop *loop);
 
 /* LOOP_SCRATCH bytes to read into, shared by all streams of the loop: valid until the caller returns to
  * the loop or calls back anybody who may read. Made at first use, until loop_trim; NULL without memory. */
-#define LOOP_SCRATCH (512u << 10)
+#define LOOP_SCRATCH (768u << 10)
 uint8_t *loop_scratch(struct loop *loop);

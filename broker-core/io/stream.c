@@ -32,7 +32,7 @@
 #define READS_PER_TURN 4
 #define READ_AT_ONCE (128u << 10)
 #define WRITE_PARTS 32
-#define WRITE_PER_TURN (512u << 10) /* some 0.25 ms; a write wakes the peer, which is dearer than a copy */
+#define WRITE_PER_TURN (768u << 10) /* some 0.35 ms; a write wakes the peer, which is dearer than a copy */
 #define WRITE_IN_LONG_TURN (128u << 10)
 #define TLS_PLAIN_MAX 16384 /* of one record; what is larger goes without a copy */
 #define LINGER_MS 1000
