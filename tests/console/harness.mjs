@@ -107,7 +107,8 @@ export async function runTests(tests, { page, complaints }) {
     } catch (e) {
       failed++;
       complaints.length = 0;
-      console.log(`not ok: ${title}\n  ${e.stack || e}`);
+      const seen = await page.evaluate(() => document.querySelector('main')?.innerText || document.body.innerText).catch(gone => `${gone}`);
+      console.log(`not ok: ${title}\n  ${e.stack || e}\n  at ${page.url()}: ${seen.replace(/\s+/g, ' ').slice(0, 400)}`);
       if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, `failed-${failed}.png`) }).catch(() => {});
     }
   }

@@ -95,7 +95,7 @@ const tests = [
     for (const [what, change] of Object.entries(lies)) {
       provider.tamper = change;
       const { context, p } = await signIn('admin9');
-      await p.waitForURL('**/?signin=refused', { timeout: 10000 });
+      await p.waitForURL('**/?signin=refused');
       assert.equal(await status(p, '/leat/v1/session'), 401, what);
       await context.close();
     }
