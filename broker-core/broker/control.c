@@ -270,20 +270,27 @@ void control_touch_now(struct control *c)
     (void)loop_timer_set(c->broker->loop, &c->report_timer, loop_now(c->broker->loop));
 }
 
-static void report_timer_fire(struct timer *timer)
+/* Tells what changed since the last report; with `anyway` also that nothing did. */
+static bool report_tell(struct control *c, bool anyway)
 {
-    struct control *c = CONTAINER_OF(timer, struct control, report_timer);
     struct buf out;
     bool changed;
-    if (!c->stream) return;
     buf_init(&out, FRAME_MAX);
-    status s = report_frame(c->report, c->protocol, c->report_at_rest, &out, &changed);
+    status s = report_frame(c->report, c->protocol, anyway, &out, &changed);
     if (is_ok(s) && out.len) s = stream_send(c->stream, &out);
     buf_done(&out);
     if (failed(s)) log_warn("a report could not be sent: %s", status_text(s));
+    return is_ok(s) && changed;
+}
+
+static void report_timer_fire(struct timer *timer)
+{
+    struct control *c = CONTAINER_OF(timer, struct control, report_timer);
+    if (!c->stream) return;
+    bool changed = report_tell(c, c->report_at_rest);
     c->reported_at = loop_now(c->broker->loop);
     bool watched = c->reported_at < c->watched_until;
-    c->report_at_rest = is_ok(s) && changed && watched;
+    c->report_at_rest = changed && watched;
     if (c->report_at_rest) control_touch(c);
 }
 
@@ -509,6 +516,7 @@ void control_stop(struct control *c)
     c->stopping = true;
     time_lag_free(TAKE(b->time_lag));
     audit_free(TAKE(b->audit));
+    if (c->stream) (void)report_tell(c, false); /* what this process counted is not known to anybody else */
     for (int i = 0; i < LAST_WORDS_TURNS && c->stream && stream_unsent(c->stream); i++)
         (void)loop_turn(b->loop, 0);
     listener_free(c->listener);

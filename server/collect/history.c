@@ -26,6 +26,7 @@
 #define FILE_MAX (16LL << 30)   /* bytes: seven days of a hundred series of a thousand clusters; above it
                                    minutes are kept for a day less each hour */
 #define TAKE_MAX (256u << 20)
+#define ENDED_MAX (8u << 20)    /* of a cluster, until the minute is over */
 #define PAGE 16384              /* bytes */
 #define PAGES_SMALL 25000
 #define CLUSTER_ID 64
@@ -84,11 +85,23 @@ static const char schema[] =
     "STRICT;";
 
 struct known_series {
-    int64_t number; /* of its row */
+    int64_t number; /* of its row; 0: none, it is one of the others so far */
     int64_t last;   /* total when it was last taken */
+    int64_t gained; /* in the minute being written, beside what the running total gained */
+    int64_t sum;    /* of OTHERS: the totals it stands for, now */
+    int64_t unknown; /* … of which it is not known where they stood: first minute */
+    struct known_series *next; /* of those with `gained` */
     bool told;      /* last is known */
+    bool listed;
     UT_hash_handle hh;
     char key[];     /* cluster, type, label */
+};
+/* What brokers and topics that are gone had counted: entries, until the minute is taken. Domain thread. */
+struct ended {
+    char cluster[CLUSTER_ID];
+    int64_t take; /* before which it began */
+    struct buf entries;
+    UT_hash_handle hh;
 };
 struct history {
     struct loop *loop;
@@ -99,7 +112,8 @@ struct history {
     struct supervisor *supervisor;
     struct timer timer;
     struct job job;
-    int64_t started_at;   /* ms since 1970 */
+    int64_t since;        /* ms since 1970: what is newer than that was never counted */
+    struct ended *ended;
     int64_t takes;        /* so far; later nothing is new to the lane */
     bool busy;
     char (*taking)[CLUSTER_ID]; /* clusters of the take under way; NULL: none is */
@@ -131,22 +145,27 @@ struct entry { /* then `cluster_len` bytes (0: as before) and `label_len` bytes 
     int64_t value;
     uint16_t cluster_len, label_len;
     uint8_t type;
-    bool fresh; /* a total that began at 0 while this leatd ran: all of it is news */
+    bool fresh; /* a total of which nothing was ever counted: all of it is news */
+    bool ended; /* where it stood when its broker or topic ended: the next begins at 0 */
+    bool rest;  /* counts under OTHERS */
 };
 
 struct taking {
     struct buf *out;
     struct db *db;
     const char *cluster;
-    int64_t since;    /* ms since 1970: where this leatd began */
+    int64_t since;    /* as history's */
     bool fresh;       /* the broker began since */
-    bool new_topics;  /* it did not, but some topics are newer than leatd */
+    bool new_topics;  /* it did not, but some topics did */
+    bool ended, rest; /* as an entry's */
 };
 
 static void put(const struct taking *t, int type, const char *label, int64_t value)
 {
     struct entry e = { value, (uint16_t)strlen(t->cluster), (uint16_t)strlen(label), (uint8_t)type,
-                      t->fresh };
+                       t->fresh, t->ended, t->rest };
+    if (t->ended && type_of(type)->kind != SERIES_COUNTER) return;
+    if ((t->ended || t->rest) && value == 0) return;
     buf_put(t->out, &e, sizeof e);
     buf_put(t->out, t->cluster, e.cluster_len);
     buf_put(t->out, label, e.label_len);
@@ -163,29 +182,27 @@ static bool topic_fresh(const struct taking *t, const char *name)
     return count > 0;
 }
 
-static void put_topics(const struct taking *all, const struct engine_figures *f)
+static void put_topic(const struct taking *all, const struct engine_figures *f, size_t which)
 {
-    struct taking this = *all, *to = &this;
-    struct engine_topic_figures rest = { .bytes_in = 0 };
+    struct taking to = *all;
+    const struct engine_topic_figures *t = &f->topics[which];
+    to.rest = which >= TOPICS_MAX;
+    to.fresh = topic_fresh(all, t->name);
+    put(&to, S_RECEIVED_BYTES, t->name, t->bytes_in);
+    put(&to, S_SENT_BYTES, t->name, t->bytes_out);
+    put(&to, S_RECEIVED_RECORDS, t->name, t->records_in);
+    put(&to, S_SENT_RECORDS, t->name, t->records_out);
+    if (!to.rest) put(&to, S_RETAINED_BYTES, t->name, t->bytes_stored);
+}
+
+static void put_topics(const struct taking *to, const struct engine_figures *f)
+{
+    int64_t rest = 0;
     for (size_t i = 0; i < f->topic_count; i++) {
-        const struct engine_topic_figures *t = &f->topics[i];
-        if (i >= TOPICS_MAX) {
-            rest.bytes_in += t->bytes_in;
-            rest.bytes_out += t->bytes_out;
-            rest.records_in += t->records_in;
-            rest.records_out += t->records_out;
-            rest.bytes_stored += t->bytes_stored;
-        }
-        if (i >= TOPICS_MAX && i + 1 < f->topic_count) continue;
-        if (i >= TOPICS_MAX) t = &rest;
-        const char *label = t == &rest ? OTHERS : t->name;
-        this.fresh = t == &rest ? all->fresh : topic_fresh(all, label);
-        put(to, S_RECEIVED_BYTES, label, t->bytes_in);
-        put(to, S_SENT_BYTES, label, t->bytes_out);
-        put(to, S_RECEIVED_RECORDS, label, t->records_in);
-        put(to, S_SENT_RECORDS, label, t->records_out);
-        put(to, S_RETAINED_BYTES, label, t->bytes_stored);
+        put_topic(to, f, i);
+        if (i >= TOPICS_MAX) rest += f->topics[i].bytes_stored;
     }
+    if (f->topic_count > TOPICS_MAX) put(to, S_RETAINED_BYTES, OTHERS, rest);
 }
 
 static void put_principals(const struct taking *to, const struct engine_figures *f)
@@ -230,31 +247,105 @@ static void put_lags(const struct taking *to, struct engine *engine, int64_t now
     mem_free(lags);
 }
 
+static void put_counts(const struct taking *to, const struct engine_figures *f)
+{
+    put_topics(to, f);
+    put_principals(to, f);
+    put(to, S_REQUEST_COUNT, "", f->requests);
+    put(to, S_ERROR_COUNT, "", f->errors);
+}
+
+static struct taking taking_of(const struct history *h, const char *id, const struct engine_figures *f,
+                               struct buf *out)
+{
+    struct taking to = { .out = out, .db = h->db, .cluster = id, .since = h->since, .fresh = f->from_start };
+    int64_t newer = 0;
+    if (to.fresh || h->takes >= FIRST_TAKES) return to;
+    (void)db_one_i64(DB(h->db, "SELECT count(*) FROM cluster WHERE id = ? AND created_at >= ?", str_c(id),
+                        h->since), &newer);
+    to.fresh = newer > 0;
+    (void)db_one_i64(DB(h->db, "SELECT count(*) FROM topic WHERE cluster_id = ? AND created_at >= ?",
+                        str_c(id), h->since), &newer);
+    to.new_topics = newer > 0;
+    return to;
+}
+
 static void put_cluster(struct history *h, const char *id, int64_t partitions)
 {
     char proc[64];
     struct proc_info info = { 0 };
     const struct engine_figures *f = engine_figures(h->engine, id);
     if (!f || !f->known) return;
-    snprintf(proc, sizeof proc, "%.40s-1", id);
-    bool runs = supervisor_info(h->supervisor, proc, &info) && info.pid > 0;
-    struct taking to = { &h->taken, h->db, id, h->started_at,
-                         runs && !info.adopted && info.started_at >= h->started_at, false };
-    int64_t new_topics = 0;
-    if (!to.fresh && h->takes < FIRST_TAKES)
-        (void)db_one_i64(DB(h->db, "SELECT count(*) FROM topic WHERE cluster_id = ? AND created_at >= ?",
-                            str_c(id), h->started_at), &new_topics);
-    to.new_topics = new_topics > 0;
-    put_topics(&to, f);
-    put_principals(&to, f);
+    struct taking to = taking_of(h, id, f, &h->taken);
+    put_counts(&to, f);
     put_lags(&to, h->engine, wall_ms());
-    put(&to, S_REQUEST_COUNT, "", f->requests);
-    put(&to, S_ERROR_COUNT, "", f->errors);
     put(&to, S_CONNECTIONS, "", f->connections);
     put(&to, S_PARTITIONS, "", partitions);
-    if (!runs) return;
+    snprintf(proc, sizeof proc, "%.40s-1", id);
+    if (!supervisor_info(h->supervisor, proc, &info) || info.pid <= 0) return;
     put(&to, S_CPU_MS, "", info.cpu_ms);
     put(&to, S_MEMORY_BYTES, "", info.memory_bytes);
+}
+
+/* --- what ends within a minute -------------------------------------------------------------------- */
+
+static struct ended *ended_of(struct history *h, const char *cluster)
+{
+    struct ended *e = NULL;
+    HASH_FIND_STR(h->ended, cluster, e);
+    if (e || HASH_COUNT(h->ended) >= CLUSTERS_MAX) return e;
+    e = mem_zalloc(sizeof *e);
+    if (!e) return NULL;
+    snprintf(e->cluster, sizeof e->cluster, "%s", cluster);
+    e->take = h->takes;
+    buf_init(&e->entries, ENDED_MAX);
+    HASH_ADD_STR(h->ended, cluster, e);
+    if (HASH_ADDED(hh, e)) return e;
+    mem_free(e);
+    return NULL;
+}
+
+static void ended_free(struct history *h, struct ended *e)
+{
+    HASH_DEL(h->ended, e);
+    buf_done(&e->entries);
+    mem_free(e);
+}
+
+static void life_ended(void *arg, const char *cluster, const struct engine_figures *last)
+{
+    struct ended *e = ended_of(arg, cluster);
+    if (!e) return;
+    struct taking to = taking_of(arg, e->cluster, last, &e->entries);
+    to.ended = true;
+    put_counts(&to, last);
+}
+
+static void topic_ended(void *arg, const char *cluster, const struct engine_figures *all, size_t which)
+{
+    struct ended *e = ended_of(arg, cluster);
+    if (!e) return;
+    struct taking to = taking_of(arg, e->cluster, all, &e->entries);
+    to.ended = true;
+    put_topic(&to, all, which);
+}
+
+/* They stand before what the cluster counts now. */
+static void take_ended(struct history *h, const char *cluster)
+{
+    struct ended *e = NULL;
+    HASH_FIND_STR(h->ended, cluster, e);
+    if (!e) return;
+    if (is_ok(buf_check(&e->entries))) buf_put(&h->taken, e->entries.data, e->entries.len);
+    else log_warn("history: %s ended too often in a minute to count all of it", cluster);
+    ended_free(h, e);
+}
+
+static void forget_ended(struct history *h, int64_t before)
+{
+    struct ended *e, *next;
+    HASH_ITER(hh, h->ended, e, next)
+        if (e->take < before) ended_free(h, e);
 }
 
 /* --- writing: on the lane ------------------------------------------------------------------------ */
@@ -275,6 +366,19 @@ static status number_of_series(struct db *db, int64_t cluster, int type, struct 
     return db_one_i64(DB(db, find, cluster, (int64_t)type, label), ret);
 }
 
+/* A row of its own, and where it stood when a leatd before this one wrote it. */
+static status find_row(struct history *h, int64_t cluster, const struct entry *e, struct str label,
+                       struct known_series *s)
+{
+    TRY(number_of_series(h->file, cluster, e->type, label, &s->number));
+    struct hour_sum *before;
+    HASH_FIND(hh, h->carried.sums, &s->number, sizeof s->number, before);
+    if (s->told || !before) return OK;
+    s->told = true;
+    s->last = before->sum;
+    return OK;
+}
+
 static status series_of(struct history *h, int64_t cluster, const struct entry *e, const char *label,
                         struct known_series **ret)
 {
@@ -287,23 +391,19 @@ static status series_of(struct history *h, int64_t cluster, const struct entry *
     memcpy(key + sizeof cluster + 1, label, label_len);
     HASH_FIND(hh, h->series, key, len, s);
     *ret = s;
-    if (s || HASH_COUNT(h->series) >= SERIES_MAX) return OK;
-    s = mem_zalloc(sizeof *s + len);
-    if (!s) return FAIL(NO_MEMORY);
-    memcpy(s->key, key, len);
-    status result = number_of_series(h->file, cluster, e->type, (struct str){ label, label_len },
-                                     &s->number);
-    if (is_ok(result)) HASH_ADD_KEYPTR(hh, h->series, s->key, len, s);
-    if (failed(result) || !HASH_ADDED(hh, s)) {
-        mem_free(s);
-        return failed(result) ? result : FAIL(NO_MEMORY);
+    if (!s && HASH_COUNT(h->series) >= SERIES_MAX) return OK;
+    if (!s) {
+        s = mem_zalloc(sizeof *s + len);
+        if (!s) return FAIL(NO_MEMORY);
+        memcpy(s->key, key, len);
+        HASH_ADD_KEYPTR(hh, h->series, s->key, len, s);
+        if (!HASH_ADDED(hh, s)) {
+            mem_free(s);
+            return FAIL(NO_MEMORY);
+        }
     }
-    struct hour_sum *before;
-    HASH_FIND(hh, h->carried.sums, &s->number, sizeof s->number, before);
-    s->told = before != NULL;
-    s->last = before ? before->sum : 0;
     *ret = s;
-    return OK;
+    return s->number || e->rest ? OK : find_row(h, cluster, e, (struct str){ label, label_len }, s);
 }
 
 /* Brokers go on without leatd: what they counted while it was away for a minute or two belongs to the first
@@ -317,28 +417,85 @@ static status carry_totals(struct history *h)
     return failed(result) ? result : ended;
 }
 
-/* The value of the minute: what a counter gained, what a gauge stands at. */
-static int64_t value_of(const struct history *h, struct known_series *s, const struct entry *e)
+/* What a counter gained since it was last looked at. */
+static int64_t gain(const struct history *h, struct known_series *s, const struct entry *e)
 {
-    const struct series_type *type = type_of(e->type);
-    if (!type || type->kind != SERIES_COUNTER) return e->value;
-    bool told = s->told;
-    bool same_life = told && e->value >= s->last; /* a new one begins at 0 */
+    bool news = s->told || e->fresh || !h->first;
+    bool same_life = s->told && e->value >= s->last; /* a new one begins at 0 */
     int64_t gained = same_life ? e->value - s->last : e->value;
-    s->last = e->value;
+    s->last = e->ended ? 0 : e->value;
     s->told = true;
-    return told || e->fresh || !h->first ? gained : 0;
+    return news ? gained : 0;
 }
 
 struct pending_row { /* of one cluster */
     struct buf values, totals;
+    struct known_series *gained; /* what is still to be put */
     int64_t cluster, last_value, last_total;
 };
 
 static struct bytes content(const struct buf *b) { return b->len ? buf_bytes(b) : bytes_of("", 0); }
 
+static void put_value(struct pending_row *row, struct known_series *s, enum series_kind kind, int64_t value)
+{
+    if (value) row_put(&row->values, &row->last_value, s->number, value);
+    if (kind == SERIES_COUNTER) row_put(&row->totals, &row->last_total, s->number, s->last);
+}
+
+static void put_later(struct pending_row *row, struct known_series *s, int64_t gained)
+{
+    s->gained += gained;
+    if (s->listed) return;
+    s->listed = true;
+    s->next = row->gained;
+    row->gained = s;
+}
+
+/* Of series that nothing counts any more, and of OTHERS. */
+static void put_gained(const struct history *h, struct pending_row *row)
+{
+    while (row->gained) {
+        struct known_series *s = row->gained;
+        row->gained = s->next;
+        s->listed = false;
+        if (h->first && s->told && s->unknown > s->last) s->gained += s->unknown - s->last;
+        if (s->sum) s->last = s->sum;
+        if (s->gained || s->sum) put_value(row, s, SERIES_COUNTER, s->gained);
+        s->gained = s->sum = s->unknown = 0;
+    }
+}
+
+static status put_entry(struct history *h, struct pending_row *row, const struct entry *e, const char *label)
+{
+    struct known_series *s = NULL, *counted = NULL;
+    const struct series_type *type = type_of(e->type);
+    TRY(series_of(h, row->cluster, e, label, &s));
+    if (!s || !type) return OK;
+    if (type->kind != SERIES_COUNTER) {
+        put_value(row, s, type->kind, e->value);
+        return OK;
+    }
+    bool unknown = h->first && !s->told && !e->fresh;
+    int64_t gained = gain(h, s, e);
+    if (e->rest) {
+        const struct entry others = { .type = e->type, .label_len = sizeof OTHERS - 1 };
+        TRY(series_of(h, row->cluster, &others, OTHERS, &counted));
+        if (!counted) return OK;
+        counted->unknown += unknown ? e->value : 0;
+        counted->sum += e->ended ? 0 : e->value;
+        put_later(row, counted, gained);
+    } else if (e->ended) {
+        put_later(row, s, gained);
+    } else {
+        put_value(row, s, type->kind, gained + s->gained);
+        s->gained = 0;
+    }
+    return OK;
+}
+
 static status write_row(struct history *h, struct pending_row *row)
 {
+    put_gained(h, row);
     status result = buf_check(&row->values);
     if (is_ok(result)) result = buf_check(&row->totals);
     if (is_ok(result) && row->cluster)
@@ -353,15 +510,6 @@ static status write_row(struct history *h, struct pending_row *row)
     return result;
 }
 
-static void put_value(struct history *h, struct pending_row *row, struct known_series *s,
-                      const struct entry *e)
-{
-    const struct series_type *type = type_of(e->type);
-    int64_t value = value_of(h, s, e);
-    if (value) row_put(&row->values, &row->last_value, s->number, value);
-    if (type && type->kind == SERIES_COUNTER) row_put(&row->totals, &row->last_total, s->number, s->last);
-}
-
 static status write_taken(struct history *h)
 {
     struct pending_row row = { .cluster = 0 };
@@ -371,7 +519,6 @@ static status write_taken(struct history *h)
     buf_init(&row.totals, 16 << 20);
     for (size_t at = 0; at < h->taken.len && is_ok(result);) {
         struct entry e;
-        struct known_series *s = NULL;
         memcpy(&e, h->taken.data + at, sizeof e);
         const char *text = (const char *)h->taken.data + at + sizeof e, *label = text + e.cluster_len;
         at += sizeof e + e.cluster_len + e.label_len;
@@ -380,8 +527,7 @@ static status write_taken(struct history *h)
             id = (struct str){ text, e.cluster_len };
             if (is_ok(result)) result = number_of_cluster(h->file, id, &row.cluster);
         }
-        if (is_ok(result)) result = series_of(h, row.cluster, &e, label, &s);
-        if (is_ok(result) && s) put_value(h, &row, s, &e);
+        if (is_ok(result)) result = put_entry(h, &row, &e, label);
     }
     if (is_ok(result)) result = write_row(h, &row);
     buf_done(&row.values);
@@ -545,16 +691,22 @@ static void take_over(struct history *h)
     if (!h->busy) buf_clear(&h->taken);
 }
 
+static void take_cluster(struct history *h, const char *id)
+{
+    int64_t partitions = 0;
+    (void)db_one_i64(DB(h->db, "SELECT coalesce(sum(partitions), 0) FROM topic WHERE cluster_id = ? AND "
+                               "internal = 0", str_c(id)), &partitions);
+    put_cluster(h, id, partitions);
+}
+
 /* As many clusters as one turn has time for. */
 static void take_more(struct history *h)
 {
-    int64_t begin = cpu_us(), partitions;
+    int64_t begin = cpu_us();
     while (h->taking_at < h->taking_count) {
         const char *id = h->taking[h->taking_at++];
-        partitions = 0;
-        (void)db_one_i64(DB(h->db, "SELECT coalesce(sum(partitions), 0) FROM topic WHERE cluster_id = ? AND "
-                                   "internal = 0", str_c(id)), &partitions);
-        put_cluster(h, id, partitions);
+        take_ended(h, id);
+        take_cluster(h, id);
         if (loop_turn_is_long(h->loop)) break;
     }
     begin = cpu_us() - begin;
@@ -562,6 +714,7 @@ static void take_more(struct history *h)
     if (begin > h->cost.longest_take) h->cost.longest_take = begin;
     if (h->taking_at < h->taking_count && is_ok(loop_timer_set(h->loop, &h->more, loop_now(h->loop)))) return;
     mem_free(TAKE(h->taking));
+    forget_ended(h, h->takes); /* of clusters that are gone */
     take_over(h);
 }
 
@@ -635,6 +788,16 @@ static status open_file(const char *data_dir, struct db **ret_db)
     }
 }
 
+/* What was made after the last minute that a leatd before this one wrote was counted by nobody. */
+static status look_back(struct history *h)
+{
+    int64_t now = wall_ms(), last = 0;
+    TRY(db_one_i64(DB(h->file, "SELECT coalesce(max(at), 0) FROM total"), &last));
+    bool carried = last >= now / MINUTE_MS - CARRIED_MINUTES && (last + 1) * MINUTE_MS <= now;
+    h->since = carried ? (last + 1) * MINUTE_MS : now;
+    return OK;
+}
+
 status history_start(const char *data_dir, int64_t max_bytes, struct loop *loop, struct db *db,
                      struct engine *engine, struct supervisor *supervisor, struct history **ret_history)
 {
@@ -642,8 +805,7 @@ status history_start(const char *data_dir, int64_t max_bytes, struct loop *loop,
     if (!h) return FAIL(NO_MEMORY);
     *h = (struct history){ .loop = loop, .data_dir = data_dir, .max_bytes = max_bytes, .db = db,
                            .engine = engine, .supervisor = supervisor,
-                          .first = true,
-                           .minutes_kept = MINUTES_KEPT, .started_at = wall_ms() };
+                           .first = true, .minutes_kept = MINUTES_KEPT };
     buf_init(&h->taken, TAKE_MAX);
     timer_init(&h->timer, on_minute);
     timer_init(&h->more, on_more);
@@ -651,11 +813,13 @@ status history_start(const char *data_dir, int64_t max_bytes, struct loop *loop,
     if (is_ok(result))
         result = db_one_i64(DB(h->file, "SELECT coalesce(max(at) + 1, unixepoch() / 3600) FROM hour"),
                             &h->hour);
+    if (is_ok(result)) result = look_back(h);
     if (failed(result)) {
         history_stop(h);
         return result;
     }
     set_timer(h);
+    engine_set_endings(engine, &(struct engine_endings){ life_ended, topic_ended, h });
     *ret_history = h;
     return OK;
 }
@@ -664,6 +828,7 @@ void history_stop(struct history *h)
 {
     if (!h) return;
     forget_series(h);
+    forget_ended(h, INT64_MAX);
     mem_free(h->taking);
     buf_done(&h->taken);
     db_free(h->file);

@@ -3,7 +3,11 @@
  *
  * Two seconds after each minute the domain thread copies what brokers last reported (they tell of a minute
  * within a second of its end); a lane makes increments of it and writes one transaction. A value of 0 is
- * not written; a row that is not there says that nobody looked, or that nothing was known of the cluster. */
+ * not written; a row that is not there says that nobody looked, or that nothing was known of the cluster.
+ *
+ * Counters are totals of a broker process. One that ends as it should tells how far it came, which is kept
+ * until the minute is over; of one that is killed the rest of a minute is missing (of a second while
+ * somebody looks). The first take of a leatd goes on from what the one before it wrote. */
 #pragma once
 #include "base/buf.h"
 #include "engine/engine.h"

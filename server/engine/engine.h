@@ -82,6 +82,7 @@ struct engine_damage { /* a partition with files that are damaged, as its broker
 };
 struct engine_figures {
     bool known;
+    bool from_start;             /* this leatd started the broker: all its totals are news to it */
     int64_t reported_at;         /* ms since 1970 */
     int64_t bytes_in, bytes_out, records_in, records_out, requests, errors, throttle_ms;
     double in_per_s, out_per_s, requests_per_s;
@@ -95,6 +96,15 @@ struct engine_figures {
     struct engine_principal_figures *principals; size_t principal_count;
 };
 const struct engine_figures *engine_figures(struct engine *engine, const char *cluster_id);
+/* Totals begin at 0 again when a broker or a topic does: what they stood at last is told before it is
+ * forgotten. Domain thread; nothing of it is valid after the call. */
+struct engine_endings {
+    /* Of a broker process. */
+    void (*life)(void *arg, const char *cluster_id, const struct engine_figures *last);
+    void (*topic)(void *arg, const char *cluster_id, const struct engine_figures *all, size_t which);
+    void *arg;
+};
+void engine_set_endings(struct engine *engine, const struct engine_endings *endings);
 /* Of one topic; NULL: not reported. Valid until the loop's turn ends. */
 const struct engine_topic_figures *engine_topic_figures(struct engine *engine, const char *cluster_id,
                                                         struct str topic);

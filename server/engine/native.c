@@ -87,6 +87,11 @@ status engine_new(struct loop *loop, struct supervisor *supervisor,
     return OK;
 }
 
+void engine_set_endings(struct engine *engine, const struct engine_endings *endings)
+{
+    engine->endings = *endings;
+}
+
 static void node_free(struct node *node)
 {
     struct engine *engine = node->engine;

@@ -101,7 +101,7 @@ static void hello_received(struct node *node, const struct control_hello *hello)
     node->acknowledged = hello->image_version;
     node->format = hello->format;
     node_tell_format(node);
-    figures_clear(&node->figures);
+    node_figures_begin(node);
     if (control_message_version(&control_lags_message, node->protocol) < 0) lags_clear(&node->lags);
     node_send_image(node);
     if (node->hold) node_send(node, &control_hold_message, &(struct control_hold){ .hold = true });
@@ -165,7 +165,7 @@ static void message_received(struct node *node, const struct wire_message *m, co
     } else if (m == &control_lags_message) {
         lags_received(node, object);
     } else if (m == &control_report_message) {
-        figures_apply(&node->figures, object);
+        node_report_received(node, object);
         if (node->engine->events.changed)
             node->engine->events.changed(node->engine->events.arg, node->id);
     } else {

@@ -90,12 +90,15 @@ const struct engine_topic_figures *figures_topic(const struct figures *f, struct
     return s ? &f->shown.topics[s->at] : NULL;
 }
 
-static void topic_gone(struct figures *f, struct str name)
+static void topic_gone(struct node *node, struct str name)
 {
+    struct figures *f = &node->figures;
     struct engine_figures *e = &f->shown;
+    const struct engine_endings *to = &node->engine->endings;
     struct slot *s = NULL, *last = NULL;
     HASH_FIND(hh, f->topic_slots, name.data, name.len, s);
     if (!s) return;
+    if (to->topic) to->topic(to->arg, node->id, e, s->at);
     size_t at = s->at, end = --e->topic_count;
     HASH_DEL(f->topic_slots, s);
     mem_free(s);
@@ -180,10 +183,25 @@ static void apply_damage(struct engine_figures *e, const struct control_report *
     }
 }
 
-void figures_apply(struct figures *f, const struct control_report *r)
+void node_figures_begin(struct node *node)
 {
+    const struct engine_endings *to = &node->engine->endings;
+    struct proc_info info = { 0 };
+    (void)supervisor_info(node->engine->supervisor, node->proc_id, &info);
+    if (node->figures.shown.known && node->figures_of != info.pid && to->life)
+        to->life(to->arg, node->id, &node->figures.shown);
+    figures_clear(&node->figures);
+    node->figures.shown.from_start = info.pid > 0 && !info.adopted;
+    node->figures_of = info.pid;
+}
+
+void node_report_received(struct node *node, const struct control_report *r)
+{
+    struct figures *f = &node->figures;
     struct engine_figures *e = &f->shown;
+    bool from_start = e->from_start;
     if (r->whole) figures_clear(f);
+    e->from_start = from_start;
     f->gap_ms = e->known && r->at > e->reported_at ? r->at - e->reported_at : 0;
     double s = (double)f->gap_ms / 1000;
     zero_rates(e);
@@ -208,7 +226,7 @@ void figures_apply(struct figures *f, const struct control_report *r)
     e->longest_turn_us = r->longest_turn_us;
     apply_damage(e, r);
     for (int32_t i = 0; i < r->topics_count; i++) apply_topic(f, &r->topics[i], s);
-    for (int32_t i = 0; i < r->topics_gone_count; i++) topic_gone(f, r->topics_gone[i]);
+    for (int32_t i = 0; i < r->topics_gone_count; i++) topic_gone(node, r->topics_gone[i]);
     for (int32_t i = 0; i < r->principals_count; i++) apply_principal(f, &r->principals[i], s);
     e->reported_at = r->at;
     e->known = true;

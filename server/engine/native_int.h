@@ -87,6 +87,7 @@ struct node {
     struct principal_client *clients;
     int client_count;
     struct figures figures;
+    pid_t figures_of;           /* the process that told them */
     struct node_lags lags;
     int64_t watched_at;
     UT_hash_handle hh;
@@ -115,6 +116,7 @@ struct engine {
     struct loop *loop;
     struct supervisor *supervisor;
     struct engine_events events;
+    struct engine_endings endings;
     struct node *nodes;
     struct admin_call *admin_calls;
     uint64_t next_token;
@@ -154,7 +156,8 @@ void node_admin_lost(struct node *node);
 void node_close_clients(struct node *node);
 
 /* native_figures.c */
-void figures_apply(struct figures *figures, const struct control_report *report);
+void node_report_received(struct node *node, const struct control_report *report);
+void node_figures_begin(struct node *node); /* the broker greeted: of this life, or of another one */
 const struct engine_topic_figures *figures_topic(const struct figures *figures, struct str name);
 void figures_clear(struct figures *figures);
 void figures_settle(struct figures *figures, int64_t now_wall); /* rates of a silent broker are 0 */

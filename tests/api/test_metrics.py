@@ -2,6 +2,8 @@
 import contextlib
 import os
 import re
+import signal
+import sqlite3
 import time
 
 import client
@@ -19,12 +21,14 @@ class Metrics:
         self.other = server.make_cluster(environment, "other")["id"]
         self.make_topic(self.other, "before", 11)
         self.make_topic(self.other, "older", 3)
+        self.make_topic(self.other, "newer", 2)
         server.kill()
         self.make_past(server)
         server.more = ["--history-max", "1M"]
         server.start()
         self.make_topic(self.other, "after", 7)
         self.hold_back(server.make_cluster(environment, "held"))
+        self.live_on(environment)
         self.cluster = server.make_cluster(environment)["id"]
         for topic, records in (("orders", 40), ("returns", 5)):
             self.make_topic(self.cluster, topic, records)
@@ -45,6 +49,34 @@ class Metrics:
             code, _, err = kcat(cluster["bootstrap_servers"], who, "-P", "-t", "t", data=("x" * 1000 + "\n") * 100, timeout=60)
             assert code == 0, err
 
+    def live_on(self, environment):
+        """A broker with four lives within a minute or two, of which one ended without a word; one that rests at its end."""
+        self.reborn, self.rests = (self.s.make_cluster(environment, name)["id"] for name in ("reborn", "rests"))
+        path = f"/leat/v1/clusters/{self.reborn}"
+
+        def pid():
+            return self.s.good("GET", path)["state"]["pid"]
+
+        def told(records):
+            line = rf'^leat_topic_records_in_total{{[^}}]*{self.reborn}[^}}]*}} {records}$'
+            self.s.good("GET", path + "/limits")  # who looks is told within a second
+            return re.search(line, self.s.call("GET", "/metrics").body.decode(), re.M)
+        self.make_topic(self.reborn, "t", 6)
+        for records, end in ((3, lambda _: self.s.good("POST", path + ":restart", status=202)),
+                             (4, lambda _: self.s.good("POST", path + ":restart", status=202)),
+                             (1, lambda old: told(4) and os.kill(old, signal.SIGKILL) is None)):
+            before = pid()
+            wait_for(lambda: end(before), "its end")  # noqa: B023
+            wait_for(lambda: pid() not in (None, before), "the next life")  # noqa: B023
+            self.s.running(self.reborn)
+            self.s.produce(self.reborn, "t", *[text(f"{i}") for i in range(records)])
+        self.make_topic(self.rests, "t", 5)
+        self.s.good("POST", f"/leat/v1/clusters/{self.rests}:pause", {"reason": "it has done enough"}, status=202)
+
+    def by_topic(self, cluster):
+        of = {"op": "EQ", "field": "resource.kafka.id", "value": cluster}
+        return {p["metric.topic"]: p["value"] for p in self.query("received_records", group_by=["metric.topic"], filter=of)}
+
     def make_past(self, server):
         """Five days too many of a cluster's minutes, and one that was deleted long ago."""
         db = history.connect(server.data)
@@ -52,9 +84,15 @@ class Metrics:
         history.put(db, "minute", "lkc-past", {(1, f"topic-{i}"): 1000000 for i in range(200)}, range(now - 10000, now - 7000))
         history.put(db, "hour", "lkc-past", {(1, "topic-1"): 60000000}, [now // 60 - 3])
         history.put(db, "hour", "lkc-gone", {(1, "topic-1"): 60000000}, [now // 60 - 91 * 24])
-        history.put_totals(db, self.other, {(3, "before"): 4}, now)
+        history.put_totals(db, self.other, {(3, "before"): 4}, now - 1)
         db.commit()
         db.close()
+        with contextlib.closing(sqlite3.connect(os.path.join(server.data, "leat.db"))) as db, db:
+            db.execute("UPDATE cluster SET created_at = ? WHERE id = ?", (now * 60000 - 1, self.other))
+            for topic, later in (("before", -1), ("older", -1), ("newer", 0)):
+                changed = db.execute("UPDATE topic SET created_at = ? WHERE cluster_id = ? AND name = ?",
+                                     (now * 60000 + later, self.other, topic))
+                assert changed.rowcount == 1, topic
 
     def make_topic(self, cluster, topic, records):
         self.s.good("POST", f"/kafka/v3/clusters/{cluster}/topics", {"topic_name": topic, "partitions_count": 3})
@@ -122,12 +160,15 @@ def test_for_how_long_quotas_held_principals_back_stands_beside_the_quotas(t):
     assert (new["throttled_ms_last_minute"], new["throttled_ms_last_hour"]) == (0, 0), new
 
 
-def test_all_of_a_topic_counts_that_is_newer_than_leatd_in_a_broker_that_is_older(t):
-    of_other = {"op": "EQ", "field": "resource.kafka.id", "value": t.other}
-    by_topic = {p["metric.topic"]: p["value"] for p in
-                t.query("received_records", group_by=["metric.topic"], filter=of_other)}
-    # "before" as far as it was not counted; of "older" leatd cannot know what of it was.
-    assert by_topic == {"after": 7, "before": 11 - 4}, by_topic
+def test_a_topic_counts_from_where_leatd_last_looked(t):
+    # "before" as far as it was not counted; of "older" leatd cannot know what of it was; "newer" was made after the
+    # last minute that was written, and "after" since.
+    assert t.by_topic(t.other) == {"after": 7, "before": 11 - 4, "newer": 2}
+
+
+def test_what_a_broker_counted_before_its_end_is_in_the_history(t):
+    wait_for(lambda: t.by_topic(t.reborn) == {"t": 6 + 3 + 4 + 1}, "every life counts, and once", 90)
+    wait_for(lambda: t.by_topic(t.rests) == {"t": 5}, "the end is no other broker's beginning", 90)
 
 
 def test_gauges_are_what_they_stood_at(t):
