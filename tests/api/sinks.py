@@ -75,7 +75,11 @@ class Mail:
         return "250 OK"
 
     def wait(self, words, what):
-        return wait_for(lambda: next((m for m in self.mails if words in m[2]["Subject"]), None), what, 40)
+        return self.wait_for(lambda message: words in message["Subject"], what)
+
+    def wait_for(self, condition, what):
+        """The first (sender, recipients, message) that fits."""
+        return wait_for(lambda: next((m for m in list(self.mails) if condition(m[2])), None), what, 40)
 
     def close(self):
         self.controller.stop()

@@ -1,7 +1,8 @@
-"""Alerts end to end: every kind of rule fires and is resolved at a real receiver; messages that a receiver does not
-take, kills, silences; what must not be reached; secrets."""
+"""Alerts end to end: every kind of rule fires and is resolved at real receivers (a webhook, a chat, a mailbox); messages
+that a receiver does not take, kills, silences; what must not be reached; secrets."""
 import contextlib
 import glob
+import html
 import os
 import re
 import signal
@@ -20,14 +21,17 @@ KEY = "a key of signatures, long enough"
 
 
 class Alerts:
-    def __init__(self, server, hook):
-        self.s, self.hook, self.made = server, hook, 0
+    def __init__(self, server, hook, chat, mail):
+        self.s, self.hook, self.chat, self.mail = server, hook, chat, mail
+        self.made, self.names = 0, {}
         self.environment = server.make_environment("alerts")
         self.cluster = server.make_cluster(self.environment, "orders")
         self.id = self.cluster["id"]
         self.path = f"/leat/v1/clusters/{self.id}"
         self.key = server.make_key(self.id)
         self.channel = self.make_channel(type="webhook", url=hook.url, secret=KEY)["id"]
+        self.channels = [self.channel, self.make_channel(type="slack", url=chat.url)["id"],
+                         self.make_channel(type="email", url=mail.url, tls="none", to=["ops@example.com"], **{"from": "leat@example.com"})["id"]]
 
     def name(self, what):
         self.made += 1
@@ -37,21 +41,36 @@ class Alerts:
         return self.s.good("POST", "/leat/v1/alert-channels", {"name": self.name("channel"), **body}, status=201)
 
     def make_rule(self, watches, **body):
-        return self.s.good("POST", "/leat/v1/alert-rules", {
-            "name": self.name(watches), "watches": watches, "channels": [self.channel], **QUICK, **body}, status=201)["id"]
+        made = self.s.good("POST", "/leat/v1/alert-rules", {
+            "name": self.name(watches), "watches": watches, "channels": self.channels, **QUICK, **body}, status=201)
+        self.names[made["id"]] = made["name"]
+        return made["id"]
 
     def alerts(self, rule, state=None):
         query = f"&state={state}" if state else ""
         return self.s.good("GET", f"/leat/v1/alerts?rule_id={rule}{query}")["data"]
 
     def fired(self, rule, hook=None):
-        """The first message about the rule that says firing, and its one alert."""
+        """The first message about the rule that says firing, and its one alert; every receiver has the same."""
         body = (hook or self.hook).wait(lambda b: b["rule"] and b["rule"]["id"] == rule and b["firing"], "it fires")
+        if not hook:
+            self.everywhere(rule, f"{body['firing']} firing", body["alerts"][0]["text"])
         return body, body["alerts"][0]
 
     def resolved(self, rule, hook=None):
-        return (hook or self.hook).wait(lambda b: b["rule"] and b["rule"]["id"] == rule and b["status"] == "resolved",
+        body = (hook or self.hook).wait(lambda b: b["rule"] and b["rule"]["id"] == rule and b["status"] == "resolved",
                                         "it is resolved")
+        if not hook:
+            self.everywhere(rule, "resolved", body["alerts"][0]["reason"])
+        return body
+
+    def everywhere(self, rule, status, words):
+        """In the chat and in the mailbox, in their own forms."""
+        title = f"{self.names[rule]}: "
+        said = self.chat.wait(lambda b: title in b["text"] and status in b["text"], "the chat is told")
+        assert words in html.unescape(said["attachments"][0]["text"]), (words, said)
+        _from, to, message = self.mail.wait_for(lambda m: title in m["Subject"] and status in m["Subject"], "a mail comes")
+        assert to == ["ops@example.com"] and words in " ".join(message.get_content().split()), (words, message)
 
     def deliveries(self, channel):
         return self.s.good("GET", f"/leat/v1/alert-deliveries?channel_id={channel}")["data"]
@@ -65,14 +84,15 @@ class Alerts:
 
 @contextlib.contextmanager
 def fixture():
-    hook, server = sinks.Http(), client.Checked()
+    hook, chat, mail, server = sinks.Http(), sinks.Http(), sinks.Mail(), client.Checked()
     server.more = ["--alert-near"]
     try:
-        yield Alerts(server.start(), hook)
+        yield Alerts(server.start(), hook, chat, mail)
     finally:
         server.note_audit()
         server.stop()
-        hook.close()
+        for sink in (hook, chat, mail):
+            sink.close()
 
 
 def test_a_new_organization_has_rules_that_it_may_change(t):
