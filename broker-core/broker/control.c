@@ -270,6 +270,13 @@ void control_touch_now(struct control *c)
     (void)loop_timer_set(c->broker->loop, &c->report_timer, loop_now(c->broker->loop));
 }
 
+void control_topic_ends(struct control *c, const struct topic *topic)
+{
+    if (!c) return;
+    report_topic_ends(c->report, topic);
+    control_touch(c);
+}
+
 /* Tells what changed since the last report; with `anyway` also that nothing did. */
 static bool report_tell(struct control *c, bool anyway)
 {

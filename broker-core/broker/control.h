@@ -15,4 +15,7 @@ void control_stop(struct control *control); /* waits for a change on its way */
  * report is due. Cheap; call it as often as you like. NULL ok. */
 void control_touch(struct control *control);
 /* … and leatd wants to know at once: rare news only. */
+/* … and leatd wants to know at once: rare news only. */
 void control_touch_now(struct control *control);
+/* The topic is deleted; a report tells how far its counters came. NULL ok. */
+void control_topic_ends(struct control *control, const struct topic *topic);

@@ -20,6 +20,7 @@ struct told_topic {
     char name[250];
     struct control_report_report_topic last; /* its strings are not used */
     uint64_t round;
+    bool ended; /* `last` is how far it came, and still to be told */
     UT_hash_handle hh;
 };
 struct told_principal {
@@ -137,11 +138,26 @@ static struct told_topic *told_topic(struct report *report, const struct topic *
     return NULL;
 }
 
+void report_topic_ends(struct report *report, const struct topic *topic)
+{
+    const struct topic_stats *stats = NULL;
+    bool is_new;
+    HASH_FIND(hh, report->broker->stats.topics, &topic->id, sizeof(topic->id), stats);
+    struct told_topic *told = stats ? told_topic(report, topic, &is_new) : NULL;
+    if (!told) return;
+    told->last = (struct control_report_report_topic){ .last_record_at = -1,
+                                                       .bytes_in = stats->bytes_in,
+                                                       .bytes_out = stats->bytes_out,
+                                                       .records_in = stats->records_in,
+                                                       .records_out = stats->records_out };
+    told->ended = true;
+}
+
 static status add_topics(struct report *report, struct control_report *out, struct arena *arena)
 {
     struct image *image = report->broker->image;
     out->topics = ARENA_ARRAY(arena, struct control_report_report_topic,
-                              HASH_CNT(hh, image->topics) + 1);
+                              HASH_CNT(hh, image->topics) + HASH_CNT(hh, report->topics) + 1);
     out->damage = ARENA_ARRAY(arena, struct control_report_report_damage, REPORT_DAMAGE_MAX);
     if (!out->topics || !out->damage) return FAIL(NO_MEMORY);
     struct topic *topic, *next;
@@ -166,8 +182,12 @@ static status add_gone(struct report *report, struct control_report *out, struct
     HASH_ITER(hh, report->topics, told, next) {
         if (told->round == report->round) continue;
         /* made again under its old name: not gone */
-        if (!image_topic(report->broker->image, str_c(told->name)))
-            out->topics_gone[out->topics_gone_count++] = arena_str(arena, str_c(told->name));
+        if (!image_topic(report->broker->image, str_c(told->name))) {
+            struct str name = arena_str(arena, str_c(told->name));
+            if (told->ended) out->topics[out->topics_count] = told->last;
+            if (told->ended) out->topics[out->topics_count++].name = name;
+            out->topics_gone[out->topics_gone_count++] = name;
+        }
         HASH_DEL(report->topics, told);
         mem_free(told);
     }

@@ -7,6 +7,8 @@ struct report; /* remembers what was told */
 status report_new(struct broker *broker, struct report **ret_report);
 void report_free(struct report *report); /* NULL ok */
 void report_forget(struct report *report); /* the next one is whole: somebody new listens */
+/* Its counters are about to go: the next report tells how far they came. */
+void report_topic_ends(struct report *report, const struct topic *topic);
 /* Appends a frame with what changed, or nothing when nothing did and it was not asked for `anyway`. */
 status report_frame(struct report *report, int16_t protocol, bool anyway, struct buf *out,
                     bool *ret_changed);

@@ -159,6 +159,7 @@ static void topic_changed(struct broker *b, const struct topic *topic)
 static void topic_deleted(struct broker *b, struct topic *topic)
 {
     if (b->groups) group_coordinator_topic_deleted(b->groups, topic);
+    control_topic_ends(b->control, topic);
     endings_add(b, topic->id, topic->partitions);
 }
 
