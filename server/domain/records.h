@@ -29,6 +29,7 @@ struct scan_query {
 struct scan_record {
     int32_t partition;
     int64_t offset, timestamp;
+    int64_t order;            /* the time that it is sorted by */
     bool append_time, truncated;
     struct bytes key, value;  /* null: data NULL */
     size_t key_size, value_size;
@@ -47,7 +48,8 @@ struct scan_cursor {
     status result;
 };
 struct scan_result {
-    struct scan_record *records; /* newest first for SCAN_NEWEST, else oldest first */
+    /* Newest first for SCAN_NEWEST, else oldest first; of one partition always in the order of offsets. */
+    struct scan_record *records;
     int32_t count;
     struct scan_cursor *cursors;
     int32_t cursor_count;

@@ -39,14 +39,35 @@ static bool newest(const struct scan *s) { return s->query.from == SCAN_NEWEST; 
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
-static int older_first(const void *a, const void *b)
+static int by_offset(const void *a, const void *b)
 {
     const struct scan_record *x = a, *y = b;
-    if (x->timestamp != y->timestamp) return x->timestamp < y->timestamp ? -1 : 1;
     if (x->partition != y->partition) return x->partition < y->partition ? -1 : 1;
     return (x->offset > y->offset) - (x->offset < y->offset);
 }
+static int older_first(const void *a, const void *b)
+{
+    const struct scan_record *x = a, *y = b;
+    return x->order != y->order ? (x->order < y->order ? -1 : 1) : by_offset(a, b);
+}
 static int newer_first(const void *a, const void *b) { return older_first(b, a); }
+
+/* By time across partitions, and within each by offset, whatever times its producers wrote: a record counts
+ * as no older than one that stands before it there, and read backwards as no newer than one behind it. */
+static void sort(struct scan *s)
+{
+    struct scan_record *r = s->out.records;
+    size_t n = (size_t)s->out.count;
+    if (!n) return;
+    qsort(r, n, sizeof *r, by_offset);
+    for (size_t i = 0; i < n; i++) {
+        struct scan_record *one = &r[newest(s) ? n - 1 - i : i], *last = newest(s) ? one + 1 : one - 1;
+        one->order = one->timestamp;
+        if (!i || last->partition != one->partition) continue;
+        if (newest(s) ? last->order < one->order : last->order > one->order) one->order = last->order;
+    }
+    qsort(r, n, sizeof *r, newest(s) ? newer_first : older_first);
+}
 
 static struct scan_cursor *cursor_of(struct scan *s, int32_t partition)
 {
@@ -73,10 +94,7 @@ static void set_next(struct scan *s, int32_t shown)
 
 static void finish(struct scan *s, bool complete)
 {
-    if (s->out.count) {
-        qsort(s->out.records, (size_t)s->out.count, sizeof *s->out.records, newest(s) ? newer_first
-              : older_first);
-    }
+    sort(s);
     int32_t shown = s->out.count < s->query.limit ? s->out.count : s->query.limit;
     set_next(s, shown);
     s->out.count = shown;
@@ -260,8 +278,8 @@ static void fetch(struct scan *s, int32_t wanted)
 static int64_t threshold(struct scan *s)
 {
     if (s->out.count < s->query.limit) return INT64_MIN;
-    qsort(s->out.records, (size_t)s->out.count, sizeof *s->out.records, newer_first);
-    return s->out.records[s->query.limit - 1].timestamp;
+    sort(s);
+    return s->out.records[s->query.limit - 1].order;
 }
 
 /* Opens the next window of each partition that may hold newer records; false: none does. */

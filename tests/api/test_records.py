@@ -53,6 +53,20 @@ def test_json_is_stored_as_it_was_written(t):
     assert t.read("json")[-1]["value"]["encoding"] == "null"
 
 
+def test_pages_keep_the_order_of_a_partition_and_lose_nothing(t):
+    t.topic("ordered", 2)
+    times = ((0, 50), (1, 20), (0, 10), (1, 60), (0, 30))  # (partition, time), as they are written
+    for i, (partition, at) in enumerate(times):
+        result, = t.s.produce(t.id, "ordered", dict(text(f"r{i}"), partition_id=partition, timestamp=f"2026-01-02T00:00:{at}Z"))
+        assert result["error_code"] == 200, result
+    assert [r["value"]["data"] for r in t.read("ordered")] == ["r1", "r0", "r2", "r4", "r3"]
+    newest = f"/leat/v1/clusters/{t.id}/topics/ordered/records"
+    assert [r["value"]["data"] for r in t.s.good("GET", newest)["data"]] == ["r3", "r4", "r1", "r2", "r0"]
+    first = t.s.good("GET", f"{newest}?from=oldest&partition=0&limit=2")
+    assert [r["value"]["data"] for r in first["data"]] == ["r0", "r2"]
+    assert [p["next_offset"] for p in first["partitions"]] == [2]
+
+
 def test_a_record_tells_everything_it_got(t):
     t.topic("told")
     record = {"partition_id": 0, "timestamp": "2026-01-02T03:04:05.678+01:00",
