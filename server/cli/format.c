@@ -6,9 +6,15 @@
 #include <stdlib.h>
 #include <time.h>
 
+static const char *const names[] = { "string", "hex", "base64", "json" };
+
+const char *format_name(enum format format)
+{
+    return names[format];
+}
+
 enum format format_option(const struct cli *cli, const char *option, enum format otherwise)
 {
-    static const char *const names[] = { "string", "hex", "base64", "json" };
     const char *text = cli_option(cli, option);
     if (!text) return otherwise;
     for (size_t i = 0; i < ARRAY_LEN(names); i++)

@@ -6,6 +6,7 @@ enum format { FORMAT_STRING, FORMAT_HEX, FORMAT_BASE64, FORMAT_JSON };
 
 /* Of an option; `otherwise` when it is not given. Exits when there is no such format. */
 enum format format_option(const struct cli *cli, const char *option, enum format otherwise);
+const char *format_name(enum format format);
 /* The bytes that a text stands for, appended. False: it is not of that format. */
 bool format_decode(enum format format, struct str text, struct buf *ret);
 /* Writes bytes as text. False: they are not of that format (json), and nothing was written. */

@@ -4,12 +4,16 @@
 #include "cli/functions.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define LINE_MAX_BYTES (12u << 20)
 #define BATCH_LINES 500
 #define BATCH_BYTES (4u << 20)
+#define READ_BYTES (64u << 10)
+#define IDLE_MS 20
 
 struct producer {
     struct cli *cli;
@@ -27,8 +31,10 @@ struct producer {
 
 static _Noreturn void give_up(struct producer *p, int code)
 {
-    fprintf(stderr, "leat: %lld records were written, up to line %lld of the input.\n",
-            p->sent - p->refused, p->line - p->waiting);
+    long long written = p->sent - p->refused;
+    if (written == 0) fputs("leat: nothing was written.\n", stderr);
+    else fprintf(stderr, "leat: %lld record%s written, up to line %lld of the input.\n", written,
+                 written == 1 ? " was" : "s were", p->line - p->waiting);
     exit(code);
 }
 
@@ -75,10 +81,10 @@ static json_t *data_of(struct bytes bytes)
 
 /* --- lines ------------------------------------------------------------------------------------ */
 
-static _Noreturn void bad_line(struct producer *p, const char *what)
+static _Noreturn void bad_line(struct producer *p, const char *what, enum format format)
 {
     flush_records(p);
-    cli_wrong("line %lld %s", p->line, what);
+    cli_wrong("line %lld %s%s", p->line, what, format == FORMAT_STRING ? "" : format_name(format));
     p->waiting = 1; /* this one was not sent */
     give_up(p, CLI_USAGE);
 }
@@ -87,22 +93,22 @@ static void take_line(struct producer *p, struct str line)
 {
     struct str key = STR_NULL;
     p->line++;
-    if (line.len > LINE_MAX_BYTES) bad_line(p, "is longer than 12 MiB");
+    if (line.len > LINE_MAX_BYTES) bad_line(p, "is longer than 12 MiB", FORMAT_STRING);
     json_t *record = json_copy(p->common);
     if (p->separator.data) {
         const char *at = memmem(line.data, line.len, p->separator.data, p->separator.len);
-        if (!at) bad_line(p, "has no key: the separator is not in it");
+        if (!at) bad_line(p, "has no key: the separator is not in it", FORMAT_STRING);
         key = (struct str){ line.data, (size_t)(at - line.data) };
         line.len -= key.len + p->separator.len;
         line.data = at + p->separator.len;
         buf_clear(&p->key);
         if (!format_decode(p->key_format, key, &p->key))
-            bad_line(p, "has a key that is not of --key-format");
+            bad_line(p, "has a key that is not ", p->key_format);
         json_object_set_new(record, "key", data_of(buf_bytes(&p->key)));
     }
     buf_clear(&p->value);
     if (!p->null_marker || !str_eq_c(line, p->null_marker)) {
-        if (!format_decode(p->format, line, &p->value)) bad_line(p, "is not of --format");
+        if (!format_decode(p->format, line, &p->value)) bad_line(p, "is not ", p->format);
         json_object_set_new(record, "value", data_of(buf_bytes(&p->value)));
     }
     char *text = json_dumps(record, JSON_COMPACT);
@@ -113,21 +119,61 @@ static void take_line(struct producer *p, struct str line)
     p->waiting++;
 }
 
-static void read_lines(struct producer *p, FILE *in)
+struct input {
+    int fd;
+    struct buf bytes; /* what was read of it, up to the line limit and a bit */
+    size_t at;        /* the line under way */
+    bool over;
+};
+
+/* Nothing more is there for the moment: `tail -f log | leat produce` shall not wait for a whole batch. */
+static bool is_idle(const struct input *in)
 {
-    char *line = NULL;
-    size_t room = 0;
-    ssize_t n;
-    bool person = isatty(fileno(in));
-    while (!rest_interrupted && (n = getline(&line, &room, in)) >= 0) {
-        struct str text = { line, (size_t)n - (n > 0 && line[n - 1] == '\n') };
-        take_line(p, text);
-        if (person || p->waiting >= BATCH_LINES || p->body.len >= BATCH_BYTES) flush_records(p);
+    return poll(&(struct pollfd){ .fd = in->fd, .events = POLLIN }, 1, IDLE_MS) == 0;
+}
+
+/* The next line without its end; what waits is sent while none comes. False: there is none. */
+static bool next_line(struct producer *p, struct input *in, struct str *ret)
+{
+    size_t seen = in->at;
+    for (;;) {
+        char *text = (char *)in->bytes.data;
+        char *end = in->bytes.len > seen ? memchr(text + seen, '\n', in->bytes.len - seen) : NULL;
+        size_t stop = end ? (size_t)(end - text) : in->bytes.len;
+        if (end || (in->over && in->bytes.len > in->at) || in->bytes.len - in->at > LINE_MAX_BYTES) {
+            *ret = (struct str){ text + in->at, stop - in->at };
+            in->at = end ? stop + 1 : stop;
+            return true;
+        }
+        if (in->over || rest_interrupted) return false;
+        if (in->at) memmove(in->bytes.data, in->bytes.data + in->at, in->bytes.len - in->at);
+        in->bytes.len -= in->at;
+        in->at = 0;
+        seen = in->bytes.len;
+        if (p->waiting && is_idle(in)) flush_records(p);
+        uint8_t *room = rest_interrupted ? NULL : buf_reserve(&in->bytes, READ_BYTES);
+        ssize_t n = room ? read(in->fd, room, READ_BYTES) : -1;
+        if (n > 0) in->bytes.len += (size_t)n;
+        else if (n == 0) in->over = true;
+        else return false;
     }
-    bool broken = ferror(in) && !rest_interrupted;
-    int why = errno;
+}
+
+static void read_lines(struct producer *p, int fd)
+{
+    struct input in = { .fd = fd };
+    struct str line;
+    buf_init(&in.bytes, LINE_MAX_BYTES + 2 * READ_BYTES);
+    errno = 0;
+    while (!rest_interrupted && next_line(p, &in, &line)) {
+        take_line(p, line);
+        if (p->waiting >= BATCH_LINES || p->body.len >= BATCH_BYTES) flush_records(p);
+        errno = 0;
+    }
+    bool broken = !in.over && !rest_interrupted;
+    int why = errno ? errno : ENOMEM;
     flush_records(p);
-    free(line); /* tidy: allowed, getline's own memory */
+    buf_done(&in.bytes);
     if (broken) {
         cli_wrong("the input cannot be read: %s", strerror(why));
         give_up(p, CLI_USAGE);
@@ -182,9 +228,9 @@ int verb_produce(struct cli *cli)
     buf_init(&p.body, 64u << 20);
     buf_init(&p.key, LINE_MAX_BYTES + 1);
     buf_init(&p.value, LINE_MAX_BYTES + 1);
-    FILE *in = file && strcmp(file, "-") != 0 ? fopen(file, "re") : stdin;
-    if (!in) return cli_wrong("%s cannot be read: %s", file, strerror(errno));
-    if (isatty(fileno(in))) fputs("One record a line; end with Ctrl-D.\n", stderr);
+    int in = file && strcmp(file, "-") != 0 ? open(file, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
+    if (in < 0) return cli_wrong("%s cannot be read: %s", file, strerror(errno));
+    if (isatty(in)) fputs("One record a line; end with Ctrl-D.\n", stderr);
     rest_until_signal();
     read_lines(&p, in);
     if (!cli->json) fprintf(stderr, "%lld of %lld records written\n", p.sent - p.refused, p.sent);

@@ -59,7 +59,8 @@ def test_values_are_written_as_hex_base64_or_json(t):
     for wrong, form in (("0g", "hex"), ("abc", "hex"), ("*", "base64"), ("{", "json"), ("{} {}", "json")):
         said = produce(t, name, f"{'00' if form == 'hex' else 'AAAA' if form == 'base64' else '1'}\n{wrong}\n", "--format", form,
                        code=2)
-        assert "line 2 is not of --format" in said and "1 records were written" in said, said
+        assert f"line 2 is not {form}" in said and "1 record was written, up to line 1" in said, said
+    assert "line 1 is not hex\nleat: nothing was written" in produce(t, name, "x\n", "--format", "hex", code=2)
     produce(t, name, "a\n", "--format", "xml", code=2)
 
 
@@ -147,6 +148,18 @@ def test_following_shows_what_comes_and_ends_at_ctrl_c(t):
     assert limited.stdout.read() == b"more\nmore\n" and limited.returncode == 0
 
 
+def test_a_slow_writer_is_not_kept_waiting_for_a_full_batch(t):
+    name = topic(t, "slow")
+    writer = t.start("produce", name)
+    for i in range(3):
+        writer.stdin.write(b"line %d\n" % i)
+        writer.stdin.flush()
+        wait_for(lambda: len(values(t, name)) == i + 1, "the line is there")
+    writer.stdin.write(b"without an end")
+    writer.stdin.close()
+    assert writer.wait(20) == 0 and values(t, name)[-1] == "without an end"
+
+
 def test_ctrl_c_while_writing_sends_what_was_read(t):
     name = topic(t, "stopped")
     writer = t.start("produce", name)
@@ -171,6 +184,19 @@ def test_a_group_goes_on_where_it_was(t):
     produce(t, name, "4\n", "--partition", "1")
     assert t.run("consume", name, *group).split() == ["4"]
     assert t.json("groups", "lag", "by-hand")["total_lag"] == 0
+
+
+def test_a_partition_is_read_in_its_order_whatever_times_its_records_have(t):
+    name = topic(t, "unordered", 2)
+    for i, time in enumerate(("2026-01-03", "2026-01-05", "2026-01-01", "2026-01-04", "2026-01-02")):
+        produce(t, name, f"{i}\n", "--timestamp", time, "--partition", "1")
+    produce(t, name, "other\n", "--timestamp", "2026-01-04", "--partition", "0")
+    group = ("--group", "in-order", "--format", "string", "--partition", "1")
+    assert [t.run("consume", name, *group, "--limit", "2").split() for _ in range(3)] == [["0", "1"], ["2", "3"], ["4"]]
+    assert values(t, name, "--partition", "1", "--to", "4") == ["0", "1", "2", "3"]
+    assert values(t, name, "--partition", "1", "--limit", "1") == ["0"]
+    assert t.run("consume", name, "--limit", "3", "--format", "string").split() == ["3", "4", "other"]
+    assert t.run("consume", name, "--format", "string").split() == ["0", "1", "2", "3", "4", "other"]
 
 
 def test_what_is_refused_is_told_by_line(t):
