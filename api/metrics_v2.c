@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #define CLUSTERS_MAX 50      /* of one query */
-#define CELLS_MAX 300000     /* steps times groups */
+#define CELLS_MAX 300000     /* buckets times groups */
 #define FILTER_DEPTH_MAX 10
 #define ROWS_DEFAULT 100
 #define ROWS_MAX 1000
@@ -94,26 +94,32 @@ struct query {
     int64_t limit;
     bool grouped;              /* the form of the answer */
     int order;                 /* by value: 1 ascending, -1 descending; 0: by time */
+    int64_t step;              /* of what is read: HISTORY_MINUTE or HISTORY_HOUR */
     /* while reading: */
     struct cell *cells;
     struct str cluster;
+    int32_t *looked;           /* by step, of each cluster or of all: somebody looked; then sums of it */
+    size_t steps;
     bool too_much;
 };
-struct cell { /* the sum of a group's series in one step */
-    int64_t value;
+struct cell { /* a group in one bucket */
+    int64_t at, value;        /* the step under way: the sum of the group's series in it */
+    int64_t sum, low, high, steps;
     UT_hash_handle hh;
     size_t key_len;
-    char key[]; /* step, then the group: cluster, 0, label, 0, label */
+    char key[]; /* bucket, then the group: cluster, 0, label, 0, label */
 };
 
-/* Which label is meant by "metric.topic", "metric.label.topic", "metric.principal_id"; -1: none of it. */
+enum { NO_LABEL = -1, CLUSTER_ID = -2 };
+
+/* Which label is meant by "metric.topic", "metric.label.topic", "metric.principal_id"; or NO_LABEL. */
 static int label_of_field(const struct series_type *type, const char *field)
 {
     const char *label, *dot = strrchr(field, '.');
-    if (strncmp(field, "metric.", 7) != 0) return -1;
+    if (strncmp(field, "metric.", 7) != 0) return NO_LABEL;
     for (int i = 0; (label = series_label_name(type->label, (size_t)i)); i++)
         if (strcmp(dot + 1, label) == 0) return i;
-    return -1;
+    return NO_LABEL;
 }
 
 /* -1: the filter is not understood. */
@@ -126,11 +132,13 @@ static int matches(const struct query *q, json_t *filter, struct str cluster, co
     json_t *value = json_object_get(filter, "value"), *parts = json_object_get(filter, "filters"), *part;
     size_t i;
     if (!op || depth > FILTER_DEPTH_MAX) return -1;
-    if (strcmp(op, "EQ") == 0 && field && json_is_string(value)) {
+    if (field && json_is_string(value)) {
         struct str wanted = { json_string_value(value), json_string_length(value) };
-        if (strcmp(field, CLUSTER_FIELD) == 0) return str_eq(cluster, wanted);
-        int label = label_of_field(q->type, field);
-        return label < 0 ? -1 : str_eq(labels[label], wanted);
+        int label = strcmp(field, CLUSTER_FIELD) == 0 ? CLUSTER_ID : label_of_field(q->type, field);
+        if (label == NO_LABEL) return -1;
+        int order = str_cmp(label == CLUSTER_ID ? cluster : labels[label], wanted);
+        return strcmp(op, "EQ") == 0 ? order == 0 : strcmp(op, "GT") == 0 ? order > 0
+               : strcmp(op, "GTE") == 0 ? order >= 0 : -1;
     }
     if (strcmp(op, "NOT") == 0) {
         int inner = matches(q, json_object_get(filter, "filter"), cluster, labels, depth + 1);
@@ -151,10 +159,11 @@ static int matches(const struct query *q, json_t *filter, struct str cluster, co
 static void name_clusters(struct query *q, json_t *filter, int depth)
 {
     const char *field = json_string_value(json_object_get(filter, "field"));
+    const char *op = json_string_value(json_object_get(filter, "op"));
     json_t *value = json_object_get(filter, "value"), *part;
     size_t i;
     if (depth > FILTER_DEPTH_MAX) return;
-    if (field && strcmp(field, CLUSTER_FIELD) == 0 && json_is_string(value)) {
+    if (op && strcmp(op, "EQ") == 0 && field && strcmp(field, CLUSTER_FIELD) == 0 && json_is_string(value)) {
         struct str id = { json_string_value(value), json_string_length(value) };
         for (size_t n = 0; n < q->cluster_count; n++)
             if (str_eq(q->clusters[n], id)) return;
@@ -178,8 +187,8 @@ static bool take_filter(struct query *q, json_t *body)
     static const struct str none[SERIES_LABELS_MAX];
     if (matches(q, q->filter, STR(""), none, 0) < 0)
         return refuse(q->rq, 400,
-                      "The filter is made of EQ on resource.kafka.id or a label of the metric, AND, OR "
-                      "and NOT, at most ten deep.", "/filter");
+                      "The filter is made of EQ, GT and GTE on resource.kafka.id or a label of the metric, "
+                      "AND, OR and NOT, at most ten deep.", "/filter");
     for (size_t i = 0; i < q->cluster_count; i++)
         if (!access_permit_cluster(q->rq, q->clusters[i])) return false;
     return true;
@@ -195,9 +204,11 @@ static bool take_metric(struct query *q, const char *name)
 
 static bool take_groups(struct query *q, json_t *body)
 {
-    json_t *field;
+    json_t *field, *list = json_object_get(body, "group_by");
     size_t i;
-    json_array_foreach(json_object_get(body, "group_by"), i, field) {
+    if (list && !json_is_array(list))
+        return refuse(q->rq, 400, "group_by is a list, like [\"metric.topic\"].", "/group_by");
+    json_array_foreach(list, i, field) {
         const char *name = json_string_value(field);
         int label = name ? label_of_field(q->type, name) : -1;
         if (name && strcmp(name, CLUSTER_FIELD) == 0) q->by_cluster = true;
@@ -207,12 +218,20 @@ static bool take_groups(struct query *q, json_t *body)
     return true;
 }
 
+/* What minutes were kept of is read by the minute; a request may be a while under way. */
 static bool take_interval(struct query *q, json_t *body)
 {
     json_t *list = json_object_get(body, "intervals");
     const char *text = json_string_value(json_array_get(list, 0));
     bool one = text && json_array_size(list) == 1;
-    if (one && metrics_interval(text, domain_wall(), &q->interval)) return true;
+    int64_t now = domain_wall();
+    if (one && metrics_interval(text, now, &q->interval)) {
+        q->step = history_step(q->interval.from + HISTORY_MINUTE, now);
+        if (!q->bucket || q->bucket % q->step == 0) return true;
+        return refuse(q->rq, 400,
+                      "Beyond seven days only whole hours are kept: ask for PT1H or more, or a later "
+                      "interval.", "/granularity");
+    }
     return refuse(q->rq, 400, "intervals wants one interval like 2026-01-31T10:00:00Z/PT1H, PT1H/now or "
                   "now-2h/now-1h.", "/intervals");
 }
@@ -223,6 +242,8 @@ static bool take_limit(struct query *q, json_t *body)
     const char *format = json_string_value(json_object_get(body, "format"));
     q->limit = limit ? json_integer_value(limit) : ROWS_DEFAULT;
     q->grouped = format && strcmp(format, "GROUPED") == 0;
+    if (json_object_get(body, "format") && !q->grouped && (!format || strcmp(format, "FLAT") != 0))
+        return refuse(q->rq, 400, "format is FLAT or GROUPED.", "/format");
     if (q->limit >= 1 && q->limit <= ROWS_MAX) return true;
     return refuse(q->rq, 400, "limit is from 1 to 1000.", "/limit");
 }
@@ -276,34 +297,83 @@ static bool take_aggregation(struct query *q, json_t *body)
 
 /* --- reading ---------------------------------------------------------------------------------------- */
 
+/* Where the time `at` stands in `looked`; what lies outside counts as its edge. */
+static size_t step_at(const struct query *q, int64_t at)
+{
+    int64_t i = (at - q->interval.from + q->step - 1) / q->step;
+    return at <= q->interval.from ? 0 : i < (int64_t)q->steps ? (size_t)i : q->steps;
+}
+
+static int32_t *looked_of(const struct query *q, const char *cluster)
+{
+    size_t i = 0;
+    while (q->by_cluster && !str_eq_c(q->clusters[i], cluster)) i++;
+    return q->looked + i * (q->steps + 1);
+}
+
+static void on_row(void *arg, int64_t at)
+{
+    struct query *q = arg;
+    size_t i = step_at(q, at);
+    char cluster[64];
+    if (i < q->steps && str_copy(cluster, sizeof cluster, q->cluster)) looked_of(q, cluster)[i + 1] = 1;
+}
+
+/* The cell of a key, made when there is none; NULL: there are too many. */
+static struct cell *cell_of(struct query *q, const char *key, size_t len)
+{
+    struct cell *cell = NULL;
+    HASH_FIND(hh, q->cells, key, len, cell);
+    if (cell) return cell;
+    cell = HASH_COUNT(q->cells) < CELLS_MAX ? mem_zalloc(sizeof *cell + len + 1) : NULL;
+    if (cell) {
+        memcpy(cell->key, key, len);
+        cell->key_len = len;
+        cell->at = INT64_MIN;
+        HASH_ADD_KEYPTR(hh, q->cells, cell->key, len, cell);
+    }
+    if (cell && HASH_ADDED(hh, cell)) return cell;
+    mem_free(cell);
+    q->too_much = true;
+    return NULL;
+}
+
+/* The step under way is over. */
+static void close_step(struct cell *c)
+{
+    if (c->at == INT64_MIN) return;
+    if (!c->steps || c->value < c->low) c->low = c->value;
+    if (!c->steps || c->value > c->high) c->high = c->value;
+    c->sum += c->value;
+    c->steps++;
+    c->at = INT64_MIN;
+    c->value = 0;
+}
+
+static int64_t bucket_of(const struct query *q, int64_t at)
+{
+    return q->bucket ? at - at % q->bucket : q->interval.from;
+}
+
 static void on_point(void *arg, const struct history_point *p)
 {
     struct query *q = arg;
     char key[sizeof(int64_t) + 700];
     const struct str *l = p->labels;
-    struct cell *cell = NULL;
     if (q->too_much || matches(q, q->filter, q->cluster, l, 0) != 1) return;
-    int n = snprintf(key + sizeof p->at, sizeof key - sizeof p->at, "%.*s%c%.*s%c%.*s",
+    /* Clusters come one after another: what is added up over them is told apart by the step. */
+    bool together = q->cluster_count > 1 && !q->by_cluster;
+    int64_t begin = together ? p->at : bucket_of(q, p->at);
+    int n = snprintf(key + sizeof begin, sizeof key - sizeof begin, "%.*s%c%.*s%c%.*s",
                      (int)(q->by_cluster ? q->cluster.len : 0), q->cluster.data, 0,
                      (int)(q->by_label[0] ? l[0].len : 0), l[0].data ? l[0].data : "", 0,
                      (int)(q->by_label[1] ? l[1].len : 0), l[1].data ? l[1].data : "");
-    if (n < 0 || (size_t)n >= sizeof key - sizeof p->at) return;
-    memcpy(key, &p->at, sizeof p->at);
-    size_t len = sizeof p->at + (size_t)n;
-    HASH_FIND(hh, q->cells, key, len, cell);
-    if (!cell) {
-        cell = HASH_COUNT(q->cells) < CELLS_MAX ? mem_zalloc(sizeof *cell + len + 1) : NULL;
-        if (cell) {
-            memcpy(cell->key, key, len);
-            cell->key_len = len;
-            HASH_ADD_KEYPTR(hh, q->cells, cell->key, len, cell);
-        }
-        if (!cell || !HASH_ADDED(hh, cell)) {
-            mem_free(cell);
-            q->too_much = true;
-            return;
-        }
-    }
+    if (n < 0 || (size_t)n >= sizeof key - sizeof begin) return;
+    memcpy(key, &begin, sizeof begin);
+    struct cell *cell = cell_of(q, key, sizeof begin + (size_t)n);
+    if (!cell) return;
+    if (cell->at != p->at) close_step(cell);
+    cell->at = p->at;
     if (q->type->kind != SERIES_PEAK) cell->value += p->value;
     else if (p->value > cell->value) cell->value = p->value;
 }
@@ -315,25 +385,38 @@ static void cells_free(struct query *q)
         HASH_DEL(q->cells, c);
         mem_free(c);
     }
+    mem_free(q->looked);
+}
+
+static bool refuse_much(struct query *q)
+{
+    return refuse(q->rq, 422,
+                  "That is too much to look at: ask for a shorter interval or fewer groups.", NULL);
 }
 
 static bool read_all(struct query *q)
 {
-    status result = OK;
+    int64_t now = domain_wall(), end = q->interval.to < now ? q->interval.to : now;
+    size_t lists = q->by_cluster ? q->cluster_count : 1;
+    q->steps = end > q->interval.from ? (size_t)((end - q->interval.from) / q->step) + 2 : 0;
+    q->looked = mem_zalloc(lists * (q->steps + 1) * sizeof *q->looked);
+    status result = q->looked ? OK : FAIL(NO_MEMORY);
     for (size_t i = 0; is_ok(result) && i < q->cluster_count; i++) {
         q->cluster = q->clusters[i];
         struct history_query query = { .cluster_id = q->cluster, .types = { q->type }, .type_count = 1,
                                        .from = q->interval.from, .to = q->interval.to,
-                                       .step = history_step(q->interval.from, domain_wall()),
-                                       .point = on_point, .arg = q };
+                                       .step = q->step, .row = on_row, .point = on_point, .arg = q };
         result = history_read(q->rq->domain->options.data_dir, &query);
     }
-    if (q->too_much)
-        return refuse(q->rq, 422,
-                      "That is too much to look at: ask for a shorter interval or fewer groups.", NULL);
-    if (is_ok(result) || result.code == E_NOT_FOUND) return true;
-    api_fail(q->rq, result, NULL);
-    return false;
+    if (q->too_much) return refuse_much(q);
+    if (failed(result) && result.code != E_NOT_FOUND) {
+        api_fail(q->rq, result, NULL);
+        return false;
+    }
+    for (size_t i = 0; i < lists; i++)
+        for (size_t k = 1; k <= q->steps; k++)
+            q->looked[i * (q->steps + 1) + k] += q->looked[i * (q->steps + 1) + k - 1];
+    return true;
 }
 
 /* --- answers ---------------------------------------------------------------------------------------- */
@@ -341,7 +424,7 @@ static bool read_all(struct query *q)
 struct total { /* of a bucket and group */
     int64_t at;
     const char *cluster, *labels[SERIES_LABELS_MAX]; /* of a cell's key */
-    int64_t sum, low, high, steps;
+    int64_t sum, low, high, steps; /* steps: in which somebody looked */
 };
 
 static int groups_differ(const struct total *x, const struct total *y)
@@ -364,6 +447,22 @@ static int by_time(const void *a, const void *b)
     return x->at != y->at ? (x->at < y->at ? -1 : 1) : by_group_and_time(a, b);
 }
 
+/* In how many steps of a bucket somebody looked. */
+static int64_t looked_in(const struct query *q, const char *cluster, int64_t bucket)
+{
+    const int32_t *sums = looked_of(q, cluster);
+    return sums[q->bucket ? step_at(q, bucket + q->bucket) : q->steps] - sums[step_at(q, bucket)];
+}
+
+/* A step in which somebody looked and that has no value was one of 0. */
+static void count_zeros(const struct query *q, struct total *t)
+{
+    int64_t looked = looked_in(q, t->cluster, t->at);
+    if (looked <= t->steps) return;
+    t->steps = looked;
+    if (t->low > 0) t->low = 0;
+}
+
 /* Cells become buckets, in order of group and time. */
 static struct total *fold(struct query *q, size_t *ret_count)
 {
@@ -374,11 +473,10 @@ static struct total *fold(struct query *q, size_t *ret_count)
     HASH_ITER(hh, q->cells, c, next) {
         int64_t at;
         memcpy(&at, c->key, sizeof at);
-        if (q->bucket) at -= at % q->bucket;
-        else at = q->interval.from;
+        close_step(c);
         const char *cluster = c->key + sizeof at, *first = cluster + strlen(cluster) + 1;
-        t[n++] = (struct total){ at, cluster, { first, first + strlen(first) + 1 }, c->value, c->value,
-                                c->value, 1 };
+        t[n++] = (struct total){ bucket_of(q, at), cluster, { first, first + strlen(first) + 1 }, c->sum,
+                                c->low, c->high, c->steps };
     }
     qsort(t, n, sizeof *t, by_group_and_time);
     for (size_t i = 0; i < n; i++) {
@@ -388,12 +486,40 @@ static struct total *fold(struct query *q, size_t *ret_count)
             continue;
         }
         last->sum += t[i].sum;
-        last->steps++;
+        last->steps += t[i].steps;
         if (t[i].low < last->low) last->low = t[i].low;
         if (t[i].high > last->high) last->high = t[i].high;
     }
+    for (size_t i = 0; i < out; i++) count_zeros(q, &t[i]);
     *ret_count = out;
     return t;
+}
+
+/* The totals of every group with those of 0 between, where somebody looked; t is freed. NULL: too many. */
+static struct total *fill(const struct query *q, struct total *t, size_t *count)
+{
+    size_t groups = 0, n = 0, i = 0;
+    for (size_t k = 0; k < *count; k++) groups += k == 0 || groups_differ(&t[k], &t[k - 1]);
+    int64_t first = bucket_of(q, q->interval.from), last = q->interval.from + (int64_t)q->steps * q->step;
+    size_t buckets = groups ? (size_t)((last - first) / q->bucket) + 1 : 0;
+    size_t room = groups * buckets + 1;
+    struct total *all = room <= CELLS_MAX ? mem_alloc(room * sizeof *all) : NULL;
+    for (size_t g = 0; all && g < groups; g++) {
+        const struct total of = t[i];
+        for (int64_t at = first; at <= last; at += q->bucket) {
+            if (i < *count && t[i].at == at && !groups_differ(&t[i], &of)) {
+                all[n++] = t[i++];
+            } else if (looked_in(q, of.cluster, at) > 0) {
+                all[n] = of;
+                all[n].at = at;
+                all[n].sum = all[n].low = all[n].high = 0;
+                n++;
+            }
+        }
+    }
+    mem_free(t);
+    *count = n;
+    return all;
 }
 
 static double value_of(const struct query *q, const struct total *t)
@@ -485,6 +611,7 @@ static void answer(struct query *q, json_t *(*form)(const struct query *q, struc
     size_t count = 0;
     struct total *t = fold(q, &count);
     if (!t) api_fail(q->rq, FAIL(NO_MEMORY), NULL);
+    else if (q->bucket && !(t = fill(q, t, &count))) refuse_much(q);
     else api_reply(q->rq, 200, form(q, t, count));
     mem_free(t);
 }

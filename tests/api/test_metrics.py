@@ -86,6 +86,11 @@ class Metrics:
         history.put(db, "minute", "lkc-past", {(1, f"topic-{i}"): 1000000 for i in range(200)}, range(now - 10000, now - 7000))
         history.put(db, "hour", "lkc-past", {(1, "topic-1"): 60000000}, [now // 60 - 3])
         history.put(db, "hour", "lkc-gone", {(1, "topic-1"): 60000000}, [now // 60 - 91 * 24])
+        self.quiet = now - 600
+        for minute in {*range(10)} - {3}:
+            values = {0: {(8, ""): 6, (3, "t"): 9}, 2: {(8, ""): 12}}.get(minute, {})
+            history.put(db, "minute", "lkc-quiet", values, [self.quiet + minute])
+        history.put(db, "minute", "lkc-still", {(8, ""): 4}, [self.quiet, self.quiet + 1])
         history.put_totals(db, self.other, {(3, "before"): 4}, now - 1)
         db.commit()
         db.close()
@@ -111,8 +116,8 @@ class Metrics:
     def history(self, *query, cluster=None):
         return self.s.good("GET", f"/leat/v1/clusters/{cluster or self.cluster}/history?{'&'.join(query)}")
 
-    def refused(self, field, value, status=400):
-        body = self.body("received_bytes")
+    def refused(self, field, value, status=400, **more):
+        body = self.body("received_bytes", **more)
         body[field] = value
         errors = self.s.refused(status, "POST", "/v2/metrics/cloud/query", body)["errors"]
         return errors[0]["detail"]
@@ -130,10 +135,14 @@ def test_what_was_produced_is_in_its_minute_by_topic(t):
     assert by_topic == {"orders": 40, "returns": 5}
     only = {"op": "AND", "filters": [{"op": "EQ", "field": "resource.kafka.id", "value": t.cluster},
                                      {"op": "EQ", "field": "metric.topic", "value": "returns"}]}
-    assert [p["value"] for p in t.query("received_records", filter=only, granularity="PT1M")] == [5]
+    assert [p["value"] for p in t.query("received_records", filter=only, granularity="PT1M") if p["value"]] == [5]
     without = {"op": "AND", "filters": [{"op": "EQ", "field": "resource.kafka.id", "value": t.cluster},
                                         {"op": "NOT", "filter": {"op": "EQ", "field": "metric.topic", "value": "returns"}}]}
     assert [p["value"] for p in t.query("received_records", filter=without)] == [40]
+    for op, topics in (("GT", ["returns"]), ("GTE", ["orders", "returns"])):
+        later = {"op": "AND", "filters": [{"op": "EQ", "field": "resource.kafka.id", "value": t.cluster},
+                                          {"op": op, "field": "metric.topic", "value": "orders"}]}
+        assert [p["metric.topic"] for p in t.query("received_records", filter=later, group_by=["metric.topic"])] == topics, op
     grouped = t.query("received_records", format="GROUPED", group_by=["metric.topic"], granularity="PT1H")
     assert {g["metric.topic"]: sum(p["value"] for p in g["points"]) for g in grouped} == {"orders": 40, "returns": 5}
 
@@ -197,7 +206,38 @@ def test_what_is_not_understood_is_refused_in_a_sentence(t):
     assert "filter" in t.refused("filter", {"op": "AND", "filters": [
         {"op": "EQ", "field": "resource.kafka.id", "value": t.cluster}, {"op": "GT", "field": "value", "value": 1}]})
     assert "grouped" in t.refused("group_by", ["metric.principal_id"])
+    assert "is a list" in t.refused("group_by", "metric.topic")
+    assert "FLAT or GROUPED" in t.refused("format", "TREE")
     assert t.query("received_bytes", filter={"op": "EQ", "field": "resource.kafka.id", "value": "lkc-nobody"}) == []
+
+
+def past(t, metric, agg, granularity, clusters, at, minutes, **more):
+    """Values of some minutes of make_past's, without their times."""
+    body = t.body(metric, granularity=granularity, intervals=[f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(at * 60))}/PT{minutes}M"], **more)
+    body["aggregations"][0]["agg"] = agg
+    body["filter"] = {"op": "OR", "filters": [{"op": "EQ", "field": "resource.kafka.id", "value": c} for c in clusters]}
+    return [p["value"] for p in t.s.good("POST", "/v2/metrics/cloud/query", body)["data"]]
+
+
+def test_what_is_0_counts_and_is_shown_where_somebody_looked(t):
+    # Ten minutes: connections 6, 0, 12, nobody looked, then 0s; another cluster has 4 in the first two.
+    at, one, two = t.quiet, "lkc-quiet", "lkc-still"
+    for agg, value in (("SUM", 2), ("AVG", 2), ("MIN", 0), ("MAX", 12)):
+        assert past(t, "active_connection_count", agg, "ALL", [one], at, 10) == [value], agg
+    assert past(t, "active_connection_count", "SUM", "PT1M", [one], at, 10) == [6, 0, 12, 0, 0, 0, 0, 0, 0]
+    assert past(t, "active_connection_count", "AVG", "PT1M", [one, two], at, 2) == [10, 4]
+    assert past(t, "active_connection_count", "MIN", "ALL", [one, two], at, 2) == [4]
+    assert past(t, "received_records", "AVG", "ALL", [one], at, 10) == [1]
+    assert past(t, "received_records", "SUM", "PT1M", [two], at, 10) == [], "it never had any"
+    by = past(t, "active_connection_count", "AVG", "ALL", [one, two], at, 10, group_by=["resource.kafka.id"])
+    assert by == [2, 4], "the second was looked at twice"
+
+
+def test_minutes_that_are_not_kept_are_not_made_up(t):
+    old = {"intervals": ["now-9d/now-8d"]}
+    assert "whole hours" in t.refused("intervals", old["intervals"], granularity="PT5M")
+    assert t.query("received_records", granularity="PT1H", **old) == []
+    t.query("received_records", granularity="PT1M", intervals=["P7D/now"])
 
 
 def test_attributes_and_descriptors_name_what_there_is(t):
