@@ -32,7 +32,7 @@ struct chart {
     struct str by_name;
     int64_t from, to, step, limit;
     size_t steps;
-    int64_t *rows; /* by step: how often somebody looked */
+    int64_t *observed; /* by step: ms in which somebody looked */
     struct line *lines;
     bool too_much;
 };
@@ -134,7 +134,8 @@ static bool take_from_to(struct chart *c, int64_t now, int64_t end)
     return true;
 }
 
-/* Steps begin at whole multiples of theirs; the last one may be cut by `to`. */
+/* Steps begin at whole multiples of theirs; the last one may be cut by `to`, which is moved on to where a
+ * minute or an hour ends that is kept as one. */
 static bool take_time(struct chart *c)
 {
     int64_t now = domain_wall(), end = now - WRITTEN_AFTER_MS, step;
@@ -147,10 +148,13 @@ static bool take_time(struct chart *c)
     bool hours = step % HISTORY_HOUR == 0 || history_step(c->from, now) == HISTORY_HOUR;
     if (hours && step % HISTORY_HOUR)
         return refuse(c, "step", "Beyond seven days only whole hours (3600000 ms) are kept.");
+    c->query.step = hours ? HISTORY_HOUR : HISTORY_MINUTE;
+    c->to += c->query.step - 1;
+    c->to -= c->to % c->query.step;
+    if (c->to > end) c->to = end;
     c->step = step;
     c->from -= c->from % step;
     c->steps = (size_t)((c->to - c->from + step - 1) / step);
-    c->query.step = hours ? HISTORY_HOUR : HISTORY_MINUTE;
     c->query.from = c->from;
     c->query.to = c->to;
     return true;
@@ -180,10 +184,10 @@ static struct line *line_of(struct chart *c, size_t metric, struct str label)
     return NULL;
 }
 
-static void on_row(void *arg, int64_t at)
+static void on_row(void *arg, int64_t at, int64_t observed)
 {
     struct chart *c = arg;
-    c->rows[(at - c->from) / c->step]++;
+    c->observed[(at - c->from) / c->step] += observed;
 }
 
 static void on_point(void *arg, const struct history_point *p)
@@ -201,7 +205,8 @@ static void on_point(void *arg, const struct history_point *p)
             return;
         }
         int64_t *value = &l->values[(p->at - c->from) / c->step];
-        if (p->type->kind != SERIES_PEAK) *value += p->value;
+        if (p->type->kind == SERIES_GAUGE) *value += p->value * (p->observed / HISTORY_MINUTE);
+        else if (p->type->kind == SERIES_COUNTER) *value += p->value;
         else if (p->value > *value) *value = p->value;
     }
 }
@@ -215,9 +220,9 @@ static json_t *values_json(const struct chart *c, const struct line *l)
     json_t *values = json_array();
     bool mean = c->query.types[l->metric]->kind == SERIES_GAUGE;
     for (size_t i = 0; i < c->steps; i++) {
-        int64_t rows = c->rows[i], value = l->values ? l->values[i] : 0;
-        if (mean && rows) value = (value + rows / 2) / rows;
-        json_array_append_new(values, rows ? json_integer(value) : json_null());
+        int64_t minutes = c->observed[i] / HISTORY_MINUTE, value = l->values ? l->values[i] : 0;
+        if (mean && minutes) value = (value + minutes / 2) / minutes;
+        json_array_append_new(values, minutes ? json_integer(value) : json_null());
     }
     return values;
 }
@@ -268,15 +273,11 @@ static json_t *lines_json(struct chart *c)
     return series;
 }
 
-/* For how long of each step somebody looked: what a counter's step is divided by. The hour under way, and
- * an hour in which nobody looked for a while, count as whole ones up to `to`. */
+/* For how long of each step somebody looked: what a counter's step is divided by. */
 static json_t *observed_json(const struct chart *c)
 {
     json_t *observed = json_array();
-    for (size_t i = 0; i < c->steps; i++) {
-        int64_t looked = c->rows[i] * c->query.step, most = c->to - (c->from + (int64_t)i * c->step);
-        json_array_append_new(observed, json_integer(looked < most ? looked : most));
-    }
+    for (size_t i = 0; i < c->steps; i++) json_array_append_new(observed, json_integer(c->observed[i]));
     return observed;
 }
 
@@ -303,8 +304,8 @@ void leat_history_get(struct api_request *rq)
     c.query.row = on_row;
     c.query.point = on_point;
     c.query.arg = &c;
-    c.rows = mem_zalloc(c.steps * sizeof *c.rows);
-    status result = c.rows ? history_read(rq->domain->options.data_dir, &c.query) : FAIL(NO_MEMORY);
+    c.observed = mem_zalloc(c.steps * sizeof *c.observed);
+    status result = c.observed ? history_read(rq->domain->options.data_dir, &c.query) : FAIL(NO_MEMORY);
     if (is_ok(result) || result.code == E_NOT_FOUND) answer(&c);
     else api_fail(rq, result, NULL);
     HASH_ITER(hh, c.lines, l, next) {
@@ -312,5 +313,5 @@ void leat_history_get(struct api_request *rq)
         mem_free(l->values);
         mem_free(l);
     }
-    mem_free(c.rows);
+    mem_free(c.observed);
 }

@@ -98,13 +98,13 @@ struct query {
     /* while reading: */
     struct cell *cells;
     struct str cluster;
-    int32_t *looked;           /* by step, of each cluster or of all: somebody looked; then sums of it */
+    int32_t *looked;           /* by step, of each cluster or of all: its weight; then sums of it */
     size_t steps;
     bool too_much;
 };
 struct cell { /* a group in one bucket */
-    int64_t at, value;        /* the step under way: the sum of the group's series in it */
-    int64_t sum, low, high, steps;
+    int64_t at, value, weight; /* the step under way: the sum of the group's series in it */
+    int64_t sum, low, high, weights;
     UT_hash_handle hh;
     size_t key_len;
     char key[]; /* bucket, then the group: cluster, 0, label, 0, label */
@@ -311,12 +311,20 @@ static int32_t *looked_of(const struct query *q, const char *cluster)
     return q->looked + i * (q->steps + 1);
 }
 
-static void on_row(void *arg, int64_t at)
+/* In a mean: of a gauge's hour the minutes in which somebody looked. */
+static int32_t weight_of(const struct query *q, int64_t observed)
+{
+    return q->type->kind == SERIES_GAUGE ? (int32_t)(observed / HISTORY_MINUTE) : 1;
+}
+
+static void on_row(void *arg, int64_t at, int64_t observed)
 {
     struct query *q = arg;
     size_t i = step_at(q, at);
     char cluster[64];
-    if (i < q->steps && str_copy(cluster, sizeof cluster, q->cluster)) looked_of(q, cluster)[i + 1] = 1;
+    if (i >= q->steps || !str_copy(cluster, sizeof cluster, q->cluster)) return;
+    int32_t *looked = &looked_of(q, cluster)[i + 1], weight = weight_of(q, observed);
+    if (weight > *looked) *looked = weight;
 }
 
 /* The cell of a key, made when there is none; NULL: there are too many. */
@@ -342,12 +350,12 @@ static struct cell *cell_of(struct query *q, const char *key, size_t len)
 static void close_step(struct cell *c)
 {
     if (c->at == INT64_MIN) return;
-    if (!c->steps || c->value < c->low) c->low = c->value;
-    if (!c->steps || c->value > c->high) c->high = c->value;
-    c->sum += c->value;
-    c->steps++;
+    if (!c->weights || c->value < c->low) c->low = c->value;
+    if (!c->weights || c->value > c->high) c->high = c->value;
+    c->sum += c->value * c->weight;
+    c->weights += c->weight;
     c->at = INT64_MIN;
-    c->value = 0;
+    c->value = c->weight = 0;
 }
 
 static int64_t bucket_of(const struct query *q, int64_t at)
@@ -374,6 +382,8 @@ static void on_point(void *arg, const struct history_point *p)
     if (!cell) return;
     if (cell->at != p->at) close_step(cell);
     cell->at = p->at;
+    int32_t weight = weight_of(q, p->observed);
+    if (weight > cell->weight) cell->weight = weight;
     if (q->type->kind != SERIES_PEAK) cell->value += p->value;
     else if (p->value > cell->value) cell->value = p->value;
 }
@@ -424,7 +434,7 @@ static bool read_all(struct query *q)
 struct total { /* of a bucket and group */
     int64_t at;
     const char *cluster, *labels[SERIES_LABELS_MAX]; /* of a cell's key */
-    int64_t sum, low, high, steps; /* steps: in which somebody looked */
+    int64_t sum, low, high, weights; /* weights: of the steps in which somebody looked */
 };
 
 static int groups_differ(const struct total *x, const struct total *y)
@@ -447,7 +457,7 @@ static int by_time(const void *a, const void *b)
     return x->at != y->at ? (x->at < y->at ? -1 : 1) : by_group_and_time(a, b);
 }
 
-/* In how many steps of a bucket somebody looked. */
+/* The weights of the steps of a bucket. */
 static int64_t looked_in(const struct query *q, const char *cluster, int64_t bucket)
 {
     const int32_t *sums = looked_of(q, cluster);
@@ -458,8 +468,8 @@ static int64_t looked_in(const struct query *q, const char *cluster, int64_t buc
 static void count_zeros(const struct query *q, struct total *t)
 {
     int64_t looked = looked_in(q, t->cluster, t->at);
-    if (looked <= t->steps) return;
-    t->steps = looked;
+    if (looked <= t->weights) return;
+    t->weights = looked;
     if (t->low > 0) t->low = 0;
 }
 
@@ -476,7 +486,7 @@ static struct total *fold(struct query *q, size_t *ret_count)
         close_step(c);
         const char *cluster = c->key + sizeof at, *first = cluster + strlen(cluster) + 1;
         t[n++] = (struct total){ bucket_of(q, at), cluster, { first, first + strlen(first) + 1 }, c->sum,
-                                c->low, c->high, c->steps };
+                                c->low, c->high, c->weights };
     }
     qsort(t, n, sizeof *t, by_group_and_time);
     for (size_t i = 0; i < n; i++) {
@@ -486,7 +496,7 @@ static struct total *fold(struct query *q, size_t *ret_count)
             continue;
         }
         last->sum += t[i].sum;
-        last->steps += t[i].steps;
+        last->weights += t[i].weights;
         if (t[i].low < last->low) last->low = t[i].low;
         if (t[i].high > last->high) last->high = t[i].high;
     }
@@ -527,7 +537,7 @@ static double value_of(const struct query *q, const struct total *t)
     bool mean = q->aggregation == AVG || (q->aggregation == SUM && q->type->kind != SERIES_COUNTER);
     if (q->aggregation == MAX) return (double)t->high;
     if (q->aggregation == MIN) return (double)t->low;
-    return mean ? (double)t->sum / (double)t->steps : (double)t->sum;
+    return mean ? (double)t->sum / (double)t->weights : (double)t->sum;
 }
 
 static void put_group(const struct query *q, json_t *row, const struct total *t)

@@ -560,6 +560,7 @@ static status write_hour(struct history *h, int64_t cluster, int64_t hour)
     status ended = db_end(q);
     if (is_ok(result)) result = ended;
     buf_init(&row, 16 << 20);
+    row_put(&row, &last, ROW_MINUTES, all.rows);
     HASH_ITER(hh, all.sums, s, next)
         row_put(&row, &last, s->series, hour_value(&all, s, kind_of(h->file, s->series)));
     if (is_ok(result)) result = buf_check(&row);

@@ -47,7 +47,8 @@ struct history_cost history_cost(const struct history *history); /* domain threa
 
 /* --- reading: any thread ----------------------------------------------------------------------- */
 struct history_point {
-    int64_t at; /* ms since 1970: the beginning of its minute or hour */
+    int64_t at;       /* ms since 1970: the beginning of its minute or hour */
+    int64_t observed; /* ms of it in which somebody looked: what its row was told */
     const struct series_type *type;
     struct str labels[SERIES_LABELS_MAX]; /* valid during the call */
     int64_t value;
@@ -62,7 +63,8 @@ struct history_query {
     size_t type_count;
     int64_t from, to; /* ms: from <= at < to */
     int64_t step;     /* HISTORY_MINUTE or HISTORY_HOUR; the hour under way is made of its minutes */
-    void (*row)(void *arg, int64_t at); /* the cluster was looked at; its points follow. NULL ok */
+    /* The cluster was looked at, for `observed` ms of the minute or hour; its points follow. NULL ok. */
+    void (*row)(void *arg, int64_t at, int64_t observed);
     void (*point)(void *arg, const struct history_point *p);
     void *arg;
 };

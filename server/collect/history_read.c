@@ -56,35 +56,65 @@ static status read_labels(struct reading *r, const struct series_type *type)
     return failed(result) ? result : ended;
 }
 
-static void tell_row(const struct reading *r, int64_t at)
+struct looked { /* of a minute or an hour */
+    int64_t at, observed;
+};
+
+static void tell_row(const struct reading *r, struct looked of)
 {
-    if (r->query->row) r->query->row(r->query->arg, at);
+    if (r->query->row) r->query->row(r->query->arg, of.at, of.observed);
 }
 
-static void tell(const struct reading *r, int64_t at, const struct label *l, int64_t value)
+static void tell(const struct reading *r, struct looked of, const struct label *l, int64_t value)
 {
-    struct history_point p = { .at = at, .type = l->type, .value = value };
+    struct history_point p = { .at = of.at, .observed = of.observed, .type = l->type, .value = value };
     memcpy(p.labels, l->parts, sizeof p.labels);
     r->query->point(r->query->arg, &p);
 }
 
-static void read_row(const struct reading *r, int64_t at, struct bytes data)
+/* An hour's row of before: its minutes are counted while they are kept, of which an older one is the sign;
+ * later it counts as a whole one. */
+static int64_t minutes_of_before(const struct reading *r, int64_t at)
+{
+    int64_t first = at / HISTORY_MINUTE, count = 0;
+    (void)db_one_i64(DB(r->db, "SELECT EXISTS (SELECT 1 FROM minute WHERE cluster = ? AND at < ?) * (SELECT "
+                               "count(*) FROM minute WHERE cluster = ? AND at >= ? AND at < ?)",
+                        r->cluster, first, r->cluster, first, first + HISTORY_HOUR / HISTORY_MINUTE),
+                     &count); /* logged */
+    return count;
+}
+
+static struct looked looked_of(const struct reading *r, int64_t at, struct bytes data, int64_t step)
+{
+    int64_t series, minutes = 0;
+    struct row row;
+    if (step == HISTORY_MINUTE) return (struct looked){ at, step };
+    row_begin(&row, data);
+    if (!row_next(&row, &series, &minutes) || series != ROW_MINUTES) minutes = minutes_of_before(r, at);
+    int64_t observed = minutes * HISTORY_MINUTE;
+    return (struct looked){ at, minutes > 0 && observed < step ? observed : step };
+}
+
+static void read_row(const struct reading *r, struct looked of, struct bytes data)
 {
     int64_t series, value;
     struct row row;
-    tell_row(r, at);
+    tell_row(r, of);
     row_begin(&row, data);
     while (row_next(&row, &series, &value)) {
         struct label *l = NULL;
         HASH_FIND(hh, r->labels, &series, sizeof series, l);
-        if (l) tell(r, at, l, value);
+        if (l) tell(r, of, l, value);
     }
 }
 
 static status read_rows(const struct reading *r, const char *sql, int64_t step, int64_t from, int64_t to)
 {
     struct db_query *q = DB(r->db, sql, r->cluster, (from + step - 1) / step, (to + step - 1) / step);
-    while (db_next(q)) read_row(r, db_i64(q, 0) * step, db_bytes(q, 1));
+    while (db_next(q)) {
+        struct bytes data = db_bytes(q, 1);
+        read_row(r, looked_of(r, db_i64(q, 0) * step, data, step), data);
+    }
     return db_end(q);
 }
 
@@ -96,11 +126,12 @@ static const char hours_sql[] =
 static void hour_tell(const struct reading *r, struct hour *hour, int64_t at)
 {
     struct hour_sum *s, *next;
-    if (hour->rows) tell_row(r, at);
+    struct looked of = { at, hour->rows * HISTORY_MINUTE };
+    if (hour->rows) tell_row(r, of);
     HASH_ITER(hh, hour->sums, s, next) {
         struct label *l = NULL;
         HASH_FIND(hh, r->labels, &s->series, sizeof s->series, l);
-        if (l) tell(r, at, l, hour_value(hour, s, l->type->kind));
+        if (l) tell(r, of, l, hour_value(hour, s, l->type->kind));
     }
     hour_done(hour);
 }

@@ -1,12 +1,15 @@
 /* history_rows.h - rows of history.db: a series' number and its value, again and again, as varints, and how
  * the minutes of an hour become one row. A number is written as the distance from the one before, which is
- * mostly 1; a row that does not begin with ROW_DISTANCES is of before, with the numbers themselves. */
+ * mostly 1; a row that does not begin with ROW_DISTANCES is of before, with the numbers themselves. An
+ * hour's row begins with ROW_MINUTES, which is no series, and how many minutes it is made of; one of before
+ * does not. */
 #pragma once
 #include "base/buf.h"
 #include "base/hash.h"
 #include "collect/history.h"
 
 #define ROW_DISTANCES (-1)
+#define ROW_MINUTES 0
 /* *last: 0 before the first; row_put's own. */
 void row_put(struct buf *row, int64_t *last, int64_t series, int64_t value);
 struct row {

@@ -12,6 +12,7 @@ from client import text, wait_for
 from leatd import kcat
 
 PREFIX = "io.confluent.kafka.server/"
+HOUR = 3600000
 
 
 class Metrics:
@@ -92,6 +93,7 @@ class Metrics:
             history.put(db, "minute", "lkc-quiet", values, [self.quiet + minute])
         history.put(db, "minute", "lkc-still", {(8, ""): 4}, [self.quiet, self.quiet + 1])
         history.put_totals(db, self.other, {(3, "before"): 4}, now - 1)
+        self.make_hours(db, now // 60)
         db.commit()
         db.close()
         with contextlib.closing(sqlite3.connect(os.path.join(server.data, "leat.db"))) as db, db:
@@ -100,6 +102,24 @@ class Metrics:
                 changed = db.execute("UPDATE topic SET created_at = ? WHERE cluster_id = ? AND name = ?",
                                      (now * 60000 + later, self.other, topic))
                 assert changed.rowcount == 1, topic
+
+    def make_hours(self, db, hour):
+        """Hours in which leatd was not there for a while: one to be made of its minutes, two of the version before,
+        and long ago two that say for how long it was there."""
+        self.gap, self.before, self.long_ago = hour - 2, hour - 6, (hour - 200) // 2 * 2
+        records = (3, "hourly")
+        history.put(db, "minute", self.other, {records: 600}, range(self.gap * 60 + 40, self.gap * 60 + 60))
+        history.put(db, "minute", self.other, {records: 100}, [self.before * 60 + 59, *range(self.before * 60 + 60, self.before * 60 + 90)])
+        history.put(db, "hour", self.other, {records: 100}, [self.before])
+        history.put(db, "hour", self.other, {records: 3000}, [self.before + 1])
+        history.put(db, "hour", self.other, {records: 1200, (14, ""): 6}, [self.long_ago], minutes=20)
+        history.put(db, "hour", self.other, {records: 3600, (14, ""): 2}, [self.long_ago + 1], minutes=60)
+
+    def hours(self, metric, hour, until, step=1):
+        """Values, and minutes that were looked at, by step, and where the last ends: hours since 1970."""
+        got = self.history(f"metric={metric}", f"from={hour * HOUR}", f"to={int(until * HOUR)}", f"step={step * HOUR}",
+                           cluster=self.other)
+        return got["series"][0]["values"], [ms / 60000 for ms in got["observed_ms"]], got["to"] / HOUR
 
     def make_topic(self, cluster, topic, records):
         self.s.good("POST", f"/kafka/v3/clusters/{cluster}/topics", {"topic_name": topic, "partitions_count": 3})
@@ -313,6 +333,31 @@ def test_the_hour_under_way_is_in_spans_of_hours(t):
         assert sum(v or 0 for v in values) == 45, span
         assert [ms > 0 for ms in got["observed_ms"]] == [v is not None for v in values]
         assert max(got["observed_ms"]) <= step
+
+
+def test_an_hour_tells_for_how_long_somebody_looked_when_its_minutes_are_gone(t):
+    for gone in (False, True):
+        if gone:
+            db = history.connect(t.s.data)
+            assert db.execute("DELETE FROM minute WHERE at >= ? AND at < ?", (t.gap * 60, t.gap * 60 + 60)).rowcount >= 20
+            db.commit()
+            db.close()
+        assert t.hours("received_records", t.gap - 1, t.gap + 1) == ([None, 20 * 600], [0, 20], t.gap + 1), gone
+
+
+def test_a_history_of_the_version_before_counts_the_minutes_that_are_left_of_an_hour(t):
+    assert t.hours("received_records", t.before - 1, t.before + 3) == ([None, 100, 3000, None], [0, 60, 30, 0], t.before + 3)
+
+
+def test_of_hours_in_a_step_each_counts_for_as_long_as_somebody_looked(t):
+    at = t.long_ago
+    assert t.hours("received_records", at, at + 2, step=2) == ([4800], [80], at + 2)
+    assert t.hours("broker_memory_bytes", at, at + 2, step=2) == ([3], [80], at + 2)
+    assert t.hours("received_records", at, at + 1.1) == ([1200, 3600], [20, 60], at + 2), "an hour is not cut"
+    begin = time.strftime("%Y-%m-%dT%H:00:00Z", time.gmtime(at * 3600))
+    of_other = {"op": "EQ", "field": "resource.kafka.id", "value": t.other}
+    mean = t.query("broker_memory_bytes", intervals=[f"{begin}/PT2H"], filter=of_other)
+    assert [p["value"] for p in mean] == [3], mean
 
 
 def test_what_is_too_old_or_too_much_is_forgotten_once_an_hour(t):

@@ -17,11 +17,12 @@ def connect(data):
     return sqlite3.connect(os.path.join(data, "history.db"), timeout=30)
 
 
-def row(db, cluster, values):
-    """(number of the cluster, row) of values: {(number of the series' type, label): value}."""
+def row(db, cluster, values, minutes=None):
+    """(number of the cluster, row) of values: {(number of the series' type, label): value}; of an hour also how many
+    minutes it is made of, which rows of before do not say."""
     db.execute("INSERT OR IGNORE INTO cluster (id) VALUES (?)", (cluster,))
     number, = db.execute("SELECT number FROM cluster WHERE id = ?", (cluster,)).fetchone()
-    out = b""
+    out = b"" if minutes is None else varint(0) + varint(minutes)
     for (kind, label), value in values.items():
         db.execute("INSERT OR IGNORE INTO series (cluster, type, label) VALUES (?, ?, ?)", (number, kind, label))
         series, = db.execute("SELECT number FROM series WHERE cluster = ? AND type = ? AND label = ?",
@@ -30,9 +31,9 @@ def row(db, cluster, values):
     return number, out
 
 
-def put(db, table, cluster, values, times):
+def put(db, table, cluster, values, times, minutes=None):
     """The same values at each of the times: minutes or hours since 1970."""
-    number, data = row(db, cluster, values)
+    number, data = row(db, cluster, values, minutes)
     db.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", ((number, at, data) for at in times))
 
 
