@@ -162,6 +162,38 @@ const tests = [
     assert.ok(shown.from.some((from, i) => !quiet(from / MINUTE) && shown.values.received_bytes[i] > 0));
   }],
 
+  ['hours in which nobody looked for a while say so, and their rate is that of the rest', async () => {
+    await pill('The last 7 days').click();
+    const { h, shown } = await agrees('7d', ['received_bytes']);
+    const said = await page.getByRole('table', { name: 'Numbers' }).evaluate(t => Object.fromEntries([...t.tBodies[0].rows].map(r => [Date.parse(r.querySelector('time').dateTime), r.innerText])));
+    const cut = [];
+    for (let i = 0; h.from + (i + 1) * HOUR <= Math.floor(born / 60) * HOUR; i++) { // hours that were over when leatd was killed
+      const minutes = Array.from({ length: 60 }, (_, n) => (h.from + i * HOUR) / MINUTE + n).filter(n => !quiet(n)).length;
+      assert.equal(h.observed_ms[i], minutes * MINUTE, `hour ${i}`);
+      assert.equal(/, (\d+) m of it known/.exec(said[h.from + i * HOUR])?.[1], minutes < 60 ? `${minutes}` : undefined, said[h.from + i * HOUR]);
+      if (minutes < 60) cut.push(i);
+    }
+    assert.ok(cut.length, 'an hour is cut');
+    assert.equal(shown.values.received_bytes[cut[0]], pastBytes(h.from + cut[0] * HOUR, h.from + (cut[0] + 1) * HOUR));
+    await pill('Charts').click();
+    const reading = chart('In and out').locator('.reading');
+    const read = await waitFor(async () => {
+      await chart('In and out').focus();
+      await page.keyboard.press('Home');
+      for (let i = 0; i < h.observed_ms.length; i++) {
+        const text = (await reading.innerText()).replace(/\s+/g, ' ');
+        if (/of it known/.test(text)) return text;
+        await page.keyboard.press('ArrowRight');
+      }
+      return null;
+    }, 'the chart reads the hour that is cut');
+    assert.match(read, /^in 100(\.\d+)? B\/s /);
+    assert.match(read, new RegExp(`, ${h.observed_ms[cut[0]] / MINUTE} m of it known$`));
+    await page.keyboard.press('Escape');
+    await pill('The last 6 hours').click();
+    await pill('Numbers').click();
+  }],
+
   ['the numbers are saved as CSV', async () => {
     const coming = page.waitForEvent('download');
     await pill('CSV').click();

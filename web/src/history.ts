@@ -55,6 +55,8 @@ export const end = (h: History, i: number) => Math.min(h.to, begin(h, i + 1));
 // What is drawn: a counter's step as a rate over the time in which somebody looked, a gauge's as it stands.
 export const drawn = (h: History, s: Series): Values =>
   (s.kind === 'gauge' ? s.values : s.values.map((v, i) => (v === null || !h.observed_ms[i] ? null : v * 1000 / h.observed_ms[i])));
+// Where nobody looked for a part of a step.
+export const partly = (h: History, i: number) => (h.observed_ms[i] && h.observed_ms[i] < end(h, i) - begin(h, i) ? `${duration(h.observed_ms[i])} of it known` : '');
 export const known = (values: Values) => values.filter((v): v is number => v !== null);
 export const lastKnown = (values: Values) => { let i = values.length - 1; while (i > 0 && (values[i] ?? null) === null) i--; return i; };
 

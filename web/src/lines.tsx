@@ -3,7 +3,7 @@ import uPlot from 'uplot';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { colours } from './charts';
 import { day } from './format';
-import { begin, drawn, end, hm, known, lastKnown, stepWords, top, type History, type Kind, type Values } from './history';
+import { begin, drawn, end, hm, known, lastKnown, partly, stepWords, top, type History, type Kind, type Values } from './history';
 
 // `limit`: what is allowed; `alert`: above it a rule fires. Both are drawn once use comes near.
 export type Line = { name: string; values: Values; limit?: number; alert?: number };
@@ -23,9 +23,9 @@ export const linesOf = (h: History, kind: Kind, limits: number[] = [], alert?: n
   return { name: p.name, limit: limits[i], alert, values: s ? drawn(h, s) : h.observed_ms.map(() => null) };
 });
 
-type Step = { from: number; to: number; values: Values };
+type Step = { from: number; to: number; values: Values; partly?: string };
 function stepsOf({ h, lines, tail }: Props): Step[] {
-  const steps = h.observed_ms.map((_, i) => ({ from: begin(h, i), to: end(h, i), values: lines.map(l => l.values[i]) }));
+  const steps: Step[] = h.observed_ms.map((_, i) => ({ from: begin(h, i), to: end(h, i), values: lines.map(l => l.values[i]), partly: partly(h, i) }));
   if (tail && tail.until > h.to) steps.push({ from: h.to, to: tail.until, values: tail.values });
   return steps;
 }
@@ -49,7 +49,7 @@ function Reading({ steps, at, p, live }: { steps: Step[]; at: number | null; p: 
   return (
     <div class="reading keyed" aria-live={live ? 'polite' : 'off'}>
       {shown.map(([name, n]) => <span><i class={n === 1 && p.chosen === undefined ? 'out' : ''} aria-hidden="true" />{name} <b class="num">{(step.values[n] ?? null) === null ? 'not known' : p.kind.format(step.values[n]!)}</b></span>)}
-      <span class="when num">{p.tail && i === steps.length - 1 ? `since ${hm(step.from)}` : stepWords(p.h, step.from, step.to)}</span>
+      <span class="when num">{p.tail && i === steps.length - 1 ? `since ${hm(step.from)}` : stepWords(p.h, step.from, step.to)}{step.partly && `, ${step.partly}`}</span>
     </div>
   );
 }

@@ -4,7 +4,7 @@ import type { ComponentChildren } from 'preact';
 import { useGet } from './api';
 import { Chart } from './charts';
 import { count, dateTime, rate } from './format';
-import { begin, csv, drawn, kinds, known, lastKnown, SPANS, type By, type History, type Kind, type KindName, type Values } from './history';
+import { begin, csv, drawn, kinds, known, lastKnown, partly, SPANS, type By, type History, type Kind, type KindName, type Values } from './history';
 import { Lines, linesOf, type Tail } from './lines';
 import type { Sample } from './live';
 import { useMay } from './may';
@@ -93,7 +93,7 @@ function Numbers({ h }: { h: History }) {
     <>
       <p class="help">Newest first, as the service keeps them{counted ? ': what was counted in each step, and what gauges stood at' : ': what they stood at'}.</p>
       <div class="numbers"><Table label="Numbers" rows={rows} rowKey={i => String(begin(h, i))} columns={[
-        { title: 'From', cell: i => <time dateTime={new Date(begin(h, i)).toISOString()}>{dateTime(begin(h, i))}</time> },
+        { title: 'From', cell: i => <><time dateTime={new Date(begin(h, i)).toISOString()}>{dateTime(begin(h, i))}</time>{partly(h, i) && <span class="quiet-ink">, {partly(h, i)}</span>}</> },
         ...h.series.map(s => ({ title: words(s.metric), num: true, cell: (i: number) => (s.values[i] === null ? <span class="quiet-ink">not known</span> : count(s.values[i])) })),
       ]} /></div>
     </>
