@@ -292,6 +292,21 @@ const tests = [
       assert.deepEqual(refused.filter(u => /history|alert-rules/.test(u)), []);
     } finally { await context.close(); }
   }],
+
+  ['a name of 249 characters leaves room for the figures beside it, on a phone too', async () => {
+    const long = 'a.b-'.repeat(62) + 'z';
+    await make(`/kafka/v3/clusters/${id}/topics`, { topic_name: long, partitions_count: 1 });
+    for (const [width, path] of [[1280, '/topics'], [390, '/topics'], [1280, `/topics/${long}`], [390, `/topics/${long}`]]) {
+      await page.setViewportSize({ width, height: 800 });
+      await page.goto(`/clusters/${id}${path}`);
+      await page.getByText(long).first().waitFor();
+      await page.waitForFunction(() => document.documentElement.scrollWidth <= innerWidth);
+      if (path !== '/topics') continue;
+      const { x, width: wide } = await page.getByRole('columnheader', { name: 'Partitions' }).boundingBox();
+      assert.ok(x + wide <= width, `Partitions ends at ${x + wide} of ${width}`);
+    }
+    await page.setViewportSize({ width: 1440, height: 900 });
+  }],
 ];
 
 const chosenWords = process.argv.slice(2);
