@@ -24,12 +24,11 @@ static double *rate_at(struct quota *q, size_t i) { return (double *)(void *)((c
 
 static json_t *name_json(struct str name) { return name.data ? api_str(name) : json_string(QUOTA_DEFAULT); }
 
-static json_t *use_json(struct api_request *rq, const char *cluster_id, const struct quota *q)
+/* NULL: it is no user alone, or did nothing yet. */
+static json_t *user_use(const struct engine_figures *f, const struct quota *q)
 {
     char principal[128];
-    struct engine *engine = rq->domain->engine;
-    const struct engine_figures *f = engine ? engine_figures(engine, cluster_id) : NULL;
-    if (!f || !q->has_user || !q->user.data || q->has_client_id) return json_null();
+    if (!q->has_user || !q->user.data || q->has_client_id) return NULL;
     snprintf(principal, sizeof principal, "User:%.*s", STR_ARG(q->user));
     for (size_t i = 0; i < f->principal_count; i++) {
         const struct engine_principal_figures *p = &f->principals[i];
@@ -38,7 +37,42 @@ static json_t *use_json(struct api_request *rq, const char *cluster_id, const st
                              "egress_bytes_per_s", p->out_per_s, "throttle_ms_per_s", p->throttle_ms_per_s,
                              "throttle_ms", (json_int_t)p->throttle_ms);
     }
-    return json_null();
+    return NULL;
+}
+
+static bool same_name(bool has, struct str name, bool told, const char *told_name)
+{
+    return has == told && str_eq_c(name.data ? name : STR(""), told_name);
+}
+
+static const struct engine_quota_figures *entity_use(const struct engine_figures *f, const struct quota *q)
+{
+    for (size_t i = 0; i < f->quota_count; i++) {
+        const struct engine_quota_figures *e = &f->quotas[i];
+        if (same_name(q->has_user, q->user, e->has_user, e->user) &&
+            same_name(q->has_client_id, q->client_id, e->has_client_id, e->client_id) &&
+            same_name(q->has_ip, q->ip, e->has_ip, e->ip))
+            return e;
+    }
+    return NULL;
+}
+
+/* What the entity was charged; of a user alone the bytes are all that it moved. */
+static json_t *use_json(struct api_request *rq, const char *cluster_id, const struct quota *q)
+{
+    struct engine *engine = rq->domain->engine;
+    const struct engine_figures *f = engine ? engine_figures(engine, cluster_id) : NULL;
+    const struct engine_quota_figures *e = f ? entity_use(f, q) : NULL;
+    json_t *use = f ? user_use(f, q) : NULL;
+    if (!use && e)
+        use = json_pack("{s:f, s:f, s:f, s:I}", "ingress_bytes_per_s", e->in_per_s, "egress_bytes_per_s",
+                        e->out_per_s, "throttle_ms_per_s", e->throttle_ms_per_s, "throttle_ms",
+                        (json_int_t)e->throttle_ms);
+    if (!use) return json_null();
+    PUT(use, "request_percentage", e ? json_real(e->request_percent) : json_null());
+    PUT(use, "controller_mutations_per_s", e ? json_real(e->mutations_per_s) : json_null());
+    PUT(use, "connections_per_s", e ? json_real(e->connections_per_s) : json_null());
+    return use;
 }
 
 static json_t *row_json(struct api_request *rq, const char *cluster_id, const struct kafka_quota_row *row)
@@ -94,10 +128,13 @@ static void throttled_known(void *arg, const struct throttled_all *all)
     json_array_foreach(p->data, i, row)
     {
         json_t *use = json_object_get(row, "use");
-        struct str user = api_get_str(json_object_get(row, "entity"), "user");
+        const json_t *entity = json_object_get(row, "entity");
+        struct str user = api_get_str(entity, "user");
         if (!json_is_object(use)) continue;
         snprintf(principal, sizeof principal, "User:%.*s", STR_ARG(user));
-        struct throttled t = throttled_of(all, str_c(principal));
+        struct throttled t = { .known = false }; /* the history is by user */
+        if (user.data && json_object_size(entity) == 1 && !str_eq_c(user, QUOTA_DEFAULT))
+            t = throttled_of(all, str_c(principal));
         PUT(use, "throttled_ms_last_minute", t.known ? json_integer(t.minute_ms) : json_null());
         PUT(use, "throttled_ms_last_hour", t.known ? json_integer(t.hour_ms) : json_null());
     }

@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "broker/quota_meter.h"
 
 enum {
     ROUTES_MAX = 4096,
@@ -23,6 +24,7 @@ enum cluster_rate { CLUSTER_INGRESS, CLUSTER_EGRESS, CLUSTER_REQUESTS, CLUSTER_C
 
 struct bucket {
     struct quota_bucket tokens;
+    struct quota_meter *meter; /* as of the last route to it; NULL: not counted */
     struct bucket *prev, *next; /* by use, the least recent first */
     UT_hash_handle hh;
     size_t key_len;
@@ -50,6 +52,7 @@ struct quotas {
     bool kinds_known;
     struct route *routes;
     struct throttled *throttled;
+    struct quota_meters meters;
     struct quota_bucket cluster[CLUSTER_RATES]; /* of the plan; rate <= 0 = unlimited */
     size_t sweep_at;                /* drop idle buckets at this many */
 };
@@ -120,12 +123,14 @@ void quotas_free(struct quotas *q)
         HASH_DEL(q->throttled, t);
         mem_free(t);
     }
+    quota_meters_done(&q->meters);
     mem_free(q);
 }
 
 void quotas_changed(struct quotas *q)
 {
-    forget_routes(q);
+    forget_routes(q); /* a bucket's meter is looked up again with its route */
+    quota_meters_prune(&q->meters, q->image);
     q->kinds_known = false;
 }
 
@@ -223,7 +228,9 @@ static struct bucket *resolve(struct quotas *q, enum quota_kind kind, struct str
     uint8_t key[KEY_MAX];
     bool of_user = entity->has_user || entity->has_ip; /* an address stands in the user's place */
     size_t len = make_key(key, kind, of_user, user, entity->has_client_id, client);
-    return bucket_for(q, key, len, rate, now);
+    struct bucket *b = bucket_for(q, key, len, rate, now);
+    if (b) b->meter = quota_meter_of(&q->meters, entity);
+    return b;
 }
 
 static struct bucket *route(struct quotas *q, enum quota_kind kind, struct str user,
@@ -247,16 +254,6 @@ static struct bucket *route(struct quotas *q, enum quota_kind kind, struct str u
     return bucket;
 }
 
-/* What a request adds to the time for which its principal is held back: requests that were sent ahead, and
- * other connections, wait at the same time. */
-static int64_t held_longer(struct throttled *t, int32_t ms, int64_t now)
-{
-    int64_t from = t->until > now ? t->until : now, until = now + ms;
-    if (until <= from) return 0;
-    t->until = until;
-    return until - from;
-}
-
 static void remember(struct quotas *q, enum quota_kind kind, struct str principal, double amount,
                      int32_t ms, int64_t now)
 {
@@ -274,7 +271,7 @@ static void remember(struct quotas *q, enum quota_kind kind, struct str principa
             return;
         }
     }
-    int64_t longer = held_longer(t, ms, now);
+    int64_t longer = quota_held_longer(&t->until, ms, now);
     if (kind == QUOTA_PRODUCER_BYTES) {
         t->sums.bytes_in += (int64_t)amount;
         t->sums.produce_ms += longer;
@@ -351,6 +348,7 @@ static int32_t take(struct quotas *q, enum quota_kind kind, struct str principal
     int32_t whole = charge_cluster(q, kind, amount, now);
     struct bucket *b = used(q, route(q, kind, user, client_id, now));
     int32_t own = b ? quota_bucket_take(&b->tokens, amount, now) : 0;
+    if (b) quota_meter_add(b->meter, kind, amount, own, now);
     return own > whole ? own : whole;
 }
 
@@ -378,6 +376,7 @@ int32_t quotas_connect(struct quotas *q, struct str address, int64_t now)
     struct quota_bucket *own = b ? &b->tokens : NULL;
     struct quota_bucket *plan = cluster_bucket(q, CLUSTER_CONNECTIONS, now);
     int32_t own_ms = until_one(own, now), plan_ms = until_one(plan, now);
+    if (b) quota_meter_add(b->meter, QUOTA_CONNECTION, own_ms || plan_ms ? 0 : 1, own_ms, now);
     if (own_ms > 0 || plan_ms > 0) return own_ms > plan_ms ? own_ms : plan_ms;
     if (own) own->tokens -= 1;
     if (plan) plan->tokens -= 1;
@@ -396,3 +395,5 @@ void quotas_each_throttled(const struct quotas *q,
 {
     for (const struct throttled *t = q->throttled; t != NULL; t = t->hh.next) each(arg, &t->sums);
 }
+
+const struct quota_meter *quotas_meters(const struct quotas *q) { return q->meters.all; }

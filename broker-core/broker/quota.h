@@ -15,6 +15,7 @@
 #include "cluster/image.h"
 
 struct quotas;
+struct quota_meter; /* quota_meter.h */
 
 /* `image` is borrowed and must outlive the quotas. */
 status quotas_new(const struct image *image, struct quotas **ret_quotas);
@@ -68,6 +69,9 @@ struct quota_throttled {
 void quotas_each_throttled(const struct quotas *quotas,
                            void (*each)(void *arg, const struct quota_throttled *throttled),
                            void *arg);
+
+/* What each entity with a quota was charged, the first of them: hh.next is the next; NULL: none. */
+const struct quota_meter *quotas_meters(const struct quotas *quotas);
 
 /* --- the bucket itself (pure; shown for its test) --------------------------------------------- */
 struct quota_bucket {

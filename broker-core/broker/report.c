@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/crc32c.h"
 #include "broker/quota.h"
+#include "broker/quota_meter.h"
 #include "cluster/control_frame.h"
 
 #define MINUTE_MS 60000
@@ -34,6 +35,7 @@ struct report {
     struct told_principal *principals;
     struct control_report last; /* its arrays are not used */
     uint32_t last_damage;       /* CRC over what was told of it */
+    uint32_t last_quotas;       /* the same of entities with a quota */
     bool whole;                 /* the next one tells everything */
     uint64_t round;
 };
@@ -253,6 +255,50 @@ static void add_principal(void *arg, const struct quota_throttled *t)
     else a->out->principals[a->out->principals_count++] = row;
 }
 
+/* --- entities with a quota -------------------------------------------------------------------------- */
+
+static uint32_t quotas_crc(const struct control_report *r)
+{
+    uint32_t crc = crc32c(0, &r->quotas_count, sizeof r->quotas_count);
+    for (int32_t i = 0; i < r->quotas_count; i++) {
+        const struct control_report_report_quota *q = &r->quotas[i];
+        const int64_t counts[] = { q->bytes_in, q->bytes_out, q->request_us, q->mutations, q->connections,
+                                   q->throttle_ms, q->parts };
+        const struct str names[] = { q->user, q->client_id, q->ip };
+        crc = crc32c(crc, counts, sizeof counts);
+        for (size_t n = 0; n < ARRAY_LEN(names); n++) crc = crc32c(crc, names[n].data, names[n].len);
+    }
+    return crc;
+}
+
+static status add_quotas(const struct report *report, struct control_report *out, struct arena *arena)
+{
+    const struct quotas *quotas = report->broker->quotas;
+    out->quotas_count = 0;
+    out->quotas = ARENA_ARRAY(arena, struct control_report_report_quota, QUOTA_METERS_MAX);
+    if (!out->quotas) return FAIL(NO_MEMORY);
+    const struct quota_meter *m = quotas ? quotas_meters(quotas) : NULL;
+    for (; m; m = m->hh.next)
+        out->quotas[out->quotas_count++] = (struct control_report_report_quota){
+            .parts = (int8_t)((m->entity.has_user ? 1 : 0) | (m->entity.has_client_id ? 2 : 0) |
+                              (m->entity.has_ip ? 4 : 0)),
+            .user = m->entity.user,
+            .client_id = m->entity.client_id,
+            .ip = m->entity.ip,
+            .bytes_in = m->bytes_in,
+            .bytes_out = m->bytes_out,
+            .request_us = m->request_us,
+            .mutations = m->mutations,
+            .connections = m->connections,
+            .throttle_ms = m->throttle_ms,
+        };
+    if (!report->whole && quotas_crc(out) == report->last_quotas) {
+        out->quotas = NULL;
+        out->quotas_count = -1;
+    }
+    return OK;
+}
+
 /* --- all of it ------------------------------------------------------------------------------------- */
 static void add_totals(struct broker *b, struct control_report *out)
 {
@@ -308,6 +354,7 @@ static status fill(struct report *report, struct control_report *out, struct are
     add_totals(report->broker, out);
     TRY(add_topics(report, out, arena));
     TRY(add_gone(report, out, arena));
+    TRY(add_quotas(report, out, arena));
     if (report->broker->quotas) quotas_each_throttled(report->broker->quotas, add_principal, &a);
     return a.result;
 }
@@ -322,13 +369,14 @@ status report_frame(struct report *report, int16_t protocol, bool anyway, struct
     status s = fill(report, &message, &arena);
     message.whole = report->whole;
     *ret_changed = report->whole || message.topics_count || message.topics_gone_count ||
-                   message.principals_count || !totals_same(&message, &report->last) ||
-                   damage_crc(&message) != report->last_damage;
+                   message.principals_count || message.quotas_count >= 0 ||
+                   !totals_same(&message, &report->last) || damage_crc(&message) != report->last_damage;
     if (is_ok(s) && (*ret_changed || anyway))
         s = control_frame(out, protocol, &control_report_message, &message);
     if (is_ok(s)) {
         report->last = message;
         report->last_damage = damage_crc(&message);
+        if (message.quotas_count >= 0) report->last_quotas = quotas_crc(&message);
         report->whole = false;
     } else {
         report_forget(report); /* what was remembered was not told */

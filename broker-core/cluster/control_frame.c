@@ -20,6 +20,7 @@ static const struct {
     { &control_clients_message, 0, 5 },
     { &control_clients_part_message, 0, 5 },
     { &control_lags_message, 0, 5 },
+    { &control_report_message, 3, 5 },
 };
 
 int16_t control_message_version(const struct wire_message *message, int16_t protocol)

@@ -27,7 +27,10 @@
     "USER=entity.user CLIENT_ID=entity.client_id IP=entity.ip IN=quotas.producer_byte_rate:r "     \
     "OUT=quotas.consumer_byte_rate:r REQUEST_%=quotas.request_percentage:n "                       \
     "MUTATIONS/S=quotas.controller_mutation_rate:n CONNECTIONS/S=quotas.connection_creation_rate:n " \
-    "NOW_IN=use.ingress_bytes_per_s:r NOW_OUT=use.egress_bytes_per_s:r OWNED_BY=client_quota_id"
+    "NOW_IN=use.ingress_bytes_per_s:r NOW_OUT=use.egress_bytes_per_s:r "                           \
+    "NOW_REQUEST_%=use.request_percentage:n NOW_MUTATIONS/S=use.controller_mutations_per_s:n "     \
+    "NOW_CONNECTIONS/S=use.connections_per_s:n THROTTLED_MS/S=use.throttle_ms_per_s:n "            \
+    "OWNED_BY=client_quota_id"
 #define V_PLAN                                                                                     \
     "PLAN=name CLUSTERS=clusters:n IN=limits.ingress_bytes_per_s:r OUT=limits.egress_bytes_per_s:r " \
     "STORAGE=limits.storage_bytes:b PARTITIONS=limits.partitions:n "                               \

@@ -74,6 +74,12 @@ struct engine_principal_figures {
     int64_t bytes_in, bytes_out, throttle_ms; /* totals */
     double in_per_s, out_per_s, throttle_ms_per_s;
 };
+struct engine_quota_figures { /* of an entity that has a quota; a default one: of all it stands for */
+    bool has_user, has_client_id, has_ip;
+    char user[256], client_id[256], ip[64]; /* "": the default */
+    int64_t bytes_in, bytes_out, request_us, mutations, connections, throttle_ms; /* totals */
+    double in_per_s, out_per_s, request_percent, mutations_per_s, connections_per_s, throttle_ms_per_s;
+};
 struct engine_damage { /* a partition with files that are damaged, as its broker told */
     char topic[250];
     int32_t partition;
@@ -94,6 +100,7 @@ struct engine_figures {
     int64_t damaged_partitions;
     struct engine_damage *damage;             size_t damage_count; /* the first of them */
     struct engine_principal_figures *principals; size_t principal_count;
+    struct engine_quota_figures *quotas;      size_t quota_count; /* the first that were used */
 };
 const struct engine_figures *engine_figures(struct engine *engine, const char *cluster_id);
 /* Totals begin at 0 again when a broker or a topic does: what they stood at last is told before it is

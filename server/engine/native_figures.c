@@ -8,6 +8,7 @@
 
 #define STALE_MS 3000         /* a watched broker says every second while something happens */
 #define DAMAGE_MAX 16
+#define QUOTAS_MAX 500
 #define STALE_MAX_MS 120000   /* an unwatched one every minute */
 
 static double rate(int64_t now, int64_t before, double seconds)
@@ -32,6 +33,7 @@ void figures_clear(struct figures *f)
     mem_free(f->shown.topics);
     mem_free(f->shown.principals);
     mem_free(f->shown.damage);
+    mem_free(f->shown.quotas);
     *f = (struct figures){ 0 };
 }
 
@@ -135,6 +137,11 @@ static void zero_rates(struct engine_figures *e)
         struct engine_principal_figures *p = &e->principals[i];
         p->in_per_s = p->out_per_s = p->throttle_ms_per_s = 0;
     }
+    for (size_t i = 0; i < e->quota_count; i++) {
+        struct engine_quota_figures *q = &e->quotas[i];
+        q->in_per_s = q->out_per_s = q->request_percent = q->mutations_per_s = 0;
+        q->connections_per_s = q->throttle_ms_per_s = 0;
+    }
 }
 
 static void apply_topic(struct figures *f, const struct control_report_report_topic *r, double s)
@@ -164,6 +171,56 @@ static void apply_principal(struct figures *f, const struct control_report_repor
     p->bytes_in = r->bytes_in;
     p->bytes_out = r->bytes_out;
     p->throttle_ms = r->throttle_ms;
+}
+
+static bool same_entity(const struct engine_quota_figures *a, const struct engine_quota_figures *b)
+{
+    return a->has_user == b->has_user && a->has_client_id == b->has_client_id && a->has_ip == b->has_ip &&
+           strcmp(a->user, b->user) == 0 && strcmp(a->client_id, b->client_id) == 0 &&
+           strcmp(a->ip, b->ip) == 0;
+}
+
+static bool quota_told(struct engine_quota_figures *q, const struct control_report_report_quota *r)
+{
+    *q = (struct engine_quota_figures){
+        .has_user = r->parts & 1, .has_client_id = r->parts & 2, .has_ip = r->parts & 4,
+        .bytes_in = r->bytes_in, .bytes_out = r->bytes_out, .request_us = r->request_us,
+        .mutations = r->mutations, .connections = r->connections, .throttle_ms = r->throttle_ms,
+    };
+    return str_copy(q->user, sizeof q->user, r->user) &&
+           str_copy(q->client_id, sizeof q->client_id, r->client_id) && str_copy(q->ip, sizeof q->ip, r->ip);
+}
+
+static void quota_rates(struct engine_quota_figures *q, const struct engine_quota_figures *before, double s)
+{
+    q->in_per_s = rate(q->bytes_in, before->bytes_in, s);
+    q->out_per_s = rate(q->bytes_out, before->bytes_out, s);
+    q->request_percent = rate(q->request_us, before->request_us, s) / 10000; /* us a second */
+    q->mutations_per_s = rate(q->mutations, before->mutations, s);
+    q->connections_per_s = rate(q->connections, before->connections, s);
+    q->throttle_ms_per_s = rate(q->throttle_ms, before->throttle_ms, s);
+}
+
+/* All of them, mostly in the order of before. */
+static void apply_quotas(struct engine_figures *e, const struct control_report *r, double seconds)
+{
+    static const struct engine_quota_figures none;
+    int32_t count = r->quotas_count < QUOTAS_MAX ? r->quotas_count : QUOTAS_MAX;
+    if (count < 0) return;
+    struct engine_quota_figures *before = e->quotas;
+    size_t before_count = e->quota_count;
+    e->quota_count = 0;
+    e->quotas = count ? mem_zalloc((size_t)count * sizeof *e->quotas) : NULL;
+    for (int32_t i = 0; e->quotas && i < count; i++) {
+        struct engine_quota_figures *q = &e->quotas[e->quota_count];
+        if (!quota_told(q, &r->quotas[i])) continue;
+        size_t at = e->quota_count < before_count && same_entity(q, &before[e->quota_count])
+                        ? e->quota_count : 0;
+        while (at < before_count && !same_entity(q, &before[at])) at++;
+        quota_rates(q, at < before_count ? &before[at] : &none, seconds);
+        e->quota_count++;
+    }
+    mem_free(before);
 }
 
 static void apply_damage(struct engine_figures *e, const struct control_report *r)
@@ -228,6 +285,7 @@ void node_report_received(struct node *node, const struct control_report *r)
     for (int32_t i = 0; i < r->topics_count; i++) apply_topic(f, &r->topics[i], s);
     for (int32_t i = 0; i < r->topics_gone_count; i++) topic_gone(node, r->topics_gone[i]);
     for (int32_t i = 0; i < r->principals_count; i++) apply_principal(f, &r->principals[i], s);
+    apply_quotas(e, r, s);
     e->reported_at = r->at;
     e->known = true;
 }

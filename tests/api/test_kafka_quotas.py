@@ -1,10 +1,12 @@
 """Kafka's client quotas by REST, and who owns which entity: kafka-quotas here, or a client quota cq-…."""
 import contextlib
+import subprocess
+import threading
 import urllib.parse
 
 import client
 from client import wait_for
-from leatd import kcat
+from leatd import kcat, kcat_argv
 
 
 class Quotas:
@@ -35,6 +37,12 @@ class Quotas:
             "throughput": throughput or {"ingress_byte_rate": "100000", "egress_byte_rate": "200000"}}})
         assert answer.status == status, answer
         return answer.json
+
+
+def fill(process, data):
+    with contextlib.suppress(OSError):  # it is killed before it has taken all
+        process.stdin.write(data.encode())
+        process.stdin.close()
 
 
 @contextlib.contextmanager
@@ -126,6 +134,42 @@ def test_a_quota_slows_its_user_down_and_the_list_tells_how_much(t):
         return use and use["throttle_ms"] > 0
     wait_for(slowed, "the throttled time is told")
     assert t.delete(user=account)
+
+
+def test_live_use_stands_beside_quotas_of_client_ids_and_addresses(t):
+    user, secret, account = t.s.make_key(t.id, "batch")
+    mine = {"user": account, "client_id": "daily"}
+    t.put({"client_id": "nightly"}, 201, producer_byte_rate=20000)
+    t.put(mine, 201, producer_byte_rate=30000, request_percentage=1000)
+    t.put({"ip": "127.0.0.1"}, 201, connection_creation_rate=1000)
+    t.put({"client_id": "idle"}, 201, producer_byte_rate=1)
+
+    def use(**entity):
+        row, = t.s.good("GET", f"{t.path}?{urllib.parse.urlencode(entity)}")["data"]
+        return row["use"]
+
+    def near(use, rate):
+        return use and rate * 0.5 < use["ingress_bytes_per_s"] < rate * 1.5 and use["throttle_ms_per_s"] > 0 and use
+    lines = "\n".join("x" * 1000 for _ in range(3000)) + "\n"  # more than they get rid of while this looks
+    producers = [subprocess.Popen(kcat_argv(t.cluster["bootstrap_servers"], (user, secret), "-P", "-t", "orders", "-X", f"client.id={name}",
+                                            "-X", "batch.size=2000"), stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) for name in ("nightly", "daily")]
+    try:
+        for p in producers:
+            threading.Thread(target=fill, args=(p, lines), daemon=True).start()
+        by_client = wait_for(lambda: near(use(client_id="nightly"), 20000), "the client id is held to its quota", 60)
+        by_both = wait_for(lambda: near(use(**mine), 30000), "so is that of one user", 60)
+        assert by_client["throttled_ms_last_hour"] is None and by_client["throttle_ms"] > 0, by_client
+        assert wait_for(lambda: (use(**mine) or {}).get("request_percentage"), "and the time of its requests") < 100, by_both
+        wait_for(lambda: kcat(t.cluster["bootstrap_servers"], (user, secret), "-L")[0] == 0 and use(ip="127.0.0.1")["connections_per_s"] > 0,
+                 "connections of the address are counted")
+        assert use(client_id="idle") is None
+    finally:
+        for p in producers:
+            p.kill()
+            p.wait()
+    wait_for(lambda: use(client_id="nightly")["ingress_bytes_per_s"] == 0, "who has gone uses nothing")
+    for entity in ({"client_id": "nightly"}, mine, {"ip": "127.0.0.1"}, {"client_id": "idle"}):
+        assert t.delete(**entity)
 
 
 def test_client_quotas_are_listed_by_cluster_and_environment(t):

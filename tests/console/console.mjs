@@ -445,6 +445,7 @@ const tests = [
     await inDialog().getByRole('button', { name: 'Save' }).click();
     await mine.getByText('25 %').waitFor();
     assert.deepEqual(await told(), [{ consumer_byte_rate: 3000000, request_percentage: 25 }]);
+    await mine.getByTitle('It was not used since its broker started').waitFor();
     await mine.getByRole('button', { name: 'Remove' }).click();
     await page.getByText('No Kafka quota').waitFor();
     assert.deepEqual(await told(), []);
@@ -456,6 +457,37 @@ const tests = [
     await inDialog().getByRole('alert').getByText(/cq-/).waitFor();
     await page.keyboard.press('Escape');
     await inDialog().waitFor({ state: 'detached' });
+  }],
+
+  ['what a client id uses of its quota, and for how long it waits, stands beside the quota', async () => {
+    await visit(`${base()}/quotas`, 'Quotas');
+    await button('New Kafka quota').click();
+    await inDialog().getByLabel('For').selectOption({ label: 'A client id of a user' });
+    await inDialog().getByLabel('User', { exact: true }).fill(account.id);
+    await inDialog().getByLabel('Client id', { exact: true }).fill('hourly');
+    await inDialog().getByLabel('May send').fill('0.02');
+    await inDialog().getByRole('button', { name: 'Set quota' }).click();
+    await inDialog().waitFor({ state: 'detached' });
+    const mine = page.getByRole('table', { name: 'Kafka quotas' }).getByRole('row').filter({ hasText: 'hourly' });
+    await mine.getByTitle('It was not used since its broker started').waitFor();
+    const login = ['security.protocol=SASL_PLAINTEXT', 'sasl.mechanism=PLAIN', `sasl.username=${key.id}`, `sasl.password=${key.secret}`, 'client.id=hourly', 'batch.size=2000'];
+    const producer = spawn('kcat', ['-b', cluster.bootstrap_servers, ...login.flatMap(l => ['-X', l]), '-P', '-t', 'payments'], { stdio: ['pipe', 'ignore', 'ignore'] });
+    const ended = new Promise(done => producer.once('exit', done));
+    try {
+      producer.stdin.on('error', () => {}); // it is ended before it has taken all
+      producer.stdin.write(`${'x'.repeat(1000)}\n`.repeat(3000));
+      const sends = mine.getByRole('meter', { name: 'May send' });
+      await waitFor(async () => { const n = Number(await sends.getAttribute('aria-valuenow')); return n > 10000 && n < 30000; }, 'its use is near its quota');
+      await mine.getByText(/^[\d,]+ ms a second$/).waitFor();
+      await mine.getByText(/ since its broker started$/).waitFor();
+    } finally {
+      producer.kill('SIGKILL'); // it would stay until all is sent
+      await ended;
+    }
+    await mine.getByText('not now').waitFor();
+    if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/quotas.png`, fullPage: true });
+    await mine.getByRole('button', { name: 'Remove' }).click();
+    await page.getByText('No Kafka quota').waitFor();
   }],
 
   ['a config is changed in place and shown as set on this topic', async () => {

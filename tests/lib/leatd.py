@@ -201,11 +201,15 @@ class Leatd:
         self.stop()
 
 
-def kcat(bootstrap, key, *args, data=None, timeout=30):
-    """Runs kcat with SASL PLAIN; returns (exit code, stdout, stderr)."""
-    argv = ["kcat", "-b", bootstrap, "-X", "security.protocol=SASL_PLAINTEXT", "-X", "sasl.mechanism=PLAIN",
+def kcat_argv(bootstrap, key, *args):
+    """The command line of kcat with SASL PLAIN."""
+    return ["kcat", "-b", bootstrap, "-X", "security.protocol=SASL_PLAINTEXT", "-X", "sasl.mechanism=PLAIN",
             "-X", f"sasl.username={key[0]}", "-X", f"sasl.password={key[1]}", *args]
-    p = subprocess.run(argv, input=data, capture_output=True, text=True, timeout=timeout)
+
+
+def kcat(bootstrap, key, *args, data=None, timeout=30):
+    """Runs it; returns (exit code, stdout, stderr)."""
+    p = subprocess.run(kcat_argv(bootstrap, key, *args), input=data, capture_output=True, text=True, timeout=timeout)
     return p.returncode, p.stdout, p.stderr
 
 

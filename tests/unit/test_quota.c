@@ -2,6 +2,7 @@
 #include "broker/quota.h"
 
 #include "base/mem.h"
+#include "broker/quota_meter.h"
 #include "cluster/delta.h"
 
 #include <setjmp.h>
@@ -271,6 +272,62 @@ static struct quota entity_of(struct str user, bool has_user, struct str client,
     return q;
 }
 
+/* --- what was charged to whom ------------------------------------------------------------------ */
+
+static void client_and_ip_quotas(struct buf *out)
+{
+    struct quota q = entity_of(STR_NULL, false, STR("nightly"), true), ip;
+    q.producer_byte_rate = 1000;
+    delta_quota(out, &q);
+    q = entity_of(STR_NULL, false, STR_NULL, true); /* every other client id */
+    q.producer_byte_rate = 5000;
+    delta_quota(out, &q);
+    quota_init(&ip);
+    ip.has_ip = true;
+    ip.ip = STR("192.0.2.1");
+    ip.connection_creation_rate = 1;
+    delta_quota(out, &ip);
+}
+
+static void no_nightly_quota(struct buf *out)
+{
+    struct quota q = entity_of(STR_NULL, false, STR("nightly"), true);
+    delta_quota_deleted(out, &q);
+}
+
+static const struct quota_meter *meter(bool has_client, const char *client)
+{
+    const struct quota_meter *m = quotas_meters(quotas);
+    while (m && (m->entity.has_client_id != has_client ||
+                 (m->entity.client_id.data == NULL) != (client == NULL) ||
+                 (client && !str_eq_c(m->entity.client_id, client))))
+        m = m->hh.next;
+    return m;
+}
+
+static void test_an_entity_with_a_quota_counts_what_it_was_charged_and_how_long_it_waits(void **state)
+{
+    (void)state;
+    apply(client_and_ip_quotas);
+    assert_null(quotas_meters(quotas));
+    produce("User:a", "nightly", 700);
+    produce("User:b", "nightly", 800); /* 500 too many */
+    produce("User:b", "hourly", 4000);
+    produce("User:b", "daily", 4000);
+    assert_int_equal(meter(true, "nightly")->bytes_in, 1500);
+    assert_int_equal(meter(true, "nightly")->throttle_ms, 500);
+    assert_int_equal(meter(true, NULL)->bytes_in, 8000); /* both it stands for */
+    assert_int_equal(meter(true, NULL)->throttle_ms, 0);
+    assert_int_equal(quotas_connect(quotas, STR("192.0.2.1"), 0), 0);
+    assert_in_range(quotas_connect(quotas, STR("192.0.2.1"), 0), 1000, 1001);
+    assert_int_equal(meter(false, NULL)->connections, 1);
+    assert_in_range(meter(false, NULL)->throttle_ms, 1000, 1001);
+    apply(no_nightly_quota);
+    assert_null(meter(true, "nightly"));
+    produce("User:a", "nightly", 100);
+    assert_int_equal(meter(true, NULL)->bytes_in, 8100);
+}
+
 /* One quota a rate from 1 (the most specific) to 8; the ones from `first` on. */
 static int first_rank;
 static void ranks(struct buf *out)
@@ -404,6 +461,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_each_address_opens_connections_at_its_rate, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_what_is_in_use_outlives_what_is_not, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_an_entity_with_a_quota_counts_what_it_was_charged_and_how_long_it_waits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_users_do_not_grow_the_tables_without_end, setup,
                                         teardown),
     };

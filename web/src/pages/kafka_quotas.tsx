@@ -9,7 +9,8 @@ import { Banner, Button, Empty, Field, FormOverlay, Gauge, Pick, RATE_UNITS, Sec
 
 type Entity = { user?: string; client_id?: string; ip?: string };
 type Rates = Record<string, number>;
-type Row = { entity: Entity; quotas: Rates; client_quota_id: string | null; use: HeldBack & { ingress_bytes_per_s: number; egress_bytes_per_s: number; throttle_ms: number } | null };
+type Row = { entity: Entity; quotas: Rates; client_quota_id: string | null; use: Use | null };
+type Use = HeldBack & { ingress_bytes_per_s: number; egress_bytes_per_s: number; request_percentage: number | null; controller_mutations_per_s: number | null; connections_per_s: number | null; throttle_ms: number };
 type Kind = 'user' | 'client_id' | 'user client_id' | 'ip';
 const DEFAULT = '<default>';
 const kinds: [Kind, string][] = [['user', 'A user'], ['client_id', 'A client id'], ['user client_id', 'A client id of a user'], ['ip', 'An address']];
@@ -19,8 +20,11 @@ const limits: [string, string, string, boolean][] = [ // key, label, help, of an
   ['controller_mutation_rate', 'Topics and partitions', 'Made or deleted a second. Empty: no limit.', false],
   ['connection_creation_rate', 'New connections', 'A second, from one address.', true],
 ];
+const uses: Record<string, keyof Use> = { producer_byte_rate: 'ingress_bytes_per_s', consumer_byte_rate: 'egress_bytes_per_s', request_percentage: 'request_percentage',
+  controller_mutation_rate: 'controller_mutations_per_s', connection_creation_rate: 'connections_per_s' };
 const bytes = (key: string) => key.endsWith('byte_rate');
 const shown = (key: string, n: number) => (bytes(key) ? rateLimit(n) : key === 'request_percentage' ? `${n} %` : `${n} a second`);
+const fine = (v: number) => (v >= 10 ? v.toFixed(0) : v.toFixed(1)).replace(/\.0$/, '');
 const kindOf = (e: Entity) => Object.keys(e).sort().reverse().join(' ') as Kind;
 const keyOf = (e: Entity) => (['user', 'client_id', 'ip'] as const).filter(k => e[k] !== undefined).map(k => `${k}=${seg(e[k]!)}`).join('&');
 const named = (word: string, name: string) => (name === DEFAULT ? `every ${word} without an own quota` : name);
@@ -60,9 +64,12 @@ function Edit({ c, row, onClose, done }: { c: Cluster; row?: Row; onClose: () =>
 
 function Limit({ k, row }: { k: string; row: Row }) {
   const n = row.quotas[k];
-  const use = k === 'producer_byte_rate' ? row.use?.ingress_bytes_per_s : k === 'consumer_byte_rate' ? row.use?.egress_bytes_per_s : undefined;
+  const use = row.use?.[uses[k]] ?? null;
   const label = limits.find(l => l[0] === k)![1];
-  return use === undefined ? <div>{label} <span class="num">{shown(k, n)}</span></div> : <div>{label}<Gauge label={label} use={use} limit={n} show={rate} bound={rateLimit} percent /></div>;
+  const now = (v: number) => (bytes(k) ? rate(v) : k === 'request_percentage' ? `${fine(v)} %` : `${fine(v)} a second`);
+  const each = Object.values(row.entity).includes(DEFAULT); // it stands for many, each with the whole of it
+  if (use === null || each) return <div>{label} <span class="num">{shown(k, n)}</span>{each && <> each{use !== null && <small>{now(use)} by all of them</small>}</>}</div>;
+  return <div>{label}<Gauge label={label} use={use} limit={n} show={now} bound={v => shown(k, v)} percent /></div>;
 }
 
 export function KafkaQuotas({ c }: { c: Cluster }) {
@@ -80,7 +87,7 @@ export function KafkaQuotas({ c }: { c: Cluster }) {
           <Table label="Kafka quotas" rows={rows} rowKey={r => keyOf(r.entity)} columns={[
             { title: 'Who', cell: r => <>{who(r.entity)}<small>{what(r.entity)}</small></> },
             { title: 'Limit', cell: r => Object.keys(r.quotas).map(k => <Limit k={k} row={r} />) },
-            { title: 'Slowed', num: true, cell: r => r.use ? <Held use={r.use} /> : <span class="quiet-ink" title="Use is told by user">–</span> },
+            { title: 'Slowed', num: true, cell: r => r.use ? <Held use={r.use} since={r.use.throttle_ms} /> : <span class="quiet-ink" title="It was not used since its broker started">–</span> },
             { title: '', num: true, cell: r => <><Button kind="small" icon="pencil" onClick={() => edit(r)}>Edit</Button> <Button kind="small" onClick={() => remove(r)}>Remove</Button></> },
           ]} />}
       </Section>
