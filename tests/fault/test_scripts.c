@@ -422,6 +422,48 @@ static void test_garbage_between_two_segments_ends_nothing(void **state)
     kit_done(&k);
 }
 
+/* The n-th truncate of a recovery fails that finds garbage behind one of six segments. True: there was an n-th. */
+static bool cut_fails(uint32_t behind, int64_t n)
+{
+    struct kit k;
+    char path[PATH_SIZE];
+    kit_init(&k, (uint64_t)n);
+    k.config.segment_bytes = 300;
+    assert_ok(kit_open(&k));
+    for (uint64_t i = 0; i < 6; i++) append(&k, i);
+    struct plog *log = kit_log(&k, 0, 0);
+    assert_true(log->count > 1);
+    segment_path(behind ? plog_active(log) : log->segments[0], ".log", path, sizeof path);
+    kit_close(&k);
+    put_behind(&k, path, "garbage", 7);
+    sim_crash(k.sim, false);
+    sim_fail_at(k.sim, SIM_TRUNCATE, n, n % 2 ? E_IO : E_NO_SPACE);
+    status s = kit_open(&k);
+    bool hit = sim_failed(k.sim);
+    sim_fail_at(k.sim, SIM_TRUNCATE, 0, E_OK);
+    assert_int_equal(is_ok(s), !hit);
+    if (hit) { /* with the disk in order it goes on as if nothing had been */
+        kit_close(&k);
+        sim_crash(k.sim, n % 2);
+        assert_ok(kit_open(&k));
+    }
+    append(&k, 6);
+    for (int i = 0; i < 7; i++) assert_int_equal(value_at(&k, i), (uint8_t)(i * 131));
+    kit_done(&k);
+    return hit;
+}
+
+/* Were it served, the garbage would be in the midst of the log as soon as the next segment began. */
+static void test_a_recovery_that_cannot_cut_garbage_off_does_not_serve(void **state)
+{
+    (void)state;
+    for (uint32_t behind = 0; behind < 2; behind++) {
+        int64_t n = 1;
+        while (cut_fails(behind, n)) assert_true(++n < 20);
+        assert_true(n > 2); /* the checkpoint's own, and that of the segment */
+    }
+}
+
 /* Recovery drops a segment that does not continue the log, and is killed before that is durable. The file may
  * come back with the next power cut, just when the log has grown up to it. */
 static void test_what_recovery_cut_off_does_not_come_back(void **state)
@@ -476,6 +518,7 @@ int main(void)
         cmocka_unit_test(test_a_snapshot_that_no_checkpoint_names_counts_for_nothing),
         cmocka_unit_test(test_a_newer_snapshot_that_no_checkpoint_names_is_not_taken),
         cmocka_unit_test(test_garbage_between_two_segments_ends_nothing),
+        cmocka_unit_test(test_a_recovery_that_cannot_cut_garbage_off_does_not_serve),
         cmocka_unit_test(test_what_recovery_cut_off_does_not_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
