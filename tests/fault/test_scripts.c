@@ -422,7 +422,7 @@ static void test_garbage_between_two_segments_ends_nothing(void **state)
     kit_done(&k);
 }
 
-/* The n-th truncate of a recovery fails that finds garbage behind one of six segments. True: there was an n-th. */
+/* The n-th truncate fails of a recovery that finds garbage behind a segment. True: there was an n-th. */
 static bool cut_fails(uint32_t behind, int64_t n)
 {
     struct kit k;
