@@ -341,7 +341,12 @@ void kafka_topics_patch(struct api_request *rq)
     json_t *body = s ? api_body(rq) : NULL;
     struct one_topic *o = body ? one_topic(rq, s, OP_ALTER) : NULL;
     int64_t count;
+    const json_t *only = o ? json_object_get(body, "validate_only") : NULL;
     if (!o || !read_number(rq, body, "partitions_count", INT32_MAX, &count)) return;
+    if (only && !json_is_boolean(only)) {
+        api_fail_kafka(rq, 400, 400, "Bad Request: validate_only must be true or false.");
+        return;
+    }
     if (count < 0) {
         api_fail_kafka(rq, 400, 400, "Bad Request: partitions_count is missing.");
         return;
@@ -350,6 +355,7 @@ void kafka_topics_patch(struct api_request *rq)
     wire_default(&create_partitions_request_message, &request);
     o->addition = (struct create_partitions_request_create_partitions_topic){
         .name = o->row.topic.name, .count = (int32_t)count, .assignments_count = -1 };
+    request.validate_only = json_is_true(only);
     request.topics = &o->addition;
     request.topics_count = 1;
     struct actor actor = kafka_actor(rq);

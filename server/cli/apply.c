@@ -160,11 +160,11 @@ static int check(struct applying *a, const json_t *steps)
     json_array_foreach(steps, i, step) {
         long code;
         const char *why;
-        if (strcmp(text_at(step, "kind"), "topic") != 0 || strcmp(text_at(step, "method"), "POST") != 0)
-            continue;
+        const char *method = text_at(step, "method");
+        if (strcmp(text_at(step, "kind"), "topic") != 0 || strcmp(method, "DELETE") == 0) continue;
         json_t *body = json_deep_copy(json_object_get(step, "body"));
         json_object_set_new(body, "validate_only", json_true());
-        json_decref(rest_try(a->cli, "POST", body, text_at(step, "path"), &code, &why));
+        json_decref(rest_try(a->cli, method, body, text_at(step, "path"), &code, &why));
         if (!why) continue;
         fprintf(stderr, "%s:%lld: topic '%s': %s\n", a->path,
                 (long long)json_integer_value(json_object_get(step, "line")), text_at(step, "name"), why);

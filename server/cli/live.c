@@ -56,7 +56,8 @@ static void read_accounts(struct cli *cli, struct live *live)
 {
     size_t i;
     json_t *row, *s = section(live, "accounts");
-    json_array_foreach(rest_list(cli, "/iam/v2/service-accounts?page_size=100"), i, row)
+    const json_t *rows = rest_list(cli, "/iam/v2/service-accounts?page_size=100");
+    json_array_foreach(rows, i, row)
         json_object_set_new(s, text_at(row, "display_name"),
                             json_pack("{s:s, s:s}", "id", text_at(row, "id"), "description",
                                       text_at(row, "description")));
@@ -67,7 +68,8 @@ static void read_topics(struct cli *cli, struct live *live)
     size_t i;
     json_t *row, *s = section(live, "topics");
     json_t *path = json_sprintf("/leat/v1/clusters/%s/topics?page_size=100", rest_escape(live->cluster));
-    json_array_foreach(rest_list(cli, json_string_value(path)), i, row) {
+    const json_t *rows = rest_list(cli, json_string_value(path));
+    json_array_foreach(rows, i, row) {
         if (json_is_true(json_object_get(row, "is_internal"))) continue;
         json_object_set_new(s, text_at(row, "topic_name"),
                             json_pack("{s:O, s:{}}", "partitions", json_object_get(row, "partitions_count"),
@@ -89,7 +91,8 @@ static void read_users(struct cli *cli, struct live *live)
     json_t *row, *credential, *s = section(live, "scram-users");
     json_t *path =
         json_sprintf("/leat/v1/clusters/%s/scram-users?page_size=100", rest_escape(live->cluster));
-    json_array_foreach(rest_list(cli, json_string_value(path)), i, row)
+    const json_t *rows = rest_list(cli, json_string_value(path));
+    json_array_foreach(rows, i, row)
         json_array_foreach(json_object_get(row, "credentials"), k, credential) {
             const char *user = text_at(row, "user_name"), *mechanism = text_at(credential, "mechanism");
             json_t *name = json_sprintf("%s|%s", user, mechanism);
@@ -139,7 +142,8 @@ static void read_quotas(struct cli *cli, struct live *live)
     json_t *path =
         json_sprintf("/kafka-quotas/v1/client-quotas?spec.cluster=%s&environment=%s&page_size=100",
                      rest_escape(live->cluster), rest_escape(live->environment));
-    json_array_foreach(rest_list(cli, json_string_value(path)), i, row)
+    const json_t *rows = rest_list(cli, json_string_value(path));
+    json_array_foreach(rows, i, row)
         json_object_set_new(s, text_at(row, "spec.display_name"),
                             json_pack("{s:s, s:s, s:s, s:o}", "id", text_at(row, "id"), "in",
                                       text_at(row, "spec.throughput.ingress_byte_rate"), "out",
@@ -148,7 +152,8 @@ static void read_quotas(struct cli *cli, struct live *live)
     path = json_sprintf("/leat/v1/clusters/%s/kafka-quotas?page_size=100", rest_escape(live->cluster));
     s = section(live, "kafka-quotas");
     live->owned = json_object();
-    json_array_foreach(rest_list(cli, json_string_value(path)), i, row) {
+    rows = rest_list(cli, json_string_value(path));
+    json_array_foreach(rows, i, row) {
         json_t *entity = json_object_get(row, "entity"), *rates = json_object(), *rate;
         const char *name;
         if (json_is_string(json_object_get(row, "client_quota_id"))) {
@@ -184,7 +189,8 @@ static void read_bindings_and_keys(struct cli *cli, struct live *live)
 {
     size_t i;
     json_t *row, *s = section(live, "role-bindings");
-    json_array_foreach(bindings(cli, live), i, row) {
+    const json_t *rows = bindings(cli, live);
+    json_array_foreach(rows, i, row) {
         json_t *name = json_sprintf("%s|%s|%s", text_at(row, "principal"), text_at(row, "role_name"),
                                     text_at(row, "crn_pattern"));
         json_object_set_new(s, json_string_value(name),
@@ -195,7 +201,8 @@ static void read_bindings_and_keys(struct cli *cli, struct live *live)
     json_t *path =
         json_sprintf("/iam/v2/api-keys?spec.resource=%s&page_size=100", rest_escape(live->cluster));
     s = section(live, "keys");
-    json_array_foreach(rest_list(cli, json_string_value(path)), i, row) {
+    rows = rest_list(cli, json_string_value(path));
+    json_array_foreach(rows, i, row) {
         json_t *name =
             json_sprintf("%s|%s", text_at(row, "spec.owner.id"), text_at(row, "spec.display_name"));
         json_object_set_new(s, json_string_value(name),

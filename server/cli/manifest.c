@@ -30,6 +30,16 @@ __attribute__((format(printf, 2, 3))) static void fault(const struct yaml_node *
 
 /* --- fields ------------------------------------------------------------------------------------------- */
 
+/* Is the name among "a|b|c"? */
+static bool among(const char *names, const char *name)
+{
+    const char *at = names;
+    size_t n = strlen(name);
+    while (at && (strncmp(at, name, n) != 0 || (at[n] && at[n] != '|')))
+        if ((at = strchr(at, '|'))) at++;
+    return at != NULL;
+}
+
 /* Tells of names that are not among "a|b|c". */
 static bool only(const struct yaml_node *map, const char *what, const char *names)
 {
@@ -38,11 +48,8 @@ static bool only(const struct yaml_node *map, const char *what, const char *name
         return false;
     }
     for (size_t i = 0; i < map->count; i++) {
-        const char *name = map->names[i]->text, *at = names;
-        size_t n = strlen(name);
-        while (at && (strncmp(at, name, n) != 0 || (at[n] && at[n] != '|')))
-            if ((at = strchr(at, '|'))) at++;
-        if (!at) fault(map->names[i], "%s has no '%s'; it has %s", what, name, names);
+        const char *name = map->names[i]->text;
+        if (!among(names, name)) fault(map->names[i], "%s has no '%s'; it has %s", what, name, names);
     }
     return true;
 }
@@ -254,6 +261,21 @@ static json_t *resource_of(const struct yaml_node *acl)
                      name ? name : "", "pattern_type", yes(acl, "prefix") ? "PREFIXED" : "LITERAL");
 }
 
+/* Which operations a resource knows, as Kafka's AclEntry. */
+static void check_operation(const struct yaml_node *at, const char *type, const char *operation)
+{
+    static const char *const known[][3] = {
+        { "TOPIC", "a topic", "ALL|READ|WRITE|CREATE|DELETE|ALTER|DESCRIBE|DESCRIBE_CONFIGS|ALTER_CONFIGS" },
+        { "GROUP", "a group", "ALL|READ|DELETE|DESCRIBE|DESCRIBE_CONFIGS|ALTER_CONFIGS" },
+        { "TRANSACTIONAL_ID", "a transactional-id", "ALL|WRITE|DESCRIBE|TWO_PHASE_COMMIT" },
+        { "CLUSTER", "the cluster",
+          "ALL|CREATE|ALTER|DESCRIBE|CLUSTER_ACTION|DESCRIBE_CONFIGS|ALTER_CONFIGS|IDEMPOTENT_WRITE" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (strcmp(type, known[i][0]) == 0 && !among(known[i][2], operation))
+            fault(at, "%s is no operation on %s: %s", operation, known[i][1], known[i][2]);
+}
+
 static void read_acls(void)
 {
     static const char *const permissions[][2] = { { "allow", "ALLOW" }, { "deny", "DENY" } };
@@ -272,6 +294,7 @@ static void read_acls(void)
             json_t *list = texts_of(yaml_get(acl, permissions[k][0]), permissions[k][0]);
             json_array_foreach(list, n, operation) {
                 json_t *entry = json_copy(resource);
+                check_operation(acl, text_at(resource, "resource_type"), json_string_value(operation));
                 json_object_update_new(
                     entry, json_pack("{s:s, s:s, s:s, s:s}", "principal", principal ? principal : "",
                                      "host", host ? host : "*", "operation",
@@ -302,7 +325,8 @@ static void read_quotas(void)
         const char *ids[1000];
         size_t count = 0, k;
         if (yes(quota, "default")) ids[count++] = "<default>";
-        json_array_foreach(texts_of(yaml_get(quota, "accounts"), "accounts"), k, account) {
+        const json_t *accounts = texts_of(yaml_get(quota, "accounts"), "accounts");
+        json_array_foreach(accounts, k, account) {
             const char *principal = principal_of(quota, json_string_value(account));
             if (principal && count < ARRAY_LEN(ids)) ids[count++] = principal + 5;
         }

@@ -202,6 +202,20 @@ static json_t *quota_spec(const json_t *want)
                      "egress_byte_rate", json_object_get(want, "out"), "principals", ids);
 }
 
+/* "accounts: a, b" of ids, or of names that are still to be made. */
+static json_t *who_words(const struct planning *p, const json_t *ids)
+{
+    const char *all = "";
+    json_t *id;
+    size_t i;
+    json_array_foreach(ids, i, id) {
+        const char *name = live_account_name(p->live, json_string_value(id));
+        all = json_string_value(
+            json_sprintf("%s%s%s", all, i ? ", " : "", *name ? name : json_string_value(id)));
+    }
+    return json_sprintf("accounts: %s", all);
+}
+
 static void plan_quotas(struct planning *p)
 {
     const char *name;
@@ -217,7 +231,7 @@ static void plan_quotas(struct planning *p)
         if (!rates)
             json_array_append_new(
                 details, json_sprintf("in: %s, out: %s", text_at(want, "in"), text_at(want, "out")));
-        if (!same) json_array_append_new(details, json_string("accounts"));
+        if (!same) json_array_append_new(details, who_words(p, json_object_get(want, "principals")));
         if (live) {
             step(p, "change", "quota", name, want, details, "PATCH",
                  json_sprintf("/kafka-quotas/v1/client-quotas/%s", text_at(live, "id")),

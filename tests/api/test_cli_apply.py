@@ -95,6 +95,7 @@ def test_a_file_is_applied_and_the_second_time_changes_nothing(t):
     a = Applied(t)
     shown = a.apply("--dry-run", code=5)
     assert "+ topic orders" in shown and "partitions: 3" in shown and "to create" in shown
+    assert "accounts: billing, mill\n" in shown
     assert "orders" not in t.run("topics", "--cluster", a.id)
     assert "done: 15 of 15" in a.apply()
     assert a.plan() == set() and a.plan("--prune") == set()
@@ -165,8 +166,27 @@ def test_what_is_wrong_is_told_with_its_line_before_anything_changes(t):
     a.refused(head + "keys:\n  - {account: none, name: k, secret-file: x}\n", "no account 'none'")
     t.s.make_topic(a.id, "shrunk", 4)
     a.refused(head + "topics:\n  shrunk:\n    partitions: 2\n", ":4:", "has 4 partitions", "cannot be taken away")
+    a.refused(head + "topics:\n  shrunk:\n    partitions: 99999\n", ":3: topic 'shrunk': ")
+    a.refused(head + "topics:\n  shrunk:\n    partitions: 9999999999\n", ":3: topic 'shrunk': ")
+    who = "acls:\n  - principal: 'User:*'\n"
+    a.refused(head + who + "    allow: [READ, FLY]\n    topic: x\n", ":3: FLY is no operation on a topic: ALL|READ")
+    a.refused(head + who + "    deny: CREATE\n    group: x\n", ":3: CREATE is no operation on a group")
+    a.refused(head + who + "    allow: READ\n    cluster: true\n", ":3: READ is no operation on the cluster")
     why = t.run("apply", "-f", a.path, "--cluster", "lkc-other", code=2)
     assert "--cluster says" in why
+
+
+def test_a_long_file_is_compared_in_few_requests(t):
+    many = "".join(f"  many.{i}: {{{{partitions: 1}}}}\n" for i in range(40))
+    a = Applied(t, "cluster: {cluster}\ntopics:\n" + many)
+    a.apply()
+
+    def requests():
+        metrics = t.s.call("GET", "/metrics").body.decode()
+        return sum(map(int, re.findall(r"^leat_http_requests_total\{[^}]*\} (\d+)$", metrics, re.M)))
+    before = requests()
+    assert "nothing to do" in a.apply()
+    assert requests() - before < 30
 
 
 def test_yaml_that_is_more_than_a_plain_file_is_refused(t):

@@ -250,6 +250,17 @@ def test_topics_are_sorted_and_created_as_asked(c):
     assert c.good("GET", "/topics/x/default-configs")["data"][0]["topic_name"] == "x"
 
 
+def test_whether_partitions_can_be_added_is_said_without_adding_them(c):
+    c.s.make_topic(c.id, "grows", 2)
+    answer = c.good("PATCH", "/topics/grows", {"partitions_count": 4, "validate_only": True})
+    assert answer["partitions_count"] == 4 and c.good("GET", "/topics/grows")["partitions_count"] == 2
+    for wrong in ({"partitions_count": 1}, {"partitions_count": 99999}):
+        why = c.refused(400, "PATCH", "/topics/grows", {**wrong, "validate_only": True})["message"]
+        assert why == c.refused(400, "PATCH", "/topics/grows", wrong)["message"], why
+    c.refused(400, "PATCH", "/topics/grows", {"partitions_count": 4, "validate_only": "no"})
+    assert c.good("GET", "/topics/grows")["partitions_count"] == 2
+
+
 def test_offsets_of_a_partition_have_one_type(c):
     path = "/topics/a/partitions/0/offset"
     offsets = c.good("GET", path + "?offset_type=earliest_and_latest")
