@@ -88,6 +88,7 @@ void group_free(struct group *g)
     while (g->pending != NULL) group_remove_pending(g->pending);
     while (g->offsets != NULL) group_drop_offset(g, g->offsets);
     group_drop_pending(g);
+    group_expire_skip(g);
     HASH_DEL(c->groups, g);
     mem_free((void *)g->protocol_type.data);
     mem_free((void *)g->protocol.data);

@@ -152,12 +152,22 @@ struct group {
     UT_hash_handle hh;                   /* by id */
 };
 
+struct group_pass { /* group_expire.c: over all groups, in as many turns as it takes */
+    bool running;
+    bool failed;              /* nothing more of this group can be written now */
+    int64_t now, next;        /* wall, ms: when it began; when the next one has to */
+    struct group *group;      /* where it is */
+    struct committed *offset; /* of that group; NULL: all were looked at */
+    int looked;               /* at so many offsets since it last asked for the time */
+};
+
 struct group_coordinator {
     struct group_options options;
     struct group *groups;
     struct group_txn *txns;              /* open transactions with offsets; uthash by key */
     struct group_wait *waits;            /* utlist DL */
     struct timer expiry;
+    struct group_pass pass;
     bool loaded;
     bool loading;
     bool begins;             /* all is read; groups before `beginning` have begun to live */
@@ -283,6 +293,7 @@ void group_txn_end(struct group_coordinator *c, int32_t partition, int64_t produ
 int64_t group_next_expiry(const struct group *group);
 void group_expire_by(struct group_coordinator *c, int64_t wall_ms); /* makes sure the timer fires */
 void group_expire_fire(struct timer *timer);
+void group_expire_skip(struct group *group); /* it goes */
 /* Is some member subscribed to this topic? -1: not known (another protocol type). */
 int group_subscribes(const struct group *group, struct str topic);
 

@@ -1,5 +1,6 @@
 /* group_expire.c - offsets nobody uses any more, and groups that are empty of everything. Loop
- * thread; one timer, set to when something could next expire.
+ * thread; one timer, set to when something could next expire. A pass over all groups takes as many turns as
+ * it needs; a crash in its midst leaves what was not reached, which expires after the restart.
  *
  * An offset expires offsets.retention.minutes after its group became empty; after its commit when
  * the group has no protocol (consumers that assign themselves) or, in a stable group of consumers,
@@ -13,6 +14,7 @@
 #include <assert.h>
 
 enum { EMPTY_GROUP_MS = 600000, RECHECK_MS = 86400000, SUBSCRIPTION_ARENA = 4 << 20 };
+enum { GROUPS_A_LOOK = 16, OFFSETS_A_LOOK = 256 }; /* of a pass, between two looks at how long the turn is */
 static_assert(EMPTY_GROUP_MS < RECHECK_MS, "the recheck is the rare one");
 
 /* --- who subscribes to what ------------------------------------------------------------------- */
@@ -90,7 +92,8 @@ int64_t group_next_expiry(const struct group *g)
 
 void group_expire_by(struct group_coordinator *c, int64_t wall_ms)
 {
-    if (wall_ms == INT64_MAX) return;
+    if (c->pass.running && wall_ms < c->pass.next) c->pass.next = wall_ms;
+    if (c->pass.running || wall_ms == INT64_MAX) return;
     struct loop *loop = c->options.loop;
     int64_t delay = wall_ms - loop_wall(loop);
     int64_t at = loop_now(loop) + (delay < 0 ? 0 : delay);
@@ -99,37 +102,80 @@ void group_expire_by(struct group_coordinator *c, int64_t wall_ms)
 }
 
 /* --- doing it --------------------------------------------------------------------------------- */
-static status expire_offsets(struct group *g, int64_t now)
+static void pass_enter(struct group_coordinator *c, struct group *g)
+{
+    c->pass.group = g;
+    c->pass.offset = g ? g->offsets : NULL;
+    c->pass.failed = false;
+}
+
+void group_expire_skip(struct group *g)
+{
+    if (g->coordinator->pass.group == g) pass_enter(g->coordinator, g->hh.next);
+}
+
+/* What of the next offsets of the group has expired goes, in one batch. */
+static status expire_some(struct group *g, struct group_pass *pass)
 {
     CLEANUP(group_batch) struct group_batch *b = NULL;
-    for (const struct committed *o = g->offsets; o != NULL; o = o->hh.next) {
-        if (offset_expiry(g, o) > now) continue;
+    struct committed *due[OFFSETS_A_LOOK];
+    int count = 0;
+    for (; pass->looked < OFFSETS_A_LOOK && pass->offset != NULL; pass->looked++) {
+        struct committed *o = pass->offset;
+        pass->offset = o->hh.next;
+        if (offset_expiry(g, o) > pass->now) continue;
         if (b == NULL) TRY(group_batch_new(g->coordinator, g->id, &b));
         group_batch_no_offset(b, o->topic, o->partition);
+        due[count++] = o;
     }
-    if (b == NULL) return OK;
+    if (count == 0) return OK;
     TRY(group_batch_append(b, NULL, NULL));
-    struct committed *o, *tmp;
-    HASH_ITER(hh, g->offsets, o, tmp) {
-        if (offset_expiry(g, o) <= now) group_drop_offset(g, o);
-    }
+    for (int i = 0; i < count; i++) group_drop_offset(g, due[i]);
     return OK;
+}
+
+/* Its offsets have been seen to. */
+static void expire_group(struct group *g, struct group_pass *pass)
+{
+    struct group_coordinator *c = g->coordinator;
+    bool over = !pass->failed && g->state == GROUP_EMPTY && g->offsets == NULL &&
+                g->pending == NULL && g->pending_offsets == NULL &&
+                group_next_expiry(g) <= pass->now;
+    if (over && is_ok(group_delete(c, g->id, NULL, NULL))) return; /* the pass has gone on to the next */
+    int64_t at = group_next_expiry(g);
+    if (at <= pass->now) at = pass->now + EMPTY_GROUP_MS; /* could not be written: later again */
+    if (at < pass->next) pass->next = at;
+    if (pass->group == g) pass_enter(c, g->hh.next);
+}
+
+/* False: the turn is long, and some are left. */
+static bool pass_go_on(struct group_coordinator *c)
+{
+    struct group_pass *pass = &c->pass;
+    pass->looked = 0;
+    for (uint32_t n = 1; pass->group != NULL; n++) {
+        if (failed(expire_some(pass->group, pass))) {
+            pass->failed = true;
+            pass->offset = NULL;
+        }
+        if (pass->offset == NULL) expire_group(pass->group, pass);
+        if (n % GROUPS_A_LOOK != 0 && pass->looked < OFFSETS_A_LOOK) continue;
+        if (loop_turn_is_long(c->options.loop)) return pass->group == NULL;
+        pass->looked = 0;
+    }
+    return true;
 }
 
 void group_expire_fire(struct timer *timer)
 {
     struct group_coordinator *c = CONTAINER_OF(timer, struct group_coordinator, expiry);
-    int64_t now = loop_wall(c->options.loop), next = INT64_MAX;
-    struct group *g, *tmp;
-    HASH_ITER(hh, c->groups, g, tmp) {
-        status s = expire_offsets(g, now);
-        bool over = is_ok(s) && g->state == GROUP_EMPTY && g->offsets == NULL &&
-                    g->pending == NULL && g->pending_offsets == NULL &&
-                    group_next_expiry(g) <= now;
-        if (over && is_ok(group_delete(c, g->id, NULL, NULL))) continue;
-        int64_t at = group_next_expiry(g);
-        if (at <= now) at = now + EMPTY_GROUP_MS; /* could not be written: later again */
-        if (at < next) next = at;
+    struct loop *loop = c->options.loop;
+    if (!c->pass.running) {
+        c->pass = (struct group_pass){ .running = true, .now = loop_wall(loop), .next = INT64_MAX };
+        pass_enter(c, c->groups);
     }
-    group_expire_by(c, next);
+    while (!pass_go_on(c))
+        if (is_ok(loop_timer_set(loop, &c->expiry, loop_now(loop)))) return; /* else: no memory to wait */
+    c->pass.running = false;
+    group_expire_by(c, c->pass.next);
 }

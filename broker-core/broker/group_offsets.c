@@ -28,6 +28,8 @@ struct committed *group_offset(const struct group *g, struct str topic, int32_t 
 
 static void forget(struct group *g, struct committed *o)
 {
+    struct group_pass *pass = &g->coordinator->pass;
+    if (pass->offset == o) pass->offset = o->hh.next;
     HASH_DEL(g->offsets, o);
     mem_free(o);
 }

@@ -864,6 +864,80 @@ static void test_offsets_expire_when_nobody_commits_them_again(void **state)
     assert_non_null(group_find(groups, G)); /* the empty group itself stays for ten minutes */
 }
 
+enum { MANY = 2000 };
+
+/* So many offsets of the group `simple`, which all have expired. */
+static void commit_many(void)
+{
+    struct commit c = { .wait = { .done = on_durable } };
+    struct commit_item *items = mem_zalloc(MANY * sizeof *items);
+    for (int32_t p = 0; p < MANY; p++) items[p] = item(p, p);
+    assert_true(is_ok(group_commit(groups, &simple, 1, items, MANY, -1, &c.wait)));
+    UNTIL(c.durable || c.wait.coordinator == NULL);
+    mem_free(items);
+    groups->options.offsets_retention_ms = options.offsets_retention_ms = 0;
+}
+
+static unsigned left_of(struct str id)
+{
+    struct group *g = group_find(groups, id);
+    return g ? HASH_COUNT(g->offsets) : 0;
+}
+
+/* A pass of expiry that is begun late in its turn, and gives way after its first slice. */
+static void begin_a_pass(void)
+{
+    groups->pass.running = false; /* were one under way, it begins anew */
+    while (!loop_turn_is_long(loop)) continue;
+    group_expire_fire(&groups->expiry);
+    assert_true(groups->pass.running);
+}
+
+static void test_many_offsets_expire_in_slices_and_the_rest_after_a_kill(void **state)
+{
+    (void)state;
+    commit_many();
+    unsigned before = left_of(simple.group_id);
+    begin_a_pass();
+    unsigned left = left_of(simple.group_id);
+    assert_in_range(before - left, 1, 256);
+    kill_and_start();
+    assert_true(left_of(simple.group_id) <= left);
+    UNTIL(left_of(simple.group_id) == 0);
+    kill_and_start();
+    assert_null(group_find(groups, simple.group_id));
+}
+
+static void test_what_is_committed_while_a_pass_of_expiry_is_under_way_expires_in_its_time(void **state)
+{
+    (void)state;
+    struct member_key key = { .group_id = G, .member_id = STR(""), .generation = -1 };
+    struct commit_item one[] = { item(0, 1) };
+    struct commit c = { .wait = { .done = on_durable } };
+    /* This group comes first, and does not expire. */
+    assert_true(is_ok(group_commit(groups, &key, 1, one, 1, 3600000, &c.wait)));
+    UNTIL(c.durable || c.wait.coordinator == NULL);
+    commit_many();
+    begin_a_pass();
+    c = (struct commit){ .wait = { .done = on_durable } };
+    assert_true(is_ok(group_commit(groups, &key, 1, one, 1, 1, &c.wait)));
+    UNTIL(left_of(G) == 0 && left_of(simple.group_id) == 0);
+    UNTIL(c.durable || c.wait.coordinator == NULL);
+}
+
+static void test_a_group_may_go_while_its_offsets_expire(void **state)
+{
+    (void)state;
+    struct plog *log;
+    int64_t end;
+    commit_many();
+    begin_a_pass();
+    assert_true(is_ok(group_delete(groups, simple.group_id, &log, &end)));
+    UNTIL(!groups->pass.running);
+    kill_and_start();
+    assert_null(group_find(groups, simple.group_id));
+}
+
 static void test_an_empty_group_without_offsets_goes_when_its_time_has_come(void **state)
 {
     (void)state;
@@ -955,6 +1029,9 @@ int main(void)
         T(test_the_offsets_of_a_deleted_topic_go_with_it),
         T(test_offsets_of_a_topic_made_anew_are_forgotten_at_the_next_start),
         T(test_offsets_expire_when_nobody_commits_them_again),
+        T(test_many_offsets_expire_in_slices_and_the_rest_after_a_kill),
+        T(test_what_is_committed_while_a_pass_of_expiry_is_under_way_expires_in_its_time),
+        T(test_a_group_may_go_while_its_offsets_expire),
         T(test_an_empty_group_without_offsets_goes_when_its_time_has_come),
         T(test_a_reader_waits_until_what_it_reads_is_durable),
         T(test_waiting_requests_are_answered_when_the_coordinator_ends),
