@@ -1,6 +1,8 @@
 /* alert_deliveries.c - the queue of messages: rows, so that a kill loses none, sent by the sender's
  * thread, and tried again with growing pauses. A message of a rule that waits for its channel takes up
- * what comes after it, so a receiver that was away is told once. Domain thread, but for the list. */
+ * what comes after it, so a receiver that was away is told once. A channel has a few messages under way
+ * at a time, and one that fails has one, so that receivers that hang do not hold up the others. Domain
+ * thread, but for the list. */
 #include "domain/alerts_int.h"
 
 #include "base/log.h"
@@ -127,6 +129,11 @@ static status write_result(struct db *db, struct alert_delivery *d, const struct
     bool last = !r->again || strcmp(d->cause, "test") == 0 || d->attempts + 1 >= ATTEMPTS_MAX ||
                 now - d->created_at >= AGE_MAX_MS;
     const char *state = r->arrived ? "sent" : last ? "failed" : "queued";
+    if (r->arrived && r->partly)
+        snprintf(d->error, sizeof d->error,
+                 "It went only to the recipients that the mail server takes: it answered %d before.",
+                 (int)d->http_status);
+    else str_copy(d->error, sizeof d->error, r->arrived ? STR("") : str_c(r->text));
     d->next_at = now + pause_of(d->attempts, r->after_ms);
     d->attempts++;
     str_copy(d->state, sizeof d->state, str_c(state));
@@ -136,13 +143,13 @@ static status write_result(struct db *db, struct alert_delivery *d, const struct
         "UPDATE alert_delivery SET state = ?, attempts = ?, next_at = ?, done_at = ?, http_status = ?, "
         "error = ? WHERE seq = ?",
         state, d->attempts, d->next_at, strcmp(state, "queued") == 0 ? (int64_t)0 : now, r->code,
-        r->arrived ? "" : (const char *)r->text, d->seq)));
+        (const char *)d->error, d->seq)));
     if (r->arrived)
-        TRY(db_run(DB(db, "UPDATE alert_channel SET sent_at = ?, error = '' WHERE id = ?", now,
-                      (const char *)d->channel_id)));
+        TRY(db_run(DB(db, "UPDATE alert_channel SET sent_at = ?, error = ? WHERE id = ?", now,
+                      (const char *)d->error, (const char *)d->channel_id)));
     else
         TRY(db_run(DB(db, "UPDATE alert_channel SET failed_at = ?, error = ? WHERE id = ?", now,
-                      (const char *)r->text, (const char *)d->channel_id)));
+                      (const char *)d->error, (const char *)d->channel_id)));
     return db_commit(db);
 }
 
@@ -231,33 +238,76 @@ static bool start(struct alert_queue *queue, struct alert_delivery *d, domain_do
     return true;
 }
 
-static bool may_start(const struct alert_queue *queue, const struct alert_delivery *d)
+/* A message of the same rule is under way there: the order of the two is kept. */
+static bool rule_in_flight(const struct alert_queue *queue, const struct alert_delivery *d)
 {
-    int of_channel = 0;
     for (size_t i = 0; i < SENDER_AT_ONCE; i++) {
         const struct flight *f = queue->flights[i];
-        if (!f || strcmp(f->d.channel_id, d->channel_id) != 0) continue;
-        if (strcmp(f->d.rule_id, d->rule_id) == 0 && !f->done) return false;
-        of_channel++;
+        if (f && !f->done && strcmp(f->d.channel_id, d->channel_id) == 0 &&
+            strcmp(f->d.rule_id, d->rule_id) == 0)
+            return true;
     }
-    return of_channel < OF_CHANNEL_MAX;
+    return false;
+}
+
+static bool channel_is_full(const struct alert_queue *queue, const char *channel_id)
+{
+    int count = 0;
+    int64_t fails = 0;
+    for (size_t i = 0; i < SENDER_AT_ONCE; i++)
+        count += queue->flights[i] && strcmp(queue->flights[i]->d.channel_id, channel_id) == 0;
+    if (count == 0 || count >= OF_CHANNEL_MAX) return count > 0;
+    (void)db_one_i64(DB(queue->alerts->domain->db,
+                        "SELECT failed_at > sent_at FROM alert_channel WHERE id = ?", channel_id),
+                     &fails); /* gone: so is what it was owed */
+    return fails != 0;
+}
+
+static bool all_in_flight(const struct alert_queue *queue)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < SENDER_AT_ONCE; i++) count += queue->flights[i] != NULL;
+    return count == SENDER_AT_ONCE;
+}
+
+/* Channels with all they may have under way, as text: each id with a semicolon behind it. */
+struct full_channels {
+    char ids[SENDER_AT_ONCE * (ID_TEXT + 1)];
+    size_t len;
+};
+
+/* Begins what is due and may be, of channels that are not full; false: another look would find no more. */
+static bool begin_due(struct alert_queue *queue, int64_t now, struct full_channels *full)
+{
+    struct alert_delivery due[DUE_MAX];
+    struct why why = { "" };
+    size_t count = 0;
+    bool more = false;
+    struct db_query *q = DB(queue->alerts->domain->db,
+                            COLUMNS "WHERE state = 'queued' AND cause <> 'test' AND next_at <= ? AND "
+                                    "instr(?, channel_id || ';') = 0 ORDER BY next_at LIMIT ?",
+                            now, (const char *)full->ids, DUE_MAX);
+    while (count < DUE_MAX && db_next(q)) read_row(q, &due[count++]);
+    (void)db_end(q); /* logged; looked at again */
+    for (size_t i = 0; i < count && !all_in_flight(queue); i++) {
+        if (strstr(full->ids, due[i].channel_id) || rule_in_flight(queue, &due[i])) continue;
+        if (!channel_is_full(queue, due[i].channel_id)) {
+            more |= start(queue, &due[i], NULL, NULL, &why);
+        } else if (full->len + ID_TEXT < sizeof full->ids) {
+            full->len += (size_t)snprintf(full->ids + full->len, sizeof full->ids - full->len, "%s;",
+                                          due[i].channel_id);
+            more = true;
+        }
+    }
+    return more && !all_in_flight(queue);
 }
 
 static void look(struct alert_queue *queue)
 {
     struct domain *domain = queue->alerts->domain;
-    struct alert_delivery due[DUE_MAX];
-    struct why why = { "" };
+    struct full_channels full = { .len = 0 };
     int64_t now = domain_wall(), next = 0;
-    size_t count = 0;
-    struct db_query *q = DB(domain->db,
-                            COLUMNS "WHERE state = 'queued' AND cause <> 'test' AND next_at <= ? "
-                                    "ORDER BY next_at LIMIT ?",
-                            now, DUE_MAX);
-    while (count < DUE_MAX && db_next(q)) read_row(q, &due[count++]);
-    (void)db_end(q); /* logged; looked at again */
-    for (size_t i = 0; i < count; i++)
-        if (may_start(queue, &due[i])) (void)start(queue, &due[i], NULL, NULL, &why);
+    while (begin_due(queue, now, &full)) {}
     loop_timer_clear(domain->loop, &queue->timer);
     if (failed(db_one_i64(DB(domain->db,
                              "SELECT next_at FROM alert_delivery WHERE state = 'queued' AND cause <> "

@@ -72,11 +72,27 @@ static json_t *alert_json(const struct alert *a)
     return json;
 }
 
+/* Names of groups are what clients say: one with a line break would otherwise write lines of its own. */
+static void put_words(struct buf *out, struct str s)
+{
+    for (size_t at = 0, n; at < s.len; at += n) {
+        const unsigned char c = (unsigned char)s.data[at];
+        n = str_utf8_length((struct str){ s.data + at, s.len - at });
+        if (n && c >= ' ' && c != 127) buf_put(out, s.data + at, n);
+        else buf_put(out, "?", 1);
+        if (!n) n = 1;
+    }
+}
+
 static void add_line(struct message *m, const struct alert *a, bool resolved)
 {
-    buf_printf(&m->lines, "%s %.*s%s%.*s: %.*s\n", resolved ? "resolved" : "firing",
-               STR_ARG(a->cluster_name), a->resource.len && a->cluster_name.len ? " / " : "",
-               STR_ARG(a->resource), STR_ARG(resolved ? a->reason : a->detail));
+    buf_put_str(&m->lines, resolved ? STR("resolved ") : STR("firing "));
+    put_words(&m->lines, a->cluster_name);
+    if (a->resource.len && a->cluster_name.len) buf_put_str(&m->lines, STR(" / "));
+    put_words(&m->lines, a->resource);
+    buf_put_str(&m->lines, STR(": "));
+    put_words(&m->lines, resolved ? a->reason : a->detail);
+    buf_put_str(&m->lines, STR("\n"));
 }
 
 static void add_alert(void *arg, const struct alert *a)
@@ -219,6 +235,7 @@ static status make_mail(const struct alert_delivery *d, const struct alert_chann
         .from = str_c(c->sender), .to = to, .subject = str_c(m->title), .at = domain_wall()
     };
     send->is_mail = true;
+    send->lenient = d->http_status >= 500 && strcmp(d->cause, "test") != 0;
     send->tls = strcmp(c->tls, "none") == 0 ? SEND_TLS_NONE
               : strcmp(c->tls, "implicit") == 0 ? SEND_TLS_IMPLICIT : SEND_TLS_STARTTLS;
     const char *at = c->recipients;

@@ -28,7 +28,7 @@ static bool is_plain(struct str s)
 {
     for (size_t i = 0; i < s.len; i++)
         if (s.data[i] < ' ' || s.data[i] > '~') return false;
-    return s.len < 200;
+    return s.len < 200 && !memmem(s.data, s.len, "=?", 2); /* which would be read as encoded */
 }
 
 /* Encoded words of whole characters. */

@@ -1,5 +1,6 @@
-/* sender.c - one thread with a libcurl multi handle. The lock guards the queue of what waits; a message
- * under way belongs to the thread until it is posted back to the loop. */
+/* sender.c - one thread with a libcurl multi handle, and one more for each mail under way: libcurl waits
+ * within its calls for what a mail server says to the text and to QUIT. The lock guards the queue of
+ * what waits; a message under way belongs to the thread until it is posted back to the loop. */
 #include "notify/sender.h"
 
 #include "base/mem.h"
@@ -23,7 +24,12 @@ struct send_work {
     CURL *curl;
     struct curl_slist *headers, *to;
     size_t sent, received;
-    bool was_near;
+    bool was_near, was_far; /* addresses that it led to */
+    bool has_thread;       /* of a mail */
+    pthread_t thread;
+    CURLcode code;         /* the mail's thread's, until performed */
+    atomic_bool performed;
+    int64_t deadline;      /* of loop_nanos */
     struct send_result result;
     struct job job;
 };
@@ -116,7 +122,17 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
         s->work->was_near = true;
         return CURL_SOCKET_BAD;
     }
+    s->work->was_far = true;
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+/* libcurl asks at least once a second, also while it waits for a mail server: its own timeout does not
+ * hold for the answer to QUIT. */
+static int must_stop(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+    struct send *s = arg;
+    (void)a, (void)b, (void)c, (void)d;
+    return atomic_load(&s->work->sender->given_up) || loop_nanos() > s->work->deadline;
 }
 
 static bool make_lists(struct send *s)
@@ -141,6 +157,7 @@ static void configure_mail(struct send *s, CURL *curl)
                                                                         : (long)CURLUSESSL_NONE);
     curl_easy_setopt(curl, CURLOPT_MAIL_FROM, s->from);
     curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, s->work->to);
+    curl_easy_setopt(curl, CURLOPT_MAIL_RCPT_ALLLOWFAILS, (long)s->lenient);
     curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
     curl_easy_setopt(curl, CURLOPT_READFUNCTION, give_mail);
     curl_easy_setopt(curl, CURLOPT_READDATA, s);
@@ -160,6 +177,10 @@ static void configure(struct send *s, CURL *curl)
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, TIMEOUT_MS);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
+    curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L); /* waits for no resolver that hangs */
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, must_stop);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, s);
     curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, drop_answer);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, s);
@@ -181,10 +202,11 @@ static void configure(struct send *s, CURL *curl)
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, s->body.data);
 }
 
-/* Worth another attempt: what is said of the moment, not of the message or of us. */
-static bool passes(bool is_mail, long code)
+/* Worth another attempt: what is said of the moment, not of the message or of us. What is refused for
+ * good may be one recipient: then the others are worth one. */
+static bool passes(const struct send *s, long code)
 {
-    if (is_mail) return code < 500;
+    if (s->is_mail) return code < 500 || (s->to_count > 1 && !s->lenient);
     return code == 0 || code == 408 || code == 425 || code == 429 || code >= 500;
 }
 
@@ -200,11 +222,13 @@ static void judge(struct send *s, CURLcode code)
     r->code = (int)answer;
     r->after_ms = (int64_t)after * 1000;
     r->arrived = code == CURLE_OK && (s->is_mail || (answer >= 200 && answer < 300));
+    r->partly = r->arrived && s->is_mail && s->lenient;
+    bool near = s->work->was_near && !s->work->was_far;
     /* Who said yes and broke off may not have it; the message's id tells who has it twice. */
     bool cut = !s->is_mail && code != CURLE_OK && answer >= 200 && answer < 300;
-    r->again = !r->arrived && !s->work->was_near && (cut || passes(s->is_mail, answer));
+    r->again = !r->arrived && !near && (cut || passes(s, answer));
     if (r->arrived) return;
-    if (s->work->was_near)
+    if (near)
         snprintf(r->text, sizeof r->text,
                  "It leads to this machine itself or its link, where nothing is sent; "
                  "leatd --alert-near allows it.");
@@ -241,7 +265,7 @@ static void sent(struct job *job)
 static void finish(struct sender *sender, struct send *s, CURLcode code)
 {
     judge(s, code);
-    curl_multi_remove_handle(sender->multi, s->work->curl);
+    if (!s->is_mail) curl_multi_remove_handle(sender->multi, s->work->curl);
     DL_DELETE(sender->running, s);
     sender->running_count--;
     pthread_mutex_lock(&sender->lock);
@@ -252,14 +276,43 @@ static void finish(struct sender *sender, struct send *s, CURLcode code)
 
 /* --- the thread --------------------------------------------------------------------------- */
 
+static void *perform_mail(void *arg)
+{
+    struct send *s = arg;
+    s->work->code = curl_easy_perform(s->work->curl);
+    CURLM *multi = s->work->sender->multi;
+    atomic_store(&s->work->performed, true);
+    curl_multi_wakeup(multi); /* lives until this thread is joined */
+    return NULL;
+}
+
+static bool begin_transfer(struct sender *sender, struct send *s)
+{
+    if (!s->is_mail) return curl_multi_add_handle(sender->multi, s->work->curl) == CURLM_OK;
+    s->work->has_thread = pthread_create(&s->work->thread, NULL, perform_mail, s) == 0;
+    return s->work->has_thread;
+}
+
+static void finish_mails(struct sender *sender)
+{
+    struct send *s, *next;
+    DL_FOREACH_SAFE(sender->running, s, next) {
+        if (!s->work->has_thread || !atomic_load(&s->work->performed)) continue;
+        pthread_join(s->work->thread, NULL);
+        s->work->has_thread = false;
+        finish(sender, s, s->work->code);
+    }
+}
+
 static void begin(struct sender *sender, struct send *s)
 {
+    s->work->deadline = loop_nanos() + (TIMEOUT_MS + 1000) * 1000000LL;
     DL_APPEND(sender->running, s);
     sender->running_count++;
     s->work->curl = curl_easy_init();
     if (s->work->curl && make_lists(s)) {
         configure(s, s->work->curl);
-        if (curl_multi_add_handle(sender->multi, s->work->curl) == CURLM_OK) return;
+        if (begin_transfer(sender, s)) return;
     }
     finish(sender, s, CURLE_OUT_OF_MEMORY);
 }
@@ -290,6 +343,7 @@ static void *run(void *arg)
             curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &s);
             finish(sender, s, code);
         }
+        finish_mails(sender);
         if (sender->running_count < SENDER_AT_ONCE) begin_waiting(sender);
         /* Woken by curl_multi_wakeup for what is new; a bound, should nothing come of a transfer. */
         curl_multi_poll(sender->multi, NULL, 0, 60000, NULL);
@@ -331,7 +385,10 @@ void sender_free(struct sender *sender)
         curl_multi_wakeup(sender->multi);
         pthread_join(sender->thread, NULL);
     }
-    DL_FOREACH(sender->running, s) curl_multi_remove_handle(sender->multi, s->work->curl);
+    DL_FOREACH(sender->running, s) {
+        if (s->work->has_thread) pthread_join(s->work->thread, NULL); /* within a second: must_stop */
+        else curl_multi_remove_handle(sender->multi, s->work->curl);
+    }
     free_all(sender->running);
     free_all(sender->waiting);
     free_all(sender->posted);

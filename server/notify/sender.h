@@ -15,6 +15,7 @@ void sender_free(struct sender *sender); /* NULL ok; what is under way is given 
 enum send_tls { SEND_TLS_NONE, SEND_TLS_STARTTLS, SEND_TLS_IMPLICIT };
 struct send_result {
     bool arrived;
+    bool partly;       /* it did, but perhaps not at every recipient (lenient) */
     bool again;        /* it did not, and may another time */
     int64_t after_ms;  /* the receiver asks for so much patience; 0: it does not */
     int code;          /* of HTTP or SMTP; 0: none came */
@@ -34,6 +35,7 @@ struct send {
     char from[256];
     char *to[50];              /* by send_to */
     size_t to_count;
+    bool lenient;              /* mail: who is refused does not keep it from the others */
     char *ca_pem;              /* trusted instead of the system's; NULL: the system's */
     send_done done;
     void *arg;

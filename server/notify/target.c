@@ -40,7 +40,7 @@ static bool v4_near_or_own(uint32_t a)
 
 bool target_is_near(const struct sockaddr *address)
 {
-    static const uint8_t nat64[12] = { 0, 0x64, 0xff, 0x9b };
+    static const uint8_t nat64[12] = { 0, 0x64, 0xff, 0x9b }, translated[12] = { [8] = 0xff, 0xff };
     static const uint8_t ec2[16] = { 0xfd, 0, 0x0e, 0xc2, [14] = 2, [15] = 0x54 };
     if (address->sa_family == AF_INET)
         return v4_near_or_own(ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr));
@@ -50,8 +50,13 @@ bool target_is_near(const struct sockaddr *address)
     if (IN6_IS_ADDR_LOOPBACK(v6) || IN6_IS_ADDR_LINKLOCAL(v6) || IN6_IS_ADDR_UNSPECIFIED(v6) ||
         IN6_IS_ADDR_SITELOCAL(v6) || IN6_IS_ADDR_MULTICAST(v6) || memcmp(b, ec2, 16) == 0)
         return true;
-    if (IN6_IS_ADDR_V4MAPPED(v6) || IN6_IS_ADDR_V4COMPAT(v6) || memcmp(b, nat64, 12) == 0)
+    if (IN6_IS_ADDR_V4MAPPED(v6) || IN6_IS_ADDR_V4COMPAT(v6) || memcmp(b, nat64, 12) == 0 ||
+        memcmp(b, translated, 12) == 0)
         return v4_near_or_own(get_be32(b + 12));
+    /* 64:ff9b:1::/48, of one's own NAT64: where RFC 6052 has the address in a /48, or at the end */
+    if (memcmp(b, nat64, 4) == 0 && b[4] == 0 && b[5] == 1)
+        return v4_near_or_own(get_be32(b + 12)) ||
+               v4_near_or_own((uint32_t)b[6] << 24 | (uint32_t)b[7] << 16 | (uint32_t)b[9] << 8 | b[10]);
     if (b[0] == 0x20 && b[1] == 0x02) return v4_near_or_own(get_be32(b + 2));
     return is_own(address);
 }

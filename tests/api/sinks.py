@@ -1,4 +1,5 @@
 """Receivers of alerts that we did not write: Werkzeug's HTTP server, aiosmtpd's mail server."""
+import asyncio
 import email
 import email.policy
 import json
@@ -18,10 +19,12 @@ for noisy in ("werkzeug", "mail.log"):
 
 
 class Http:
-    """Keeps what was posted; answers with the statuses given in `answers` ("cut": a 200 that breaks off), then 200."""
+    """Keeps what was posted; answers with the statuses given in `answers`, then 200. Of them "cut" is a 200 that breaks off,
+    "endless" one whose body never ends, "drip" one whose body comes a byte a second, and "hang" says nothing until close()."""
 
     def __init__(self, answers=(), headers=None):
         self.posts, self.answers, self.headers = [], list(answers), headers or {}
+        self.closed = threading.Event()
         self.server = make_server("127.0.0.1", 0, self.serve, threaded=True)
         self.port = self.server.server_port
         self.url = f"http://127.0.0.1:{self.port}/hook"
@@ -35,7 +38,17 @@ class Http:
         if status == "cut":
             start_response("200 OK", [("Content-Length", "1000")])
             return [b"seen"]
+        if status == "hang":
+            self.closed.wait()
+            status = 500
+        if status in ("endless", "drip"):
+            start_response("200 OK", [("Content-Length", "1000000000000")])
+            return self.body(*{"endless": (b"x" * 65536, 0), "drip": (b"x", 1)}[status])
         return Response("seen", status=status, headers=self.headers)(environ, start_response)
+
+    def body(self, part, pause):
+        while not self.closed.wait(pause):
+            yield part
 
     def bodies(self):
         return [json.loads(body) for _headers, body in list(self.posts)]
@@ -45,16 +58,18 @@ class Http:
         return wait_for(lambda: next((b for b in self.bodies() if condition(b)), None), what, 40)
 
     def close(self):
+        self.closed.set()
         self.server.shutdown()
         self.thread.join()
         self.server.server_close()
 
 
 class Mail:
-    """Keeps mails; with a certificate it wants STARTTLS and a login."""
+    """Keeps mails; with a certificate it wants STARTTLS and a login. `answers`: what it says to mails instead ("hang": nothing);
+    `unknown`: recipients that it refuses."""
 
     def __init__(self, context=None, login=None):
-        self.mails, self.login, self.answers = [], login, []
+        self.mails, self.login, self.answers, self.unknown = [], login, [], set()
         more = {}
         if context:
             more = {"tls_context": context, "require_starttls": True, "auth_required": True,
@@ -67,9 +82,18 @@ class Mail:
     def authenticate(self, _server, _session, _envelope, _mechanism, data):
         return AuthResult(success=(data.login.decode(), data.password.decode()) == self.login)
 
+    async def handle_RCPT(self, _server, _session, envelope, address, _options):
+        if address in self.unknown:
+            return "550 nobody of that name"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
     async def handle_DATA(self, _server, _session, envelope):
-        if self.answers:
-            return self.answers.pop(0)
+        answer = self.answers.pop(0) if self.answers else None
+        if answer == "hang":
+            await asyncio.Event().wait()
+        if answer:
+            return answer
         message = email.message_from_bytes(envelope.content, policy=email.policy.default)
         self.mails.append((envelope.mail_from, envelope.rcpt_tos, message))
         return "250 OK"

@@ -73,7 +73,7 @@ class Alerts:
         assert to == ["ops@example.com"] and words in " ".join(message.get_content().split()), (words, message)
 
     def deliveries(self, channel):
-        return self.s.good("GET", f"/leat/v1/alert-deliveries?channel_id={channel}")["data"]
+        return self.s.good("GET", f"/leat/v1/alert-deliveries?channel_id={channel}&page_size=100")["data"]
 
     def drop(self, rule):
         self.s.good("DELETE", f"/leat/v1/alert-rules/{rule}", status=204)
@@ -113,7 +113,7 @@ def test_a_new_organization_has_rules_that_it_may_change(t):
 def test_what_makes_no_sense_is_refused_with_a_sentence(t):
     good = {"name": "x", "watches": "lag", "threshold": 1}
     for change in ({"watches": "weather"}, {"threshold": -1}, {"severity": "red"}, {"for_ms": -1}, {"repeat_ms": 5},
-                   {"channels": ["ac-none"]}, {"cluster_id": t.id, "environment_id": t.environment}, {"name": ""},
+                   {"channels": ["ac-none"]}, {"name": "x\r\nBcc: spy@example.com"}, {"cluster_id": t.id, "environment_id": t.environment}, {"name": ""},
                    {"environment_id": "env-none"}, {"watches": "disk", "cluster_id": t.id},
                    {"watches": "storage", "resource": "x"}, {"threshold": "many"}, {"enabled": 1}):
         e = t.s.refused(422, "POST", "/leat/v1/alert-rules", {**good, **change})["errors"][0]
@@ -408,9 +408,14 @@ def test_a_name_that_is_no_text_hides_no_alert(t):
     t.s.produce(t.id, "odd", *[text(str(i)) for i in range(10)])
     rule = t.make_rule("lag", cluster_id=t.id, threshold=3, resource="odd*")
     kcat(t.cluster["bootstrap_servers"], t.key, "-q", "-X", "auto.offset.reset=earliest", "-c", "2", "-G",
-         b"odd-\xff-group".decode("utf-8", "surrogateescape"), "odd")
+         b"odd-\xff\nresolved orders: <!channel>".decode("utf-8", "surrogateescape"), "odd")
     _body, alert = t.fired(rule)
-    assert alert["resource"] == "odd-?-group" and alert["value"] == 8, alert
+    assert alert["resource"] == "odd-?\nresolved orders: <!channel>" and alert["value"] == 8, alert
+    # Nor does it write lines of its own for those who read, or call a whole chat.
+    _from, _to, message = t.mail.wait_for(lambda m: t.names[rule] in m["Subject"], "a mail comes")
+    said = t.chat.wait(lambda b: t.names[rule] in b["text"], "the chat is told")["attachments"][0]["text"]
+    line = "firing orders / odd-??resolved orders: <!channel>: 8 records behind"
+    assert message.get_content().startswith(line) and said.startswith(html.escape(line)), (message, said)
     t.drop(rule)
 
 
@@ -454,6 +459,40 @@ def test_a_receiver_that_breaks_off_is_told_again(t):
         wait_for(lambda: [d for d in t.deliveries(channel) if d["state"] == "sent"], "it arrived", 40)
         assert {headers["Leat-Delivery"] for headers, _body in hook.posts} == {waiting["id"]} and len(hook.posts) == 2
         t.drop(rule)
+
+
+def test_receivers_that_hang_or_never_end_are_tried_again_and_one_that_said_yes_is_not(t):
+    slow = [sinks.Http(answers=["hang"] * 99), sinks.Http(answers=["drip"] * 99), sinks.Mail()]
+    slow[2].answers = ["hang"] * 99
+    with contextlib.closing(sinks.Http(answers=["endless"])) as talkative:
+        channels = [t.make_channel(type="webhook", url=hook.url)["id"] for hook in (talkative, *slow[:2])]
+        channels.append(t.make_channel(type="email", url=slow[2].url, tls="none", to=["ops@example.com"],
+                                       **{"from": "leat@example.com"})["id"])
+        rule = t.make_rule("disk", threshold=0, channels=channels)
+        tried = [wait_for(lambda c=c: [d for d in t.deliveries(c) if d["attempts"]], "it was tried", 60)[0] for c in channels]
+        assert (tried[0]["state"], tried[0]["attempts"], len(talkative.posts)) == ("sent", 1, 1), tried
+        assert {d["state"] for d in tried[1:]} == {"queued"}, tried
+        for delivery, words in zip(tried[1:], ("It cannot be reached: Timeout", "status 200 and breaks off: Timeout",
+                                               "It cannot be reached: Timeout")):
+            assert words in delivery["error"], tried
+        t.drop(rule)
+        for channel in channels:
+            t.s.good("DELETE", f"/leat/v1/alert-channels/{channel}", status=204)
+    for sink in slow:
+        sink.close()
+
+
+def test_a_receiver_that_hangs_does_not_hold_up_the_others(t):
+    with contextlib.closing(sinks.Http(answers=["hang"] * 999)) as hung:
+        channel = t.make_channel(type="webhook", url=hung.url)["id"]
+        rules = [t.make_rule("watchdog", channels=[channel]) for _ in range(70)]
+        wait_for(lambda: len(t.deliveries(channel)) >= 70 and len(hung.posts) >= 4, "more is owed to it than is looked at at once", 40)
+        rule = t.make_rule("watchdog", channels=[t.channel])
+        t.fired(rule, t.hook)
+        assert len(hung.posts) < 8, "it was told while the other was still being waited for"
+        for made in (*rules, rule):
+            t.drop(made)
+        t.s.good("DELETE", f"/leat/v1/alert-channels/{channel}", status=204)
 
 
 def test_what_a_receiver_refuses_for_good_is_not_tried_again(t):
@@ -523,6 +562,24 @@ def test_mail_arrives_readable_with_one_thread_a_rule(t):
         t.drop(rule)
         _sender, _to, end = server.wait("resolved", "and of the end")
         assert end["References"] == message["References"] == f"<{rule}@example.com>" and end["Message-ID"] != message["Message-ID"]
+
+
+def test_a_recipient_that_is_refused_does_not_keep_a_mail_from_the_others(t):
+    with contextlib.closing(sinks.Mail()) as server:
+        server.unknown = {"gone@example.com"}
+        mail = {"type": "email", "url": server.url, "tls": "none", "from": "leat@example.com"}
+        some = t.make_channel(**mail, to=["gone@example.com", "ops@example.com"])["id"]
+        none = t.make_channel(**mail, to=["gone@example.com"])["id"]
+        answer = t.s.good("POST", f"/leat/v1/alert-channels/{some}:test")
+        assert not answer["arrived"] and "550" in answer["error"] and not server.mails, answer
+        rule = t.make_rule("disk", threshold=0, channels=[some, none])
+        assert server.wait("firing", "a mail comes")[1] == ["ops@example.com"]
+        sent, given_up = (wait_for(lambda c=c, s=s: [d for d in t.deliveries(c) if d["state"] == s and d["rule_id"]], "it is settled")[0]
+                          for c, s in ((some, "sent"), (none, "failed")))
+        assert sent["attempts"] == 2 and "550" in sent["error"], sent
+        assert (given_up["attempts"], given_up["status"]) == (1, 550), given_up
+        assert t.s.good("GET", f"/leat/v1/alert-channels/{some}")["error"] == sent["error"]
+        t.drop(rule)
 
 
 def test_mail_by_starttls_with_a_login(t):

@@ -204,7 +204,7 @@ function Channels({ list, rules }: { list: { value?: Channel[]; error?: string; 
         <Table label="Messages" rows={deliveries.value!.data} rowKey={d => d.id} columns={[
           { title: 'About', cell: d => <>{d.rule_id ? rules.find(r => r.id === d.rule_id)?.name || 'a rule that is gone' : 'a test'}<small>{d.rule_id ? plural(d.alerts, 'alert') : ' '}</small></> },
           { title: 'To', cell: d => name(d.channel_id) },
-          { title: 'What became of it', cell: d => d.state === 'sent' ? 'arrived' : <><span class={`badge ${d.state === 'failed' ? 'bad' : 'warn'}`}>{d.state === 'failed' ? 'given up' : d.attempts ? 'tried again' : 'waits'}</span><small>{d.error}</small></> },
+          { title: 'What became of it', cell: d => d.state === 'sent' ? <>arrived{d.error && <small>{d.error}</small>}</> : <><span class={`badge ${d.state === 'failed' ? 'bad' : 'warn'}`}>{d.state === 'failed' ? 'given up' : d.attempts ? 'tried again' : 'waits'}</span><small>{d.error}</small></> },
           { title: 'Attempts', num: true, narrow: 'p3', cell: d => count(d.attempts) },
           { title: 'Made', narrow: 'p2', cell: d => <span title={dateTime(d.created_at)}>{ago(d.created_at)}</span> },
         ]} />
