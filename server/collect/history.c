@@ -33,44 +33,11 @@
 #define OTHERS "(others)"
 #define LABEL_MAX 520           /* bytes */
 
-const struct series_type series_types[] = {
-#define SERIES(symbol, number, name, kind, label, unit, text)                                      \
-    { number, name, SERIES_##kind, SERIES_##label, unit, text },
-#include "collect/series.def"
-#undef SERIES
-};
-const size_t series_type_count = ARRAY_LEN(series_types);
-
 enum {
 #define SERIES(symbol, number, name, kind, label, unit, text) S_##symbol = number,
 #include "collect/series.def"
 #undef SERIES
 };
-
-const struct series_type *series_by_name(struct str name)
-{
-    if (str_starts(name, STR(SERIES_PREFIX)))
-        name = (struct str){ name.data + sizeof SERIES_PREFIX - 1, name.len - (sizeof SERIES_PREFIX - 1) };
-    for (size_t i = 0; i < series_type_count; i++)
-        if (str_eq_c(name, series_types[i].name)) return &series_types[i];
-    return NULL;
-}
-
-static const struct series_type *type_of(int number)
-{
-    for (size_t i = 0; i < series_type_count; i++)
-        if (series_types[i].number == number) return &series_types[i];
-    return NULL;
-}
-
-const char *series_label_name(enum series_label label, size_t i)
-{
-    static const char *const names[][SERIES_LABELS_MAX] = {
-        [SERIES_NONE] = { NULL }, [SERIES_TOPIC] = { "topic" }, [SERIES_PRINCIPAL] = { "principal_id" },
-        [SERIES_GROUP] = { "consumer_group_id", "topic" },
-    };
-    return i < SERIES_LABELS_MAX ? names[label][i] : NULL;
-}
 
 static const char schema[] =
     "PRAGMA synchronous = NORMAL;"
@@ -96,6 +63,15 @@ struct known_series {
     UT_hash_handle hh;
     char key[];     /* cluster, type, label */
 };
+struct known_cluster { /* of which a row was written: where its totals stood is known */
+    int64_t number;
+    UT_hash_handle hh;
+};
+struct seen { /* a cluster whose figures were taken. Domain thread */
+    char cluster[CLUSTER_ID];
+    int takes;
+    UT_hash_handle hh;
+};
 /* What brokers and topics that are gone had counted: entries, until the minute is taken. Domain thread. */
 struct ended {
     char cluster[CLUSTER_ID];
@@ -114,6 +90,7 @@ struct history {
     struct job job;
     int64_t since;        /* ms since 1970: what is newer than that was never counted */
     struct ended *ended;
+    struct seen *seen;
     int64_t takes;        /* so far; later nothing is new to the lane */
     bool busy;
     char (*taking)[CLUSTER_ID]; /* clusters of the take under way; NULL: none is */
@@ -128,8 +105,8 @@ struct history {
     int64_t hour;         /* up to which hours are made */
     int64_t minutes_kept;
     bool forgot;          /* clusters */
-    struct hour carried;  /* totals as they stood a moment before this process; until the first is written */
-    bool first;           /* of a total from before this process it is not known what is news */
+    struct known_cluster *known;
+    struct hour carried;  /* of the cluster being written: totals as they stood before this process */
 };
 
 static int64_t wall_ms(void)
@@ -164,7 +141,7 @@ static void put(const struct taking *t, int type, const char *label, int64_t val
 {
     struct entry e = { value, (uint16_t)strlen(t->cluster), (uint16_t)strlen(label), (uint8_t)type,
                        t->fresh, t->ended, t->rest };
-    if (t->ended && type_of(type)->kind != SERIES_COUNTER) return;
+    if (t->ended && series_by_number(type)->kind != SERIES_COUNTER) return;
     if ((t->ended || t->rest) && value == 0) return;
     buf_put(t->out, &e, sizeof e);
     buf_put(t->out, t->cluster, e.cluster_len);
@@ -255,12 +232,32 @@ static void put_counts(const struct taking *to, const struct engine_figures *f)
     put(to, S_ERROR_COUNT, "", f->errors);
 }
 
+/* In how many minutes the cluster's figures were taken: of those that were, no topic is news for long. */
+static int takes_of(const struct history *h, const char *id)
+{
+    struct seen *s = NULL;
+    HASH_FIND_STR(h->seen, id, s);
+    return s ? s->takes : 0;
+}
+
+static void note_take(struct history *h, const char *id)
+{
+    struct seen *s = NULL;
+    HASH_FIND_STR(h->seen, id, s);
+    if (!s && HASH_COUNT(h->seen) < CLUSTERS_MAX && (s = mem_zalloc(sizeof *s))) {
+        snprintf(s->cluster, sizeof s->cluster, "%s", id);
+        HASH_ADD_STR(h->seen, cluster, s);
+        if (!HASH_ADDED(hh, s)) mem_free(TAKE(s));
+    }
+    if (s && s->takes < FIRST_TAKES) s->takes++;
+}
+
 static struct taking taking_of(const struct history *h, const char *id, const struct engine_figures *f,
                                struct buf *out)
 {
     struct taking to = { .out = out, .db = h->db, .cluster = id, .since = h->since, .fresh = f->from_start };
     int64_t newer = 0;
-    if (to.fresh || h->takes >= FIRST_TAKES) return to;
+    if (to.fresh || takes_of(h, id) >= FIRST_TAKES) return to;
     (void)db_one_i64(DB(h->db, "SELECT count(*) FROM cluster WHERE id = ? AND created_at >= ?", str_c(id),
                         h->since), &newer);
     to.fresh = newer > 0;
@@ -277,6 +274,7 @@ static void put_cluster(struct history *h, const char *id, int64_t partitions)
     const struct engine_figures *f = engine_figures(h->engine, id);
     if (!f || !f->known) return;
     struct taking to = taking_of(h, id, f, &h->taken);
+    note_take(h, id);
     put_counts(&to, f);
     put_lags(&to, h->engine, wall_ms());
     put(&to, S_CONNECTIONS, "", f->connections);
@@ -408,19 +406,20 @@ static status series_of(struct history *h, int64_t cluster, const struct entry *
 
 /* Brokers go on without leatd: what they counted while it was away for a minute or two belongs to the first
  * minute; after a longer time it would be a peak that never was. */
-static status carry_totals(struct history *h)
+static status carry_totals(struct history *h, int64_t cluster)
 {
     status result = OK;
-    struct db_query *q = DB(h->file, "SELECT data FROM total WHERE at >= ?", h->minute - CARRIED_MINUTES);
+    struct db_query *q = DB(h->file, "SELECT data FROM total WHERE cluster = ? AND at >= ?", cluster,
+                            h->minute - CARRIED_MINUTES);
     while (is_ok(result) && db_next(q)) result = hour_add(&h->carried, db_bytes(q, 0));
     status ended = db_end(q);
     return failed(result) ? result : ended;
 }
 
 /* What a counter gained since it was last looked at. */
-static int64_t gain(const struct history *h, struct known_series *s, const struct entry *e)
+static int64_t gain(bool first, struct known_series *s, const struct entry *e)
 {
-    bool news = s->told || e->fresh || !h->first;
+    bool news = s->told || e->fresh || !first;
     bool same_life = s->told && e->value >= s->last; /* a new one begins at 0 */
     int64_t gained = same_life ? e->value - s->last : e->value;
     s->last = e->ended ? 0 : e->value;
@@ -432,6 +431,7 @@ struct pending_row { /* of one cluster */
     struct buf values, totals;
     struct known_series *gained; /* what is still to be put */
     int64_t cluster, last_value, last_total;
+    bool first; /* of a total from before this process it is not known what is news */
 };
 
 static struct bytes content(const struct buf *b) { return b->len ? buf_bytes(b) : bytes_of("", 0); }
@@ -452,13 +452,13 @@ static void put_later(struct pending_row *row, struct known_series *s, int64_t g
 }
 
 /* Of series that nothing counts any more, and of OTHERS. */
-static void put_gained(const struct history *h, struct pending_row *row)
+static void put_gained(struct pending_row *row)
 {
     while (row->gained) {
         struct known_series *s = row->gained;
         row->gained = s->next;
         s->listed = false;
-        if (h->first && s->told && s->unknown > s->last) s->gained += s->unknown - s->last;
+        if (row->first && s->told && s->unknown > s->last) s->gained += s->unknown - s->last;
         if (s->sum) s->last = s->sum;
         if (s->gained || s->sum) put_value(row, s, SERIES_COUNTER, s->gained);
         s->gained = s->sum = s->unknown = 0;
@@ -468,15 +468,15 @@ static void put_gained(const struct history *h, struct pending_row *row)
 static status put_entry(struct history *h, struct pending_row *row, const struct entry *e, const char *label)
 {
     struct known_series *s = NULL, *counted = NULL;
-    const struct series_type *type = type_of(e->type);
+    const struct series_type *type = series_by_number(e->type);
     TRY(series_of(h, row->cluster, e, label, &s));
     if (!s || !type) return OK;
     if (type->kind != SERIES_COUNTER) {
         put_value(row, s, type->kind, e->value);
         return OK;
     }
-    bool unknown = h->first && !s->told && !e->fresh;
-    int64_t gained = gain(h, s, e);
+    bool unknown = row->first && !s->told && !e->fresh;
+    int64_t gained = gain(row->first, s, e);
     if (e->rest) {
         const struct entry others = { .type = e->type, .label_len = sizeof OTHERS - 1 };
         TRY(series_of(h, row->cluster, &others, OTHERS, &counted));
@@ -493,9 +493,31 @@ static status put_entry(struct history *h, struct pending_row *row, const struct
     return OK;
 }
 
+static status know_cluster(struct history *h, int64_t number)
+{
+    struct known_cluster *c = mem_zalloc(sizeof *c);
+    if (!c) return FAIL(NO_MEMORY);
+    c->number = number;
+    HASH_ADD(hh, h->known, number, sizeof c->number, c);
+    if (HASH_ADDED(hh, c)) return OK;
+    mem_free(c);
+    return FAIL(NO_MEMORY);
+}
+
+/* A broker may be heard of minutes after this process began: each cluster has a first minute of its own. */
+static status begin_row(struct history *h, struct str id, struct pending_row *row)
+{
+    struct known_cluster *known = NULL;
+    TRY(number_of_cluster(h->file, id, &row->cluster));
+    HASH_FIND(hh, h->known, &row->cluster, sizeof row->cluster, known);
+    row->first = !known;
+    return row->first ? carry_totals(h, row->cluster) : OK;
+}
+
 static status write_row(struct history *h, struct pending_row *row)
 {
-    put_gained(h, row);
+    put_gained(row);
+    hour_done(&h->carried);
     status result = buf_check(&row->values);
     if (is_ok(result)) result = buf_check(&row->totals);
     if (is_ok(result) && row->cluster)
@@ -504,9 +526,11 @@ static status write_row(struct history *h, struct pending_row *row)
     if (is_ok(result) && row->cluster)
         result = db_run(DB(h->file, "INSERT OR REPLACE INTO total VALUES (?, ?, ?)", row->cluster, h->minute,
                            content(&row->totals)));
+    if (is_ok(result) && row->first) result = know_cluster(h, row->cluster);
     buf_clear(&row->values);
     buf_clear(&row->totals);
     row->last_value = row->last_total = 0;
+    row->first = false;
     return result;
 }
 
@@ -514,7 +538,7 @@ static status write_taken(struct history *h)
 {
     struct pending_row row = { .cluster = 0 };
     struct str id = STR_NULL;
-    status result = h->first ? carry_totals(h) : OK;
+    status result = OK;
     buf_init(&row.values, 16 << 20);
     buf_init(&row.totals, 16 << 20);
     for (size_t at = 0; at < h->taken.len && is_ok(result);) {
@@ -525,7 +549,7 @@ static status write_taken(struct history *h)
         if (!id.data || !str_eq(id, (struct str){ text, e.cluster_len })) {
             result = write_row(h, &row);
             id = (struct str){ text, e.cluster_len };
-            if (is_ok(result)) result = number_of_cluster(h->file, id, &row.cluster);
+            if (is_ok(result)) result = begin_row(h, id, &row);
         }
         if (is_ok(result)) result = put_entry(h, &row, &e, label);
     }
@@ -533,7 +557,6 @@ static status write_taken(struct history *h)
     buf_done(&row.values);
     buf_done(&row.totals);
     hour_done(&h->carried);
-    h->first = false;
     return result;
 }
 
@@ -543,7 +566,7 @@ static enum series_kind kind_of(struct db *db, int64_t series)
 {
     int64_t type = 0;
     (void)db_one_i64(DB(db, "SELECT type FROM series WHERE number = ?", series), &type);
-    const struct series_type *t = type_of((int)type);
+    const struct series_type *t = series_by_number((int)type);
     return t ? t->kind : SERIES_COUNTER;
 }
 
@@ -630,6 +653,11 @@ static status write_hours(struct history *h)
 static void forget_series(struct history *h)
 {
     struct known_series *s, *next;
+    struct known_cluster *c, *other;
+    HASH_ITER(hh, h->known, c, other) {
+        HASH_DEL(h->known, c);
+        mem_free(c);
+    }
     HASH_ITER(hh, h->series, s, next) {
         HASH_DEL(h->series, s);
         mem_free(s);
@@ -656,7 +684,6 @@ static void write_minute(struct history *h)
     if (is_ok(result) && !h->forgot) return;
     forget_series(h);
     h->forgot = false;
-    h->first = true;
 }
 
 static void work(struct job *job)
@@ -806,7 +833,7 @@ status history_start(const char *data_dir, int64_t max_bytes, struct loop *loop,
     if (!h) return FAIL(NO_MEMORY);
     *h = (struct history){ .loop = loop, .data_dir = data_dir, .max_bytes = max_bytes, .db = db,
                            .engine = engine, .supervisor = supervisor,
-                           .first = true, .minutes_kept = MINUTES_KEPT };
+                           .minutes_kept = MINUTES_KEPT };
     buf_init(&h->taken, TAKE_MAX);
     timer_init(&h->timer, on_minute);
     timer_init(&h->more, on_more);
@@ -827,9 +854,14 @@ status history_start(const char *data_dir, int64_t max_bytes, struct loop *loop,
 
 void history_stop(struct history *h)
 {
+    struct seen *s, *next;
     if (!h) return;
     forget_series(h);
     forget_ended(h, INT64_MAX);
+    HASH_ITER(hh, h->seen, s, next) {
+        HASH_DEL(h->seen, s);
+        mem_free(s);
+    }
     mem_free(h->taking);
     buf_done(&h->taken);
     db_free(h->file);

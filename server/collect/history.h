@@ -29,6 +29,7 @@ extern const struct series_type series_types[];
 extern const size_t series_type_count;
 #define SERIES_PREFIX "io.confluent.kafka.server/"
 const struct series_type *series_by_name(struct str name); /* with or without the prefix; NULL: none */
+const struct series_type *series_by_number(int number);    /* NULL: none */
 /* "topic"; "principal_id"; "consumer_group_id" and "topic"; NULL behind the last. */
 const char *series_label_name(enum series_label label, size_t i);
 
