@@ -31,27 +31,26 @@ static const struct {
     const char *name, *path, *field, *text;
     bool of_cluster;
 } lists[] = {
-    { "@clusters", "/leat/v1/clusters", "id", "display_name", false },
-    { "@environments", "/org/v2/environments", "id", "display_name", false },
-    { "@accounts", "/iam/v2/service-accounts", "id", "display_name", false },
+    { "@clusters", "/leat/v1/clusters?page_size=100", "id", "display_name", false },
+    { "@environments", "/org/v2/environments?page_size=100", "id", "display_name", false },
+    { "@accounts", "/iam/v2/service-accounts?page_size=100", "id", "display_name", false },
     { "@plans", "/leat/v1/plans", "name", NULL, false },
     { "@roles", "/leat/v1/roles", "name", "description", false },
     { "@metrics", "/v2/metrics/cloud/descriptors/metrics", "name", "description", false },
-    { "@channels", "/leat/v1/alert-channels", "id", "name", false },
-    { "@rules", "/leat/v1/alert-rules", "id", "name", false },
-    { "@topics", "topics", "topic_name", NULL, true },
+    { "@channels", "/leat/v1/alert-channels?page_size=100", "id", "name", false },
+    { "@rules", "/leat/v1/alert-rules?page_size=100", "id", "name", false },
+    { "@topics", "topics?page_size=100&filter=", "topic_name", NULL, true },
     { "@groups", "groups", "group_id", "state", true },
 };
 
 static void offer_list(struct cli *cli, const char *prefix, const char *name)
 {
-    char path[400];
+    char path[1000];
     size_t i;
     json_t *row;
-    long code;
-    const char *why;
     if (strcmp(name, "@profiles") == 0) {
-        json_array_foreach(profile_names(), i, row) offer(prefix, json_string_value(row), "");
+        const json_t *profiles = profile_names();
+        json_array_foreach(profiles, i, row) offer(prefix, json_string_value(row), "");
         return;
     }
     bool known = (cli->session && *cli->session) || (cli->key && cli->secret);
@@ -60,12 +59,17 @@ static void offer_list(struct cli *cli, const char *prefix, const char *name)
         const char *cluster = cli_option(cli, "cluster") ? cli_option(cli, "cluster") : cli->cluster;
         if (lists[k].of_cluster && (!cluster || !*cluster)) return;
         if (lists[k].of_cluster)
-            snprintf(path, sizeof path, "/leat/v1/clusters/%s/%s", rest_escape(cluster), lists[k].path);
+            snprintf(path, sizeof path, "/leat/v1/clusters/%s/%s%s", rest_escape(cluster), lists[k].path,
+                     strchr(lists[k].path, '?') ? rest_escape(prefix) : "");
         else snprintf(path, sizeof path, "%s", lists[k].path);
         alarm(WAIT_S);
-        json_t *answer = rest_try(cli, "GET", NULL, path, &code, &why);
-        json_array_foreach(json_object_get(answer, "data"), i, row)
-            offer(prefix, text_at(row, lists[k].field), lists[k].text ? text_at(row, lists[k].text) : "");
+        const json_t *rows = rest_list(cli, path);
+        json_array_foreach(rows, i, row) {
+            const char *word = text_at(row, lists[k].field);
+            const char *brief = strcmp(name, "@metrics") == 0 ? strrchr(word, '/') : NULL;
+            if (brief && strncmp(prefix, "io.", 3) != 0) word = brief + 1; /* as leat takes them, too */
+            offer(prefix, word, lists[k].text ? text_at(row, lists[k].text) : "");
+        }
     }
 }
 
@@ -101,7 +105,7 @@ static void offer_verbs(const char *noun, const char *prefix)
 }
 
 /* The word at place n among a verb's arguments. */
-static void offer_argument(struct cli *cli, const struct verb *v, int n, const char *prefix)
+static void offer_argument(struct cli *cli, const struct verb *v, int n, const char *noun, const char *prefix)
 {
     static const char *const kinds[][2] = {
         { "TOPIC", "@topics" },
@@ -115,6 +119,11 @@ static void offer_argument(struct cli *cli, const struct verb *v, int n, const c
         { "METHOD", "GET|POST|PUT|PATCH|DELETE" },
     };
     const char *at = v->args ? v->args : "";
+    if (strcmp(v->noun, "help") == 0) {
+        if (n == 0) offer_nouns(prefix);
+        else if (n == 1) offer_verbs(noun, prefix);
+        return;
+    }
     for (; n > 0 && *at; n--) at += strcspn(at, " "), at += strspn(at, " ");
     at += *at == '[';
     size_t len = strcspn(at, " ]=");
@@ -125,7 +134,6 @@ static void offer_argument(struct cli *cli, const struct verb *v, int n, const c
     if (strcmp(v->noun, "plans") == 0 && len == 4 && memcmp(at, "NAME", 4) == 0 &&
         strcmp(v->verb, "create"))
         offer_value(cli, prefix, "@plans");
-    if (strcmp(v->noun, "help") == 0) offer_nouns(prefix);
 }
 
 /* Words: what was typed behind "leat", the last is the one to complete (it may be empty). */
@@ -156,7 +164,7 @@ int verb_complete(struct cli *cli)
     else if (*last == '-' && v) offer_options(v, last);
     else if (!nouns[0]) offer_nouns(last);
     else if (words == 1 && (!v || *v->verb)) offer_verbs(nouns[0], last);
-    else if (v) offer_argument(cli, v, words - (*v->verb ? 2 : 1), last);
+    else if (v) offer_argument(cli, v, words - (*v->verb ? 2 : 1), nouns[1], last);
     return CLI_DONE;
 }
 

@@ -48,8 +48,10 @@ static void print_line(FILE *out, const struct verb *v)
     char left[160];
     snprintf(left, sizeof left, "%s%s%s%s%s", v->noun, *v->verb ? " " : "", v->verb, v->args ? " " : "",
              v->args ? v->args : "");
-    if (strlen(left) > 38) fprintf(out, "  %s\n  %-38s %s\n", left, "", v->text);
-    else fprintf(out, "  %-38s %s\n", left, v->text);
+    int width = 0;
+    for (const char *p = left; *p; p++) width += ((unsigned char)*p & 0xc0) != 0x80; /* of UTF-8 */
+    if (width > 38) fprintf(out, "  %s\n  %-38s %s\n", left, "", v->text);
+    else fprintf(out, "  %s%*s %s\n", left, 38 - width, "", v->text);
 }
 
 static void print_all(FILE *out)

@@ -134,9 +134,9 @@ int profile_save(struct cli *cli)
 
 json_t *profile_names(void)
 {
-    json_t *names = json_array(), *profile;
+    json_t *names = json_array(), *profile, *profiles = json_object_get(load_all(), "profiles");
     const char *name;
-    json_object_foreach(json_object_get(load_all(), "profiles"), name, profile)
+    json_object_foreach(profiles, name, profile)
         json_array_append_new(names, json_string(name));
     return names;
 }

@@ -216,7 +216,8 @@ static size_t read_columns(const char *view, struct column ret[COLUMNS_MAX])
     return count;
 }
 
-/* Makes the widest texts narrower until a row fits on the terminal. */
+/* Makes the widest texts narrower until a row fits on the terminal. The first column is what rows are called:
+ * it is not cut; a name that is too long for it has a line to itself. */
 static void fit(struct column *columns, size_t count)
 {
     struct winsize size;
@@ -228,7 +229,13 @@ static void fit(struct column *columns, size_t count)
             bool text = columns[i].kind == 0 && i > 0 && columns[i].width > NARROWEST;
             if (text && (widest == count || columns[i].width > columns[widest].width)) widest = i;
         }
-        if (all <= size.ws_col || widest == count) return;
+        if (all <= size.ws_col) return;
+        if (widest == count) {
+            size_t rest = all - columns[0].width;
+            if (count > 1 && columns[0].kind == 0 && rest + NARROWEST <= size.ws_col)
+                columns[0].width = size.ws_col - rest;
+            return;
+        }
         columns[widest].width--;
     }
 }
@@ -257,6 +264,10 @@ void view_rows(const json_t *rows, const char *view)
     json_array_foreach(rows, i, row) {
         for (size_t c = 0; c < count; c++) {
             cell_of(row, &columns[c], cell);
+            if (c == 0 && count > 1 && width_of(cell, CELL_MAX, &all) > columns[c].width) {
+                puts(cell);
+                cell[0] = 0;
+            }
             print_cell(cell, columns[c].width, columns[c].kind, c + 1 == count);
         }
     }

@@ -395,11 +395,11 @@ def test_nothing_is_deleted_before_a_person_says_yes(t):
     t.run("topics", "show", "kept", code=3)
 
 
-def test_tables_are_made_to_fit_the_terminal(t):
+def on_a_terminal(t, *words):
+    """The lines that a terminal of 72 columns shows."""
     main, other = os.openpty()
     fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 72, 0, 0))
-    t.s.make_environment("a name that is " + "very " * 8 + "long")
-    child = subprocess.Popen([cli.LEAT, "environments"], env=t.environment, stdin=subprocess.DEVNULL, stdout=other, stderr=other)
+    child = subprocess.Popen([cli.LEAT, *words], env=t.environment, stdin=subprocess.DEVNULL, stdout=other, stderr=other)
     assert child.wait(30) == 0
     os.close(other)
     text = b""
@@ -407,8 +407,20 @@ def test_tables_are_made_to_fit_the_terminal(t):
         while part := os.read(main, 4096):
             text += part
     os.close(main)
-    lines = text.decode().splitlines()
+    return text.decode().splitlines()
+
+
+def test_tables_are_made_to_fit_the_terminal(t):
+    t.s.make_environment("a name that is " + "very " * 8 + "long")
+    lines = on_a_terminal(t, "environments")
     assert all(len(line) <= 72 for line in lines) and any("…" in line for line in lines), lines
+    long, wide = "n" * 249, t.s.make_cluster(t.s.make_environment("wide"), "wide")["id"]
+    t.s.good("POST", f"/kafka/v3/clusters/{wide}/topics", {"topic_name": long, "partitions_count": 1}, status=201)
+    head, name, figures = on_a_terminal(t, "--cluster", wide, "topics")
+    assert name == long and head.startswith("TOPIC ") and len(head) <= 72 and len(figures) <= 72, (head, figures)
+    assert head.index("PARTITIONS") + len("PARTITIONS") == figures.index("1") + 1
+    nouns = [line for line in t.run("--help").splitlines() if "…]" in line and line[40:41] == " "]
+    assert nouns and all(line[39] == " " and line[41] != " " for line in nouns), nouns
 
 
 def test_bash_completes_from_the_table(t):
@@ -430,7 +442,15 @@ def test_bash_completes_from_the_table(t):
     assert complete("clusters", "show", "lkc") == [r["id"] for r in t.json("clusters")["data"]]
     assert complete("clusters", "create", "x", "--kind", "St") == ["Standard"]
     assert script in complete("acls", "import", "--data", script[:-2])
-    assert complete("help", "comp") == ["completion"]
+    assert complete("help", "comp") == ["completion"] and complete("help", "topics", "cr") == ["create"]
+    assert complete("metrics", "query", "received_b") == ["received_bytes"]
+    assert "default" in complete("profiles", "use", "")
+    other = t.s.make_cluster(t.s.make_environment("completion"), "many")["id"]
+    t.s.good("POST", f"/kafka/v3/clusters/{other}/topics", {"topic_name": "z.last", "partitions_count": 1}, status=201)
+    for i in range(101):
+        t.s.good("POST", f"/kafka/v3/clusters/{other}/topics", {"topic_name": f"many.{i}", "partitions_count": 1}, status=201)
+    assert complete("--cluster", other, "topics", "show", "z") == ["z.last"]
+    assert len(complete("--cluster", other, "topics", "show", "")) == 102
 
 def at_a_prompt(t, argv, until, *lines):
     """What an interactive shell shows behind the last line until `until` comes."""
