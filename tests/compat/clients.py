@@ -73,6 +73,7 @@ class Client:
     codecs, env, cwd = CODECS, {}, None
     lacks = frozenset()  # features that the library does not have
     untried = frozenset()  # features of the library that our program has no command for
+    commits_alone = False  # a member of a group commits what it read without being told
     copier_waits = False  # after a restart of the broker its transaction waits for ever; it is started again
 
     def prepare(self):
@@ -99,6 +100,7 @@ class Python(Client):
 class Java(Client):
     """Kafka's own client and, of its tools, the programs of Kafka's system tests."""
     name, label = "java", "Java kafka-clients"
+    env = {"COMPAT_CLIENT_ID": "compat-of-java"}
 
     def __init__(self):
         self.version = pinned(r"<kafka>(.*)</kafka>", "java", "pom.xml")
@@ -122,6 +124,7 @@ class KafkaJs(Client):
     name = label = "kafkajs"
     lacks = frozenset(("kip848", "scram", "quotas", "kafka_tools"))
     untried = frozenset(("exactly_once",))
+    commits_alone = True
     codecs = ("gzip",)  # the others need packages of other people
 
     def __init__(self):
@@ -193,7 +196,7 @@ def find_go():
 class Rskafka(Client):
     name = label = "rskafka"
     lacks = frozenset(("group", "rebalance", "kip848", "idempotence", "transactions", "exactly_once", "configs", "groups",
-                       "acls", "scram", "quotas", "kafka_tools"))
+                       "acls", "scram", "quotas", "lag", "kafka_tools"))
 
     def __init__(self):
         self.version = pinned(r'rskafka = \{ version = "=([^"]*)"', "rskafka", "Cargo.toml")

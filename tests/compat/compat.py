@@ -22,6 +22,8 @@ HEAD = """# Clients and features
 Made by `tests/compat/run --write`; `./tests/run compat` compares it with what it sees. Each client has brokers of its own and speaks
 SCRAM-SHA-512: over SASL_PLAINTEXT with a cluster under leatd, over SASL_SSL with a standalone broker. `-`: the library has no such feature;
 `not tried`: it has, our program does not use it.
+`clients`: the client is told among those of its topic, by name, version, client id, role and group (classic, KIP-848); `lag`: lag and
+time lag of its group are what they must be, and 0 again; both by REST, which a standalone broker has not.
 `kafka tools`: ClientCompatibilityTest and TransactionalMessageCopier of Kafka's system tests; they know no SASL and come by a plain
 listener. (a): with librdkafka's consumer and producer in one program, send_offsets_to_transaction never returns when the
 broker is killed between its steps (every request was answered); the copier is started again.

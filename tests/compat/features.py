@@ -11,8 +11,9 @@ from confluent_kafka.admin import AdminClient, NewTopic
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from certificates import Authority  # noqa: E402
 from leatd import wait_for  # noqa: E402
-from program import Failed, Program  # noqa: E402
+from program import Failed, Program, expect  # noqa: E402
 from standalone import Standalone  # noqa: E402
+from watched import clients, lag  # noqa: E402
 
 CODECS = ("gzip", "snappy", "lz4", "zstd")
 
@@ -145,11 +146,6 @@ class Secure(Bench):
         if self.broker:
             self.broker.__exit__()
         self.broker = None
-
-
-def expect(condition, what):
-    if not condition:
-        raise Failed(what)
 
 
 def numbers(first, count):
@@ -425,4 +421,4 @@ def kafka_tools(b):
 # In the order of the table's columns.
 FEATURES = {f.__name__: f for f in (topics, produce, consume, compression, group, rebalance, kip848, restart, recreate,
                                     idempotence, transactions, exactly_once, configs, groups, delete_records, acls, scram,
-                                    quotas, kafka_tools)}
+                                    quotas, clients, lag, kafka_tools)}

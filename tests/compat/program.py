@@ -10,6 +10,11 @@ class Failed(Exception):
     """A feature does not work, and why."""
 
 
+def expect(condition, what):
+    if not condition:
+        raise Failed(what)
+
+
 class Program:
     """One run of a client program. Use as a context: it is ended by its process id."""
 

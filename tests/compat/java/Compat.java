@@ -68,6 +68,7 @@ public class Compat {
         Map<String, Object> c = new HashMap<>();
         boolean tls = env("CA") != null && !env("CA").isEmpty();
         c.put("bootstrap.servers", env("BOOTSTRAP"));
+        c.put("client.id", env("CLIENT_ID"));
         c.put("security.protocol", tls ? "SASL_SSL" : "SASL_PLAINTEXT");
         c.put("sasl.mechanism", env("MECHANISM"));
         c.put("sasl.jaas.config", "org.apache.kafka.common.security.scram.ScramLoginModule required username=\""
