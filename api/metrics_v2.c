@@ -741,6 +741,14 @@ void metrics_export(struct api_request *rq)
                     CLUSTER_FIELD);
         return;
     }
+    struct str name;
+    for (int i = 0; (name = rq->http->query(rq, "metric", i)).data; i++) {
+        if (series_by_name(name)) continue;
+        api_fail_at(rq, 400, NULL,
+                    "There is no such metric; /v2/metrics/cloud/descriptors/metrics lists them.", NULL,
+                    "metric");
+        return;
+    }
     struct buf out;
     status result = OK;
     buf_init(&out, 64 << 20);

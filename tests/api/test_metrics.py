@@ -295,6 +295,8 @@ def test_the_export_is_of_some_metrics_and_in_openmetrics_where_that_is_asked_fo
                                                                   "confluent_kafka_server_retained_bytes"}
     times = [int(line.split()[-1]) for line in said.splitlines() if not line.startswith("#")]
     assert all(abs(at - time.time()) < 600 for at in times), "seconds"
+    errors = t.s.refused(400, "GET", path + "&metric=retained_byte")["errors"]
+    assert "no such metric" in errors[0]["detail"] and errors[0]["source"] == {"parameter": "metric"}, errors
 
 
 def test_the_export_is_prometheus_text_of_a_whole_minute(t):
