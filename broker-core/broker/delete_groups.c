@@ -1,5 +1,5 @@
-/* delete_groups.c - DeleteGroups (key 42): empty groups with their offsets; answered when the
- * tombstones are durable. */
+/* delete_groups.c - DeleteGroups (key 42): empty groups with their offsets, each at a stroke, all in as many
+ * turns as they take; answered when the tombstones are durable. */
 #include "base/mem.h"
 #include "broker/audit.h"
 #include "broker/authorizer.h"
@@ -16,7 +16,9 @@ struct deleting {
         int64_t end;
         status result;
     } *each;
-    int32_t count, waited;
+    int32_t count, deleted, waited;
+    struct group_deletion now; /* of the group that is under way */
+    struct timer next;         /* set: it goes on in the next turn */
 };
 
 static void note(const struct request *r, struct str group)
@@ -68,12 +70,56 @@ static void durable(struct group_wait *wait, status result)
     reply(d);
 }
 
-static status delete_one(struct request *r, struct str id, struct tombstone *t)
+static status delete_one(struct deleting *d, struct str id, bool *ret_more)
 {
-    if (!authorize(r, OP_DELETE, RES_GROUP, id)) return FAIL(GROUP_AUTHORIZATION_FAILED);
-    TRY(group_coordinator_ready(r->broker->groups));
-    return group_delete(r->broker->groups, id, &t->log, &t->end);
+    struct request *r = d->request;
+    struct tombstone *t = &d->each[d->deleted];
+    if (d->now.batch == NULL) {
+        if (!authorize(r, OP_DELETE, RES_GROUP, id)) return FAIL(GROUP_AUTHORIZATION_FAILED);
+        TRY(group_coordinator_ready(r->broker->groups));
+        d->now = (struct group_deletion){ .coordinator = r->broker->groups, .id = id };
+    }
+    return group_delete_some(&d->now, ret_more, &t->log, &t->end);
 }
+
+/* The client is gone: of the group that is under way nothing has been written. */
+static void abandoned(struct request *r)
+{
+    struct deleting *d = r->state;
+    loop_timer_clear(r->broker->loop, &d->next);
+    group_deletion_done(&d->now);
+    request_drop(r);
+}
+
+/* False: the turn is long, and some are left. */
+static bool delete_some(struct deleting *d, bool may_pause)
+{
+    const struct delete_groups_request *body = d->request->body;
+    for (int n = 0; d->deleted < d->count; d->deleted++) {
+        if (may_pause && n++ > 0 && loop_turn_is_long(d->request->broker->loop)) return false;
+        bool more = false;
+        do {
+            d->each[d->deleted].result = delete_one(d, body->groups_names[d->deleted], &more);
+            if (more && may_pause) return false;
+        } while (more);
+        group_deletion_done(&d->now);
+    }
+    return true;
+}
+
+static void delete_all(struct deleting *d)
+{
+    struct request *r = d->request;
+    r->abandoned = NULL;
+    for (bool may_pause = true; !delete_some(d, may_pause); may_pause = false) {
+        if (failed(loop_timer_set(r->broker->loop, &d->next, loop_now(r->broker->loop)))) continue;
+        r->abandoned = abandoned;
+        return;
+    }
+    go_on(d);
+}
+
+static void next_turn(struct timer *timer) { delete_all(CONTAINER_OF(timer, struct deleting, next)); }
 
 void handle_delete_groups(struct request *r)
 {
@@ -85,7 +131,7 @@ void handle_delete_groups(struct request *r)
     d->request = r;
     d->count = n;
     d->wait.done = durable;
-    for (int32_t i = 0; i < n; i++)
-        d->each[i].result = delete_one(r, body->groups_names[i], &d->each[i]);
-    go_on(d);
+    timer_init(&d->next, next_turn);
+    r->state = d;
+    delete_all(d);
 }

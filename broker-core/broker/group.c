@@ -61,6 +61,7 @@ status group_get(struct group_coordinator *c, struct str id, struct group **ret_
     g = mem_zalloc(sizeof(*g));
     if (g == NULL) return FAIL(NO_MEMORY);
     g->coordinator = c;
+    g->changed = ++c->changes;
     timer_init(&g->rebalance, rebalance_fired);
     g->state_at = loop_wall(c->options.loop);
     if (!group_set_text(&g->id, id)) {

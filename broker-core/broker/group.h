@@ -149,6 +149,7 @@ struct group {
     bool newcomer;                       /* one came during this delay */
     int32_t delay_left_ms;
     int64_t written;                     /* end offset of the last record of this group */
+    uint64_t changed;                    /* another number whenever the set of its offsets changes */
     UT_hash_handle hh;                   /* by id */
 };
 
@@ -168,6 +169,7 @@ struct group_coordinator {
     struct group_wait *waits;            /* utlist DL */
     struct timer expiry;
     struct group_pass pass;
+    uint64_t changes;        /* the last number given to a group */
     bool loaded;
     bool loading;
     bool begins;             /* all is read; groups before `beginning` have begun to live */
@@ -251,8 +253,22 @@ status group_commit(struct group_coordinator *c, const struct member_key *key, i
 status group_commit_txn(struct group_coordinator *c, const struct member_key *key,
                         int64_t producer_id, int16_t producer_epoch, struct commit_item *items,
                         size_t count, struct group_wait *wait);
-/* Removes the group with all its offsets. NON_EMPTY_GROUP, GROUP_ID_NOT_FOUND; OK: *ret_wait_log
- * and *ret_end say what to wait for. */
+/* Removes a group with all its offsets, as one batch: after a crash all of it is there or nothing. Making the
+ * batch takes as many turns as it needs; what changes meanwhile is in it, too. */
+struct group_deletion {
+    struct group_coordinator *coordinator;
+    struct str id;             /* the caller's */
+    bool at_once;              /* in this turn */
+    struct group_batch *batch; /* the rest is group_delete_some's own; zero at first */
+    struct committed *at;
+    uint64_t changed;
+    int begun;
+};
+/* NON_EMPTY_GROUP, GROUP_ID_NOT_FOUND; OK and *ret_more: call again in another turn. Else *ret_log and
+ * *ret_end (may be NULL) say what to wait for. group_deletion_done in any case. */
+status group_delete_some(struct group_deletion *d, bool *ret_more, struct plog **ret_log, int64_t *ret_end);
+void group_deletion_done(struct group_deletion *d);
+/* At once. */
 status group_delete(struct group_coordinator *c, struct str id, struct plog **ret_log,
                     int64_t *ret_end);
 /* Deletes offsets of one topic (OffsetDelete, topic gone). */

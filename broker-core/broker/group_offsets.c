@@ -8,6 +8,8 @@
 #include "base/mem.h"
 
 enum { METADATA_MAX = 4096, TOPIC_MAX = 249 };
+enum { OFFSETS_A_LOOK = 256 }; /* of a deletion, between two looks at how long the turn is */
+enum { BEGUN_MAX = 3 };        /* so often a deletion begins anew; then it pauses no more */
 
 static size_t make_key(uint8_t *key, struct str topic, int32_t partition)
 {
@@ -30,6 +32,7 @@ static void forget(struct group *g, struct committed *o)
 {
     struct group_pass *pass = &g->coordinator->pass;
     if (pass->offset == o) pass->offset = o->hh.next;
+    g->changed = ++g->coordinator->changes;
     HASH_DEL(g->offsets, o);
     mem_free(o);
 }
@@ -68,6 +71,7 @@ status group_put_offset(struct group *g, const struct commit_item *item, int64_t
         return FAIL(NO_MEMORY);
     }
     const struct group_options *options = &g->coordinator->options;
+    g->changed = ++g->coordinator->changes;
     bool is_new = before == NULL;
     if (before != NULL) {
         o->lag = before->lag;
@@ -198,26 +202,64 @@ status group_commit_txn(struct group_coordinator *c, const struct member_key *ke
 }
 
 /* --- deleting --------------------------------------------------------------------------------- */
-status group_delete(struct group_coordinator *c, struct str id, struct plog **ret_log,
-                    int64_t *ret_end)
+static status deletion_find(struct group_deletion *d, struct group **ret_group)
 {
-    struct group *g = group_find(c, id);
+    struct group *g = group_find(d->coordinator, d->id);
     if (g == NULL || g->state == GROUP_DEAD) return FAIL(GROUP_ID_NOT_FOUND);
     if (g->state != GROUP_EMPTY) return FAIL(NON_EMPTY_GROUP);
-    CLEANUP(group_batch) struct group_batch *b = NULL;
-    TRY(group_batch_new(c, id, &b));
-    for (const struct committed *o = g->offsets; o != NULL; o = o->hh.next)
-        group_batch_no_offset(b, o->topic, o->partition);
+    *ret_group = g;
+    if (d->batch != NULL && d->changed == g->changed) return OK;
+    group_deletion_done(d);
+    d->at = g->offsets;
+    d->changed = g->changed;
+    d->begun++;
+    return group_batch_new(d->coordinator, d->id, &d->batch);
+}
+
+/* False: the turn is long, and some are left. */
+static bool deletion_collect(struct group_deletion *d)
+{
+    bool pauses = !d->at_once && d->begun < BEGUN_MAX;
+    for (int n = 1; d->at != NULL; n++) {
+        group_batch_no_offset(d->batch, d->at->topic, d->at->partition);
+        d->at = d->at->hh.next;
+        if (!pauses || n % OFFSETS_A_LOOK != 0) continue;
+        if (loop_turn_is_long(d->coordinator->options.loop)) return d->at == NULL;
+    }
+    return true;
+}
+
+status group_delete_some(struct group_deletion *d, bool *ret_more, struct plog **ret_log, int64_t *ret_end)
+{
+    struct group *g;
+    *ret_more = false;
+    TRY(deletion_find(d, &g));
+    if (!deletion_collect(d)) {
+        *ret_more = true;
+        return OK;
+    }
     if (g->consumer != NULL)
-        consumer_batch_no_group(b, g);
+        consumer_batch_no_group(d->batch, g);
     else
-        group_batch_no_group(b);
-    TRY(group_batch_append(b, ret_log, ret_end));
+        group_batch_no_group(d->batch);
+    TRY(group_batch_append(d->batch, ret_log, ret_end));
     if (g->pending_offsets == NULL)
         group_free(g);
     else /* as a replay sees it: what a transaction has under way outlives the deletion */
         while (g->offsets != NULL) group_drop_offset(g, g->offsets);
     return OK;
+}
+
+void group_deletion_done(struct group_deletion *d) { group_batch_free(TAKE(d->batch)); }
+
+status group_delete(struct group_coordinator *c, struct str id, struct plog **ret_log,
+                    int64_t *ret_end)
+{
+    struct group_deletion d = { .coordinator = c, .id = id, .at_once = true };
+    bool more;
+    status s = group_delete_some(&d, &more, ret_log, ret_end);
+    group_deletion_done(&d);
+    return s;
 }
 
 static bool is_listed(const struct committed *o, struct str topic, const int32_t *partitions,

@@ -68,6 +68,19 @@ static void test_the_limit_of_the_plan_refuses_with_a_sentence(void **state)
     assert_ok(one(k, log, 500));
 }
 
+static void test_the_limit_of_the_plan_may_be_used_to_its_last_byte(void **state)
+{
+    struct kit *k = *state;
+    struct plog *log = kit_log(k, 0, 0);
+    assert_ok(one(k, log, 500));
+    int64_t size = store_user_bytes(k->store);
+    store_set_limit(k->store, 2 * size);
+    assert_ok(one(k, log, 500));
+    assert_int_equal(store_user_bytes(k->store), 2 * size);
+    store_set_limit(k->store, 3 * size - 1);
+    assert_int_equal(one(k, log, 500).code, E_POLICY_VIOLATION);
+}
+
 static void test_internal_topics_do_not_count_and_are_never_refused(void **state)
 {
     struct kit *k = *state;
@@ -77,6 +90,8 @@ static void test_internal_topics_do_not_count_and_are_never_refused(void **state
     assert_ok(kit_append_as(k, log, &(struct kit_batch){ .value_size = 500 }, APPEND_COORDINATOR, NULL));
     assert_true(store_bytes(k->store) > 500);
     assert_int_equal(store_user_bytes(k->store), 0);
+    store_set_limit(k->store, 300); /* less than the internal topic has already */
+    assert_ok(one(k, kit_log(k, 0, 0), 10));
     store_set_limit(k->store, 10);
     assert_int_equal(one(k, kit_log(k, 0, 0), 10).code, E_POLICY_VIOLATION);
     assert_ok(kit_append_as(k, log, &(struct kit_batch){ .value_size = 500 }, APPEND_COORDINATOR, NULL));
@@ -184,6 +199,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(the_limit_of_the_plan_refuses_with_a_sentence),
+        T(the_limit_of_the_plan_may_be_used_to_its_last_byte),
         T(internal_topics_do_not_count_and_are_never_refused),
         T(markers_of_transactions_are_never_refused),
         T(what_is_stored_already_is_confirmed_at_the_limit),

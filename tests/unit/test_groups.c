@@ -866,7 +866,7 @@ static void test_offsets_expire_when_nobody_commits_them_again(void **state)
 
 enum { MANY = 2000 };
 
-/* So many offsets of the group `simple`, which all have expired. */
+/* So many offsets of the group `simple`. */
 static void commit_many(void)
 {
     struct commit c = { .wait = { .done = on_durable } };
@@ -875,7 +875,6 @@ static void commit_many(void)
     assert_true(is_ok(group_commit(groups, &simple, 1, items, MANY, -1, &c.wait)));
     UNTIL(c.durable || c.wait.coordinator == NULL);
     mem_free(items);
-    groups->options.offsets_retention_ms = options.offsets_retention_ms = 0;
 }
 
 static unsigned left_of(struct str id)
@@ -884,9 +883,11 @@ static unsigned left_of(struct str id)
     return g ? HASH_COUNT(g->offsets) : 0;
 }
 
-/* A pass of expiry that is begun late in its turn, and gives way after its first slice. */
+/* A pass of expiry, begun late in its turn: it gives way after its first slice. Offsets without a time
+ * of their own have expired. */
 static void begin_a_pass(void)
 {
+    groups->options.offsets_retention_ms = options.offsets_retention_ms = 0;
     groups->pass.running = false; /* were one under way, it begins anew */
     while (!loop_turn_is_long(loop)) continue;
     group_expire_fire(&groups->expiry);
@@ -936,6 +937,69 @@ static void test_a_group_may_go_while_its_offsets_expire(void **state)
     UNTIL(!groups->pass.running);
     kill_and_start();
     assert_null(group_find(groups, simple.group_id));
+}
+
+/* The deletion of the group `simple`, begun late in its turn: it is to go on in another one. */
+static struct group_deletion begin_a_deletion(void)
+{
+    struct group_deletion d = { .coordinator = groups, .id = simple.group_id };
+    bool more;
+    while (!loop_turn_is_long(loop)) continue;
+    assert_true(is_ok(group_delete_some(&d, &more, NULL, NULL)));
+    assert_true(more);
+    return d;
+}
+
+static status go_on_deleting(struct group_deletion *d)
+{
+    status s;
+    bool more = true;
+    for (s = OK; is_ok(s) && more; loop_turn(loop, 0)) s = group_delete_some(d, &more, NULL, NULL);
+    group_deletion_done(d);
+    return s;
+}
+
+static void test_a_deletion_that_takes_several_turns_leaves_nothing_or_all(void **state)
+{
+    (void)state;
+    commit_many();
+    struct group_deletion d = begin_a_deletion();
+    assert_int_equal(left_of(simple.group_id), MANY);
+    group_deletion_done(&d);
+    kill_and_start(); /* in its midst */
+    assert_int_equal(left_of(simple.group_id), MANY);
+    d = begin_a_deletion();
+    assert_true(is_ok(go_on_deleting(&d)));
+    assert_null(group_find(groups, simple.group_id));
+    kill_and_start();
+    assert_null(group_find(groups, simple.group_id));
+}
+
+static void test_what_a_group_commits_while_it_is_deleted_goes_too(void **state)
+{
+    (void)state;
+    struct commit_item late[] = { item(MANY, 1), item(0, 7) };
+    commit_many();
+    struct group_deletion d = begin_a_deletion();
+    assert_true(is_ok(commit(&simple, late, 2)));
+    assert_true(is_ok(go_on_deleting(&d)));
+    kill_and_start();
+    assert_null(group_find(groups, simple.group_id));
+}
+
+static void test_a_group_that_somebody_joins_while_it_is_deleted_stays_whole(void **state)
+{
+    (void)state;
+    commit_many();
+    struct group_deletion d = begin_a_deletion();
+    group_find(groups, simple.group_id)->state = GROUP_STABLE;
+    assert_int_equal(go_on_deleting(&d).code, E_NON_EMPTY_GROUP);
+    group_find(groups, simple.group_id)->state = GROUP_EMPTY;
+    kill_and_start();
+    assert_int_equal(left_of(simple.group_id), MANY);
+    d = begin_a_deletion();
+    assert_true(is_ok(group_delete(groups, simple.group_id, NULL, NULL)));
+    assert_int_equal(go_on_deleting(&d).code, E_GROUP_ID_NOT_FOUND); /* somebody else was faster */
 }
 
 static void test_an_empty_group_without_offsets_goes_when_its_time_has_come(void **state)
@@ -1032,6 +1096,9 @@ int main(void)
         T(test_many_offsets_expire_in_slices_and_the_rest_after_a_kill),
         T(test_what_is_committed_while_a_pass_of_expiry_is_under_way_expires_in_its_time),
         T(test_a_group_may_go_while_its_offsets_expire),
+        T(test_a_deletion_that_takes_several_turns_leaves_nothing_or_all),
+        T(test_what_a_group_commits_while_it_is_deleted_goes_too),
+        T(test_a_group_that_somebody_joins_while_it_is_deleted_stays_whole),
         T(test_an_empty_group_without_offsets_goes_when_its_time_has_come),
         T(test_a_reader_waits_until_what_it_reads_is_durable),
         T(test_waiting_requests_are_answered_when_the_coordinator_ends),

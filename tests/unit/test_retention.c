@@ -102,6 +102,21 @@ static void test_time_expires_all_and_the_log_goes_on(void **state)
     assert_int_equal(plog_end(log), 11);
 }
 
+static void test_a_record_is_kept_for_its_whole_time_and_not_a_millisecond_more(void **state)
+{
+    struct kit *k = *state;
+    k->config.retention_ms = 60000;
+    struct plog *log = kit_log(k, 0, 0);
+    assert_ok(kit_append(k, log, &(struct kit_batch){ .value_size = 200 }, NULL));
+    k->now += 60000;
+    int64_t next = store_retain(k->store);
+    assert_int_equal(plog_start(log), 0);
+    assert_int_equal(next, k->now + 1);
+    k->now = next;
+    (void)store_retain(k->store);
+    assert_int_equal(plog_start(log), 1);
+}
+
 static void test_nothing_goes_before_a_checkpoint_allows_it(void **state)
 {
     struct kit *k = *state;
@@ -203,6 +218,7 @@ int main(void)
         T(size_keeps_the_newest_segments),
         T(no_size_at_all_empties_the_log),
         T(time_expires_all_and_the_log_goes_on),
+        T(a_record_is_kept_for_its_whole_time_and_not_a_millisecond_more),
         T(nothing_goes_before_a_checkpoint_allows_it),
         T(compacted_topics_are_not_expired),
         T(a_deleted_topic_leaves_no_folder),
