@@ -105,8 +105,10 @@ struct history {
     int64_t hour;         /* up to which hours are made */
     int64_t minutes_kept;
     bool forgot;          /* clusters */
+    int64_t own;          /* the first minute that this process wrote; 0: none yet */
     struct known_cluster *known;
-    struct hour carried;  /* of the cluster being written: totals as they stood before this process */
+    struct hour carried;  /* of the cluster being written: totals as the file has them */
+    bool carried_own;     /* this process wrote them: what is fresh to it may be counted there */
 };
 
 static int64_t wall_ms(void)
@@ -371,7 +373,7 @@ static status find_row(struct history *h, int64_t cluster, const struct entry *e
     TRY(number_of_series(h->file, cluster, e->type, label, &s->number));
     struct hour_sum *before;
     HASH_FIND(hh, h->carried.sums, &s->number, sizeof s->number, before);
-    if (s->told || !before) return OK;
+    if (s->told || !before || (e->fresh && !h->carried_own)) return OK;
     s->told = true;
     s->last = before->sum;
     return OK;
@@ -405,13 +407,18 @@ static status series_of(struct history *h, int64_t cluster, const struct entry *
 }
 
 /* Brokers go on without leatd: what they counted while it was away for a minute or two belongs to the first
- * minute; after a longer time it would be a peak that never was. */
+ * minute; after a longer time it would be a peak that never was. What this process wrote itself, before
+ * minutes that could not be written, holds for ever. */
 static status carry_totals(struct history *h, int64_t cluster)
 {
     status result = OK;
-    struct db_query *q = DB(h->file, "SELECT data FROM total WHERE cluster = ? AND at >= ?", cluster,
-                            h->minute - CARRIED_MINUTES);
-    while (is_ok(result) && db_next(q)) result = hour_add(&h->carried, db_bytes(q, 0));
+    int64_t since = h->minute - CARRIED_MINUTES;
+    struct db_query *q = DB(h->file, "SELECT data, at FROM total WHERE cluster = ? AND at >= ?", cluster,
+                            h->own && h->own < since ? h->own : since);
+    while (is_ok(result) && db_next(q)) {
+        h->carried_own = h->own && db_i64(q, 1) >= h->own;
+        result = hour_add(&h->carried, db_bytes(q, 0));
+    }
     status ended = db_end(q);
     return failed(result) ? result : ended;
 }
@@ -680,6 +687,7 @@ static void write_minute(struct history *h)
     if (is_ok(result)) result = write_hours(h);
     if (is_ok(result)) result = db_commit(h->file);
     else db_rollback(h->file);
+    if (is_ok(result) && !h->own) h->own = h->minute;
     if (failed(result)) log_warn("history: a minute was not written: %s", status_text(result));
     if (is_ok(result) && !h->forgot) return;
     forget_series(h);

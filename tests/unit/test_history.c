@@ -80,6 +80,39 @@ static void test_a_broker_that_is_heard_of_late_counts_from_where_it_was_last_lo
     history_stop(h);
 }
 
+static void test_a_broker_that_began_after_leatd_is_no_other_life_of_the_one_before(void **state)
+{
+    struct history *h = begin();
+    (void)state;
+    records(h, LATE, "t", 4, true);
+    minute(h, 100);
+    history_stop(h);
+    h = begin();
+    records(h, LATE, "t", 9, true); /* its broker ended meanwhile, and this leatd started it */
+    minute(h, 101);
+    read_late(101, 102);
+    assert_int_equal(found[0], 9);
+    history_stop(h);
+}
+
+static void test_minutes_that_cannot_be_written_are_counted_once_in_the_next_that_can(void **state)
+{
+    struct history *h = begin();
+    (void)state;
+    records(h, LATE, "t", 4, true);
+    minute(h, 100);
+    for (int64_t at = 101; at < 106; at++) { /* the database refuses to begin one inside another */
+        assert_true(is_ok(db_begin(h->file)));
+        records(h, LATE, "t", 4 + at - 100, true);
+        minute(h, at);
+    }
+    records(h, LATE, "t", 12, true);
+    minute(h, 106);
+    read_late(100, 107);
+    assert_int_equal(found[0], 12);
+    history_stop(h);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -104,6 +137,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
             test_a_broker_that_is_heard_of_late_counts_from_where_it_was_last_looked_at, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_a_broker_that_began_after_leatd_is_no_other_life_of_the_one_before, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_minutes_that_cannot_be_written_are_counted_once_in_the_next_that_can, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
