@@ -1,6 +1,8 @@
 /* alert_eval.c - looks at every rule's condition in rounds of two seconds, some clusters at a time and for
  * two milliseconds at most, and keeps what is open. Domain thread.
  *
+ * What a kind measures of a cluster is measured once for up to LOT_MAX rules of that kind, which is one
+ * lot; a turn ends between two lots, also amid a cluster.
  * A place is a rule at a cluster; it holds the states of its resources. What is open is in the database
  * as well, and read anew when a change of a rule (or a failed write) may have left the two apart. */
 #include "domain/alerts_int.h"
@@ -10,14 +12,14 @@
 #include "domain/clusters.h"
 #include "domain/watchers.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 
 enum {
     ROUND_MS = 2000, SLICE = 50, SLICE_MS = 50, CUT_MS = 10, RULES_PAGE = 50,
     REFRESH_MS = 60000, REPEATS_MS = 10000, PRUNE_MS = 3600000, PRUNE_PAGE = 200,
-    WATCHED_FOR_MS = 60000, STATES_MAX = 20000,
+    WATCHED_FOR_MS = 60000, STATES_MAX = 20000, LOT_MAX = 32,
 };
-#define SLICE_NS (2 * 1000000LL) /* of work in one turn; the rest is for the next, CUT_MS later */
+#define SLICE_NS (3 * 500000LL) /* of work in one turn; the rest is for the next, CUT_MS later */
 #define KEPT_MS (90LL * 86400000)
 #define DELIVERIES_KEPT_MS (14LL * 86400000)
 
@@ -46,7 +48,7 @@ struct alert_eval {
     struct alerts *alerts;
     struct domain *domain;
     struct timer timer;
-    struct alert_rule *rules;  /* those that are enabled, by id */
+    struct alert_rule *rules;  /* those that are enabled, by kind */
     size_t rule_count;
     struct alert_rule *read;   /* the same, while they are read anew */
     size_t read_count, read_room;
@@ -54,7 +56,9 @@ struct alert_eval {
     bool rules_changed;        /* since they were read */
     struct place *places;
     struct watched *watched;
-    char cursor[ID_TEXT];
+    char cursor[ID_TEXT];      /* the last cluster that was looked at wholly */
+    char amid[ID_TEXT];        /* the next, when some rules were looked at there: those before rule_at */
+    size_t rule_at;
     int slice;                 /* clusters that are taken in one turn, unless it gets too long */
     size_t state_count;
     int64_t round_at, repeats_at, prune_at;
@@ -88,7 +92,9 @@ static struct place *place_of(struct alert_eval *e, const char *rule_id, const c
 {
     char key[sizeof ((struct place *)0)->key];
     struct place *p = NULL;
-    snprintf(key, sizeof key, "%s\n%s", rule_id, cluster_id);
+    char *end = stpcpy(key, rule_id); /* ids fit: they are ID_TEXT */
+    *end++ = '\n';
+    stpcpy(end, cluster_id);
     HASH_FIND_STR(e->places, key, p);
     if (p || !make) return p;
     p = mem_zalloc(sizeof *p);
@@ -181,13 +187,16 @@ static void write_end(struct alert_eval *e)
 
 /* --- one resource ------------------------------------------------------------------------- */
 
-struct looking { /* a rule at a cluster */
+struct looking { /* a lot of rules at a cluster, and the one of them that it is about */
     struct alert_eval *e;
     const struct alert_rule *rule;
     const struct cluster *cluster; /* NULL: the machine */
     const char *cluster_id;
-    struct place *place;           /* NULL: nothing is open */
+    struct place *place;           /* of the rule; NULL: nothing is open */
     int64_t now;
+    const struct alert_rule *rules[LOT_MAX];
+    struct place *places[LOT_MAX];
+    size_t count;
 };
 
 static void insert_alert(struct looking *l, struct alert_state *s, const char *detail)
@@ -301,12 +310,12 @@ static void holds(struct looking *l, struct alert_state *s, const struct alert_s
                     s->value, s->worst, sample->detail, (const char *)s->id)));
 }
 
-static void look_at(void *arg, const struct alert_sample *sample)
+static void look_at_rule(struct looking *l, const struct alert_sample *sample)
 {
-    struct looking *l = arg;
     struct alert_state *s = NULL;
     bool over = sample->value > (alert_kinds[l->rule->kind].threshold ? l->rule->threshold : 0);
     char resource[ALERT_RESOURCE_MAX];
+    if (!over && !l->place) return;
     if (!alert_pattern_fits(l->rule->resource, sample->resource) ||
         !str_copy(resource, sizeof resource, sample->resource))
         return;
@@ -318,35 +327,67 @@ static void look_at(void *arg, const struct alert_sample *sample)
     else does_not_hold(l, s, sample->detail);
 }
 
-/* --- a rule at a cluster ------------------------------------------------------------------ */
+static void look_at(void *arg, const struct alert_sample *sample)
+{
+    struct looking *l = arg;
+    for (size_t i = 0; i < l->count; i++) {
+        l->rule = l->rules[i];
+        l->place = l->places[i];
+        look_at_rule(l, sample);
+        l->places[i] = l->place;
+    }
+}
 
-static void look_begin(struct looking *l, struct alert_eval *e, const struct alert_rule *rule,
+/* --- a lot of rules at a cluster ---------------------------------------------------------- */
+
+static bool is_machine(enum alert_kind kind) { return kind == ALERT_DISK || kind == ALERT_WATCHDOG; }
+
+static bool rule_fits(const struct alert_rule *r, const struct cluster *c)
+{
+    if (is_machine(r->kind) || !c) return is_machine(r->kind) && !c;
+    if (r->cluster_id[0]) return strcmp(r->cluster_id, c->id) == 0;
+    return !r->environment_id[0] || strcmp(r->environment_id, c->environment_id) == 0;
+}
+
+/* Those of rules[from] to the one before `until` that look at the cluster. */
+static void look_begin(struct looking *l, struct alert_eval *e, size_t from, size_t until,
                        const struct cluster *c)
 {
     e->pass++;
-    *l = (struct looking){
-        .e = e, .rule = rule, .cluster = c, .cluster_id = c ? c->id : "", .now = domain_wall()
-    };
-    l->place = place_of(e, rule->id, l->cluster_id, false);
-    if (l->place) l->place->round = e->round;
+    l->e = e;
+    l->cluster = c;
+    l->cluster_id = c ? c->id : "";
+    l->now = domain_wall();
+    l->count = 0;
+    for (size_t i = from; i < until; i++) {
+        if (!rule_fits(&e->rules[i], c)) continue;
+        struct place *p = place_of(e, e->rules[i].id, l->cluster_id, false);
+        if (p) p->round = e->round;
+        l->rules[l->count] = &e->rules[i];
+        l->places[l->count++] = p;
+    }
 }
 
 /* What was open and was not among the samples is gone. */
 static void look_end(struct looking *l)
 {
     struct alert_state *s, *next;
-    if (!l->place) return;
-    HASH_ITER(hh, l->place->states, s, next)
-        if (s->pass != l->e->pass) does_not_hold(l, s, "It is not reported any more.");
+    for (size_t i = 0; i < l->count; i++) {
+        l->rule = l->rules[i];
+        l->place = l->places[i];
+        if (!l->place) continue;
+        HASH_ITER(hh, l->place->states, s, next)
+            if (s->pass != l->e->pass) does_not_hold(l, s, "It is not reported any more.");
+    }
 }
 
-static bool is_machine(enum alert_kind kind) { return kind == ALERT_DISK || kind == ALERT_WATCHDOG; }
-
-static bool rule_fits(const struct alert_rule *r, const struct cluster *c)
+static size_t lot_end(const struct alert_eval *e, size_t from)
 {
-    if (is_machine(r->kind)) return false;
-    if (r->cluster_id[0]) return strcmp(r->cluster_id, c->id) == 0;
-    return !r->environment_id[0] || strcmp(r->environment_id, c->environment_id) == 0;
+    size_t until = from + 1;
+    while (until < e->rule_count && until - from < LOT_MAX &&
+           e->rules[until].kind == e->rules[from].kind)
+        until++;
+    return until;
 }
 
 static struct watched *watched_of(struct alert_eval *e, const char *id)
@@ -375,30 +416,46 @@ static void watched_free(struct alert_eval *e, struct watched *w)
 
 /* --- rounds ------------------------------------------------------------------------------- */
 
-static void look_at_cluster(struct alert_eval *e, const struct cluster *c)
+struct slice {
+    struct alert_eval *e;
+    int64_t began;
+    int count; /* clusters */
+    bool cut;  /* there is more, but not in this turn */
+};
+
+/* Of rules[from] to the one before `until`; c NULL: the machine. */
+static void look_at_lot(struct alert_eval *e, size_t from, size_t until, const struct cluster *c)
 {
     struct looking l;
     bool watch = false;
     struct watched *w = NULL;
-    for (size_t i = 0; i < e->rule_count; i++) {
-        const struct alert_rule *r = &e->rules[i];
-        if (!rule_fits(r, c)) continue;
-        look_begin(&l, e, r, c);
-        watch |= r->for_ms < WATCHED_FOR_MS && r->kind != ALERT_BROKER_STATE;
+    enum alert_kind kind = e->rules[from].kind;
+    look_begin(&l, e, from, until, c);
+    if (!l.count) return;
+    if (c && kind == ALERT_ERROR_RATE) {
         const struct engine_figures *f = engine_figures(e->domain->engine, c->id);
-        if (r->kind == ALERT_ERROR_RATE && f && f->known && (w = watched_of(e, c->id)))
-            alert_errors_take(&w->errors, f);
-        if (alert_samples(e->domain, r->kind, c, w ? &w->errors : NULL, look_at, &l)) look_end(&l);
+        if (f && f->known && (w = watched_of(e, c->id))) alert_errors_take(&w->errors, f);
     }
-    if (watch) engine_watch(e->domain->engine, c->id);
+    if (alert_samples(e->domain, kind, c, w ? &w->errors : NULL, look_at, &l)) look_end(&l);
+    for (size_t i = 0; i < l.count; i++) watch |= l.rules[i]->for_ms < WATCHED_FOR_MS;
+    if (c && watch && kind != ALERT_BROKER_STATE) engine_watch(e->domain->engine, c->id);
 }
 
-struct slice {
-    struct alert_eval *e;
-    int64_t began;
-    int count;
-    bool cut; /* there were more, but not in this turn */
-};
+/* From the rule on where the last turn ended, if it ended amid this cluster. */
+static void look_at_cluster(struct slice *slice, const struct cluster *c)
+{
+    struct alert_eval *e = slice->e;
+    size_t from = strcmp(e->amid, c->id) == 0 ? e->rule_at : 0;
+    e->amid[0] = 0;
+    for (size_t until; from < e->rule_count && !slice->cut; from = until) {
+        until = lot_end(e, from);
+        look_at_lot(e, from, until, c);
+        slice->cut = until < e->rule_count && loop_nanos() - slice->began > SLICE_NS;
+    }
+    if (!slice->cut) return;
+    e->rule_at = from;
+    str_copy(e->amid, sizeof e->amid, str_c(c->id));
+}
 
 static void next_cluster(void *arg, const struct cluster *c)
 {
@@ -406,8 +463,15 @@ static void next_cluster(void *arg, const struct cluster *c)
     s->cut |= s->count > 0 && loop_nanos() - s->began > SLICE_NS;
     if (s->cut) return;
     s->count++;
-    str_copy(s->e->cursor, sizeof s->e->cursor, str_c(c->id));
-    if (!c->deleting && !c->paused_at) look_at_cluster(s->e, c);
+    if (c->deleting || c->paused_at) s->e->amid[0] = 0;
+    else look_at_cluster(s, c);
+    if (!s->e->amid[0]) str_copy(s->e->cursor, sizeof s->e->cursor, str_c(c->id));
+}
+
+static int by_kind(const void *a, const void *b)
+{
+    const struct alert_rule *x = a, *y = b;
+    return x->kind != y->kind ? (x->kind > y->kind) - (x->kind < y->kind) : strcmp(x->id, y->id);
 }
 
 static void take_rule(void *arg, const struct alert_rule *rule)
@@ -447,21 +511,20 @@ static status read_rules(struct alert_eval *e, bool *ret_done)
     mem_free(e->rules);
     e->rules = TAKE(e->read);
     e->rule_count = e->read_count;
+    qsort(e->rules, e->rule_count, sizeof *e->rules, by_kind);
     return OK;
 }
 
 static status round_begin(struct alert_eval *e)
 {
-    struct looking l;
     if (e->stale) TRY(load(e));
     e->round++;
-    e->cursor[0] = 0;
+    e->cursor[0] = e->amid[0] = 0;
     e->round_at = loop_now(e->domain->loop);
     e->in_round = true;
-    for (size_t i = 0; i < e->rule_count; i++) {
-        if (!is_machine(e->rules[i].kind)) continue;
-        look_begin(&l, e, &e->rules[i], NULL);
-        (void)alert_samples(e->domain, e->rules[i].kind, NULL, NULL, look_at, &l);
+    for (size_t from = 0, until; from < e->rule_count; from = until) {
+        until = lot_end(e, from);
+        if (is_machine(e->rules[from].kind)) look_at_lot(e, from, until, NULL);
     }
     return OK;
 }
@@ -528,9 +591,9 @@ static status mark_repeats(struct domain *domain, int64_t now)
 {
     return db_run(
         DB(domain->db,
-           "UPDATE alert SET owed = 'repeat' WHERE state = 'firing' AND owed = '' AND told_at > 0 "
-           "AND EXISTS (SELECT 1 FROM alert_rule r WHERE r.id = alert.rule_id AND r.repeat_ms > 0 "
-           "AND alert.told_at + r.repeat_ms <= ?)",
+           "UPDATE alert SET owed = 'repeat' WHERE state <> 'resolved' /* an index has these */ AND "
+           "state = 'firing' AND owed = '' AND told_at > 0 AND EXISTS (SELECT 1 FROM alert_rule r "
+           "WHERE r.id = alert.rule_id AND r.repeat_ms > 0 AND alert.told_at + r.repeat_ms <= ?)",
            now));
 }
 

@@ -347,6 +347,25 @@ def test_many_alerts_of_a_rule_are_one_message(t):
     t.drop(rule)
 
 
+def test_dozens_of_rules_of_one_kind_each_find_what_is_theirs(t):
+    t.s.make_topic(t.id, "dozens", 1)
+    t.s.produce(t.id, "dozens", *[text(str(i)) for i in range(40)])
+    t.s.good("POST", f"{t.path}/groups/dozens:reset-offsets", {"to": "offset", "offset": 20, "topics": [{"topic": "dozens", "partitions": [0]}]})
+    rules = [t.make_rule("lag", cluster_id=t.id, threshold=i, resource="dozens", channels=[t.channel]) for i in range(40)]
+
+    def state(wanted):
+        found = t.s.good("GET", f"/leat/v1/alerts?cluster_id={t.id}&state={wanted}&page_size=500")["data"]
+        return sorted(rules.index(a["rule_id"]) for a in found if a["rule_id"] in rules)
+    wait_for(lambda: state("firing") == list(range(20)), "those below what it is behind fire", 40)
+    last = t.make_rule("disk", threshold=0, channels=[t.channel])
+    t.fired(last, t.hook)  # a round later there are still no others
+    assert state("firing") == list(range(20)) and state("pending") == []
+    t.s.good("POST", f"{t.path}/groups/dozens:reset-offsets", {"to": "latest"})
+    wait_for(lambda: state("resolved") == list(range(20)) and not state("open"), "all are resolved", 40)
+    for rule in (*rules, last):
+        t.drop(rule)
+
+
 def test_what_fires_still_is_told_again_when_its_time_has_come(t):
     again = t.make_rule("disk", threshold=0, repeat_ms=14400000)
     never = t.make_rule("disk", threshold=0, repeat_ms=0)
