@@ -422,8 +422,8 @@ static void test_garbage_between_two_segments_ends_nothing(void **state)
     kit_done(&k);
 }
 
-/* The n-th truncate fails of a recovery that finds garbage behind a segment. True: there was an n-th. */
-static bool cut_fails(uint32_t behind, int64_t n)
+/* The n-th such call fails of a recovery that finds garbage behind a segment. True: there was an n-th. */
+static bool cut_fails(enum sim_call call, uint32_t behind, int64_t n)
 {
     struct kit k;
     char path[PATH_SIZE];
@@ -437,10 +437,10 @@ static bool cut_fails(uint32_t behind, int64_t n)
     kit_close(&k);
     put_behind(&k, path, "garbage", 7);
     sim_crash(k.sim, false);
-    sim_fail_at(k.sim, SIM_TRUNCATE, n, n % 2 ? E_IO : E_NO_SPACE);
+    sim_fail_at(k.sim, call, n, n % 2 ? E_IO : E_NO_SPACE);
     status s = kit_open(&k);
     bool hit = sim_failed(k.sim);
-    sim_fail_at(k.sim, SIM_TRUNCATE, 0, E_OK);
+    sim_fail_at(k.sim, call, 0, E_OK);
     assert_int_equal(is_ok(s), !hit);
     if (hit) { /* with the disk in order it goes on as if nothing had been */
         kit_close(&k);
@@ -458,9 +458,11 @@ static void test_a_recovery_that_cannot_cut_garbage_off_does_not_serve(void **st
 {
     (void)state;
     for (uint32_t behind = 0; behind < 2; behind++) {
-        int64_t n = 1;
-        while (cut_fails(behind, n)) assert_true(++n < 20);
+        int64_t n = 1, folders = 1;
+        while (cut_fails(SIM_TRUNCATE, behind, n)) assert_true(++n < 20);
         assert_true(n > 2); /* the checkpoint's own, and that of the segment */
+        while (cut_fails(SIM_SYNC_DIR, behind, folders)) assert_true(++folders < 20);
+        assert_true(folders > 2);
     }
 }
 
